@@ -1,0 +1,1 @@
+"""The nouns that cross rooms. No input or output, no torch, nothing that grows."""

@@ -1,0 +1,76 @@
+"""Something wrong, with evidence. Spoken by data checks, the doctor, release gates and monitors alike."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelwright.base.errors import BadValue
+from modelwright.base.fingerprint import jsonable
+
+__all__ = ["Cause", "Finding", "Severity"]
+
+
+class Severity(enum.StrEnum):
+    """How much a finding weighs."""
+
+    INFO = "info"
+    """Needs no action."""
+    WARNING = "warning"
+    """May change the answer; somebody should look."""
+    SEVERE = "severe"
+    """The result cannot stand unless the design accepts the finding by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """A likely cause, with its place in the code where one is known."""
+
+    what: str
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something wrong.
+
+    Attributes:
+        kind: Stable name in kebab case, e.g. `duplicate-rows-across-split`. Designs accept findings by it.
+        severity: See `Severity`.
+        title: One sentence that a newcomer understands.
+        evidence: The numbers that the finding rests on; JSON types only.
+        causes: Likely causes, the likeliest first.
+        next_check: What to look at next, as an instruction.
+        subject: What it speaks of: a column, a split, a variant, a run.
+    """
+
+    kind: str
+    severity: Severity
+    title: str
+    evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    causes: tuple[Cause, ...] = ()
+    next_check: str = ""
+    subject: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.kind or self.kind != self.kind.lower() or " " in self.kind or "_" in self.kind:
+            raise BadValue("A finding's kind is kebab case", got=self.kind)
+        jsonable(self.evidence)
+
+    def record(self) -> dict[str, Any]:
+        """Return the finding as JSON types, for the journal and `--json`."""
+        return jsonable(self)
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> "Finding":
+        """Return the finding that `record` was made from."""
+        return Finding(
+            kind=record["kind"],
+            severity=Severity(record["severity"]),
+            title=record["title"],
+            evidence=record["evidence"],
+            causes=tuple(Cause(**cause) for cause in record["causes"]),
+            next_check=record["next_check"],
+            subject=record["subject"],
+        )

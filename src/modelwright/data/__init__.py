@@ -1,0 +1,1 @@
+"""Where experience comes from: datasets, splits and their first checks. Knows no model."""

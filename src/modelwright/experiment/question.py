@@ -1,0 +1,65 @@
+"""What is asked: a hypothesis, the metric that decides it, and the effects that matter."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from modelwright.base.errors import BadValue
+from modelwright.base.metric import Direction, find_metric
+from modelwright.base.setting import Settings, setting
+
+__all__ = ["Question"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Settings):
+    """A question that data can answer.
+
+    Effects are differences candidate minus baseline, in the metric's unit, turned so that more is
+    better: with a metric that is minimized a positive effect means that the candidate is lower.
+    """
+
+    hypothesis: str = setting(doc="What you believe, in one sentence that could turn out wrong.")
+    metric: str = setting(doc="Name of the metric that decides; one of Modelwright's, or one the learner reports.")
+    direction: Direction | Literal[""] = setting(
+        "", doc="Whether more or less is better; left out, the metric's own.", choices=("", "maximize", "minimize")
+    )
+    margin: float = setting(0.0, doc="The claim: the candidate is better by more than this, in the metric's unit.")
+    smallest_effect: float = setting(
+        doc="The smallest difference that would matter to anybody, in the metric's unit.", above=0
+    )
+    reported: bool = setting(False, doc="Whether the learner reports the metric itself instead of offering a model.")
+    low: float | None = setting(None, doc="Smallest possible value of a reported metric.")
+    high: float | None = setting(None, doc="Largest possible value of a reported metric.")
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        if not self.hypothesis.strip():
+            raise BadValue("A question starts from a written hypothesis", next_step="fill question.hypothesis")
+        if self.reported:
+            if not self.direction:
+                raise BadValue(
+                    "A metric that the learner reports needs its direction",
+                    got=f"question.metric={self.metric} without question.direction",
+                    next_step="set question.direction to maximize or minimize",
+                )
+            return
+        metric = find_metric(self.metric)
+        if self.direction and self.direction != metric.direction:
+            raise BadValue(
+                f"{metric.name} has a direction of its own", got=self.direction, nearest=metric.direction
+            )
+        if self.low is not None or self.high is not None:
+            raise BadValue(f"{metric.name} has bounds of its own", next_step="leave out question.low and question.high")
+
+    @property
+    def sign(self) -> int:
+        """+1 where more of the metric is better, -1 where less is."""
+        return 1 if (self.direction or find_metric(self.metric).direction) == "maximize" else -1
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """Smallest and largest possible value of the metric, None where there is none."""
+        if self.reported:
+            return self.low, self.high
+        metric = find_metric(self.metric)
+        return metric.low, metric.high

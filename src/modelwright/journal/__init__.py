@@ -1,0 +1,1 @@
+"""What happened, kept: an append-only ledger, metric files and artefacts. Interprets nothing."""

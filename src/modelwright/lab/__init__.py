@@ -1,0 +1,1 @@
+"""The shell: composes, runs, watches, resumes, reruns and reports. Holds no maths."""
