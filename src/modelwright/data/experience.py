@@ -35,10 +35,13 @@ class Experience:
     def __post_init__(self) -> None:
         if len(self.features) != len(self.target):
             raise BadValue(
-                "Every row has features and a target", got=f"{len(self.features)} rows, {len(self.target)} targets"
+                "Every row has features and a target",
+                got=f"{len(self.features)} rows, {len(self.target)} targets",
             )
         if not self.rows or any(len(rows) == 0 for rows in self.rows):
-            raise BadValue("Every seed needs at least one training row", got=[len(rows) for rows in self.rows])
+            raise BadValue(
+                "Every seed needs at least one training row", got=[len(rows) for rows in self.rows]
+            )
 
     def of(self, seed: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
         """Return features (row, *feature) and target (row,) of the seed at this place of the cohort."""

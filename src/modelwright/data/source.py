@@ -1,0 +1,369 @@
+"""Where data come from, and how a raw table becomes a dataset.
+
+A table passes through the same steps whatever it came out of, and each step that changes it is recorded:
+select columns, treat missing values, turn text into numbers, round to float32, shape images. No step computes
+a statistic over rows, so nothing of the test rows can leak into training here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.errors import BadValue, UnknownName
+from modelwright.base.metric import Task
+from modelwright.base.setting import Settings, setting
+from modelwright.data.column import Column, read_column
+from modelwright.data.dataset import Dataset
+from modelwright.data.encoding import MISSING_LEVEL, encode_features
+from modelwright.data.query import read_query
+from modelwright.data.table import BUNDLED, read_bundled, read_csv, read_frame, read_parquet
+
+__all__ = ["MISSING_LEVEL", "Source", "load_dataset"]
+
+_OWN_FIELDS = {
+    "sklearn": ("name",),
+    "csv": ("path", "columns", "header", "separator", "encoding"),
+    "parquet": ("path",),
+    "sql": ("path", "query"),
+    "frame": ("name",),
+}
+_MANY_VALUES = 20
+_MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Settings):
+    """Where rows come from and what each column is for.
+
+    The task, where not named: text and true/false targets are classes; so are whole numbers with at most 20
+    different values that come up twice or more on average; everything else is regression.
+    """
+
+    kind: str = setting(doc="What the rows come out of.", choices=tuple(_OWN_FIELDS))
+    name: str = setting(
+        "", doc=f"Kind sklearn: {', '.join(BUNDLED)}. Kind frame: the name it is passed under."
+    )
+    path: str = setting(
+        "",
+        doc="File, relative to the project's root. Kind sql: a DuckDB or SQLite file, or none for files.",
+    )
+    query: str = setting("", doc="Kind sql: one SELECT.")
+    target: str = setting("", doc="Column to predict; kind sklearn has its own.")
+    task: str = setting(
+        "", doc="Kind of target; derived where left out.", choices=("", "classification", "regression")
+    )
+    group: str = setting(
+        "", doc="Column that names what rows belong together (a patient, a site); never a feature."
+    )
+    time: str = setting("", doc="Column that says when a row happened: numbers or dates; never a feature.")
+    time_format: str = setting("", doc="How dates are written, e.g. %d/%m/%Y; ISO 8601 where left out.")
+    part: str = setting(
+        "", doc="Column that names the published part of a row (train, test); never a feature."
+    )
+    features: tuple[str, ...] = setting((), doc="Feature columns in order; all that are left where empty.")
+    drop: tuple[str, ...] = setting((), doc="Columns to leave out.")
+    image: tuple[int, ...] = setting(
+        (), doc="(channel, height, width) where rows are images; digits has its own.", low=1
+    )
+    columns: tuple[str, ...] = setting(
+        (), doc="Kind csv: column names, where the file has none or to replace them."
+    )
+    header: bool = setting(True, doc="Kind csv: whether the first line names the columns.")
+    separator: str = setting(",", doc="Kind csv: the character between cells.")
+    encoding: str = setting("utf-8", doc="Kind csv: how the text is stored.")
+    missing: tuple[str, ...] = setting(
+        ("", "NA", "N/A", "NaN", "nan", "null", "NULL"), doc="Texts that mean a missing value."
+    )
+    when_missing: str = setting(
+        "keep",
+        doc="What to do with missing numbers: keep them as NaN, refuse, drop their rows, or put 0 and an "
+        "indicator column. Missing text is a category of its own under keep and indicator.",
+        choices=("keep", "refuse", "drop_rows", "indicator"),
+    )
+    categorical: str = setting(
+        "one_hot", doc="How text becomes numbers.", choices=("one_hot", "ordinal", "refuse")
+    )
+
+    def __post_init__(self) -> None:
+        for field in ("features", "drop", "image", "columns", "missing"):
+            value = getattr(self, field)
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                raise BadValue(
+                    f"source.{field} is a list",
+                    got=cast("object", value),
+                    nearest=f"source.{field}=[{value}]",
+                )
+            object.__setattr__(self, field, tuple(cast("Sequence[Any]", value)))
+        Settings.__post_init__(self)
+        own = _OWN_FIELDS[self.kind]
+        defaults = {field.name: field.default for field in fields(self)}
+        for field in sorted({name for names in _OWN_FIELDS.values() for name in names} - set(own)):
+            if getattr(self, field) != defaults[field]:
+                raise BadValue(
+                    f"source.{field} means nothing for kind {self.kind}",
+                    got=getattr(self, field),
+                    next_step="leave it out, or change source.kind",
+                )
+        needed = {"sklearn": "name", "csv": "path", "parquet": "path", "sql": "query", "frame": "name"}[
+            self.kind
+        ]
+        for field in (needed, *(() if self.kind == "sklearn" else ("target",))):
+            if not getattr(self, field):
+                raise BadValue(f"A source of kind {self.kind} needs source.{field}", got="nothing")
+        if self.kind == "sklearn" and self.name not in BUNDLED:
+            raise UnknownName("set bundled with scikit-learn", self.name, BUNDLED)
+        if len(self.separator) != 1:
+            raise BadValue("source.separator is one character", got=self.separator)
+        if self.image and len(self.image) != 3:
+            raise BadValue("source.image is (channel, height, width)", got=self.image)
+        if self.time_format and not self.time:
+            raise BadValue("source.time_format goes with source.time", got=self.time_format)
+        self._check_roles()
+
+    def _check_roles(self) -> None:
+        roles: dict[str, str] = {}
+        target = self.target or ("target" if self.kind == "sklearn" else "")
+        for role, name in (
+            ("target", target),
+            ("group", self.group),
+            ("time", self.time),
+            ("part", self.part),
+        ):
+            if not name:
+                continue
+            if name in roles:
+                raise BadValue("A column has one role", got=f"{name} as {roles[name]} and {role}")
+            roles[name] = role
+        for name in (*self.features, *self.drop):
+            if name in roles:
+                raise BadValue(f"The {roles[name]} column is no feature", got=name)
+        for names in (self.features, self.drop, self.columns):
+            if len(set(names)) != len(names):
+                raise BadValue("Columns are named once", got=names)
+        if both := set(self.features) & set(self.drop):
+            raise BadValue("A column is used or dropped", got=sorted(both))
+
+
+def load_dataset(source: Source, *, root: Path, frames: Mapping[str, Any] | None = None) -> Dataset:
+    """Return the dataset that `source` describes.
+
+    Args:
+        source: What to read and what each column is for.
+        root: The project's root, where relative paths start.
+        frames: Tables given from Python by name: pandas frames, Arrow tables, or anything else that Arrow can
+            read as a table.
+
+    Raises:
+        SourceMissing: where a file, table or package is not there.
+        UnknownName: where a column or frame has another name.
+        BadValue: where the content cannot be learnt from as asked; the message says which column and why.
+    """
+    table, origin = _read(source, root, frames or {})
+    _check_table(table)
+    target_name = source.target or "target"
+    names = cast("list[str]", table.column_names)
+    roles = [name for name in (target_name, source.group, source.time, source.part) if name]
+    for name in (*roles, *source.features, *source.drop):
+        if name not in names:
+            raise UnknownName("column", name, names)
+    chosen = list(source.features) or [name for name in names if name not in (*roles, *source.drop)]
+    if not chosen:
+        raise BadValue(
+            "Data have at least one feature column besides the target", got=f"columns {', '.join(names)}"
+        )
+    steps: list[dict[str, Any]] = []
+    rows = table.num_rows
+    if left := [name for name in names if name not in (*roles, *chosen)]:
+        steps.append(
+            _step("select_columns", {"left_out": left}, (rows, rows), (len(chosen) + len(left), len(chosen)))
+        )
+    columns = {name: read_column(name, table.column(name), source.missing) for name in [*chosen, *roles]}
+    if source.when_missing == "drop_rows":
+        columns = _drop_rows(columns, len(chosen), steps)
+    features, feature_names = encode_features(
+        [columns[name] for name in chosen],
+        when_missing=source.when_missing,
+        categorical=source.categorical,
+        steps=steps,
+    )
+    image = (
+        (1, 8, 8)
+        if source.kind == "sklearn" and source.name == "digits" and not source.image
+        else source.image
+    )
+    if image:
+        features = _shaped(features, tuple(image), steps)
+    task, target, classes = _target(columns[target_name], source.task)
+    return Dataset(
+        name=source.name or Path(source.path).stem or "query",
+        features=features,
+        target=target,
+        task=task,
+        classes=classes,
+        columns=() if image else feature_names,
+        groups=_labels(columns[source.group], "group") if source.group else None,
+        times=_times(columns[source.time], source.time_format) if source.time else None,
+        parts=_labels(columns[source.part], "part") if source.part else None,
+        origin=origin,
+        transformations=tuple(steps),
+    )
+
+
+def _read(source: Source, root: Path, frames: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    if source.kind == "sklearn":
+        return read_bundled(source.name)
+    if source.kind == "frame":
+        return read_frame(source.name, frames)
+    if source.kind == "sql":
+        database = root / source.path if source.path else None
+        return read_query(source.query, database=database, root=root, frames=frames)
+    path = root / source.path
+    if source.kind == "parquet":
+        table, origin = read_parquet(path)
+    else:
+        table, origin = read_csv(
+            path,
+            columns=source.columns,
+            header=source.header,
+            separator=source.separator,
+            encoding=source.encoding,
+        )
+    return table, {**origin, "path": source.path}
+
+
+def _check_table(table: Any) -> None:
+    names = cast("list[str]", table.column_names)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadValue(
+            "Column names differ from one another",
+            got=f"{', '.join(twice[:10])} more than once",
+            next_step="rename them; for a CSV file source.columns gives new names",
+        )
+    if table.num_rows == 0:
+        raise BadValue("Data have rows", got=f"none; columns {', '.join(names)}")
+    if len(names) < 2:
+        raise BadValue(
+            "Data have a target and at least one feature column",
+            got=f"one column: {names[0][:100] if names else 'none'}",
+            next_step="for a CSV file check source.separator",
+        )
+
+
+def _step(
+    name: str, arguments: Mapping[str, Any], rows: tuple[int, int], columns: tuple[int, int]
+) -> dict[str, Any]:
+    return {"name": name, "arguments": dict(arguments), "rows": list(rows), "columns": list(columns)}
+
+
+def _drop_rows(columns: dict[str, Column], features: int, steps: list[dict[str, Any]]) -> dict[str, Column]:
+    gone = np.any([column.missing for column in columns.values()], axis=0)
+    if not gone.any():
+        return columns
+    if gone.all():
+        worst = max(columns.values(), key=lambda column: int(column.missing.sum()))
+        raise BadValue(
+            "Dropping rows with missing values leaves rows",
+            got=f"a gap in every row; {worst.name} alone lacks {int(worst.missing.sum())} of {len(gone)}",
+            next_step="drop that column with source.drop",
+        )
+    counts = {name: int(column.missing.sum()) for name, column in columns.items() if column.missing.any()}
+    steps.append(
+        _step("drop_rows", {"missing": counts}, (len(gone), int((~gone).sum())), (features, features))
+    )
+    return {name: column.take(~gone) for name, column in columns.items()}
+
+
+def _shaped(
+    features: NDArray[np.float32], image: tuple[int, ...], steps: list[dict[str, Any]]
+) -> NDArray[np.float32]:
+    rows, width = features.shape
+    if int(np.prod(image)) != width:
+        raise BadValue(
+            "source.image has as many numbers as there are feature columns",
+            got=f"{image} is {int(np.prod(image))} numbers for {width} columns",
+        )
+    steps.append(_step("shape_image", {"image": list(image)}, (rows, rows), (width, width)))
+    return features.reshape(rows, *image)
+
+
+def _target(column: Column, task: str) -> tuple[Task, NDArray[Any], tuple[str, ...]]:
+    rows = len(column.missing)
+    if column.missing.any():
+        raise BadValue(
+            "Every row has a target",
+            got=f"{column.name} is missing in {int(column.missing.sum())} of {rows} rows",
+            next_step="source.when_missing=drop_rows leaves those rows out",
+        )
+    if column.kind == "time":
+        raise BadValue("A target is a number, text, or true or false", got=f"{column.name} holds times")
+    if column.kind == "number" and not np.isfinite(column.values).all():
+        raise BadValue(
+            "Every target is a finite number",
+            got=f"{column.name} is infinite in {int((~np.isfinite(column.values)).sum())} rows",
+        )
+    found, codes = np.unique(column.values, return_inverse=True)
+    if not task:
+        whole = column.values.dtype == np.int64 and len(found) <= _MANY_VALUES and 2 * len(found) <= rows
+        task = "classification" if column.kind != "number" or whole else "regression"
+    if task == "regression":
+        if column.kind == "text":
+            raise BadValue(
+                "A regression target is numbers",
+                got=f"{column.name} holds text, e.g. {column.levels[0]}",
+                nearest="source.task=classification",
+            )
+        return "regression", column.values.astype(np.float64), ()
+    if len(found) > _MANY_VALUES and (2 * len(found) > rows or len(found) > _MOST_CLASSES):
+        raise BadValue(
+            f"Classes come up again, and are at most {_MOST_CLASSES}",
+            got=f"{column.name} has {len(found)} different values in {rows} rows",
+            nearest="source.task=regression" if column.kind == "number" else None,
+        )
+    if column.kind == "text":
+        classes = tuple(column.levels[code] for code in found)
+    else:
+        classes = tuple(str(value) for value in found.tolist())
+    return "classification", codes.astype(np.int64), classes
+
+
+def _labels(column: Column, role: str) -> NDArray[np.str_]:
+    if column.missing.any():
+        raise BadValue(
+            f"Every row has a {role}",
+            got=f"{column.name} is missing in {int(column.missing.sum())} rows",
+            next_step="source.when_missing=drop_rows leaves those rows out",
+        )
+    return column.texts()
+
+
+def _times(column: Column, time_format: str) -> NDArray[Any]:
+    if column.missing.any():
+        raise BadValue(
+            "Every row has a time",
+            got=f"{column.name} is missing in {int(column.missing.sum())} rows",
+            next_step="source.when_missing=drop_rows leaves those rows out",
+        )
+    if column.kind == "flag":
+        raise BadValue("A time is a number or a date", got=f"{column.name} holds true and false")
+    if column.kind == "number" and not np.isfinite(column.values).all():
+        raise BadValue("Every time is finite", got=f"{column.name} holds an infinity")
+    if column.kind != "text" and not time_format:
+        return column.values
+    import pandas as pd
+
+    texts = column.texts()
+    try:
+        parsed = pd.to_datetime(pd.Series(texts), format=time_format or "ISO8601", utc=True)
+    except (ValueError, OverflowError) as error:
+        raise BadValue(
+            "Every time is a number or a date "
+            + (f"written as {time_format}" if time_format else "in ISO 8601"),
+            got=f"{column.name}: {str(error).splitlines()[0][:200]}",
+            next_step="set source.time_format, e.g. %d/%m/%Y %H:%M",
+        ) from error
+    return parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
