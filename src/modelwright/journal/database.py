@@ -126,13 +126,17 @@ class Database:
             raise NotPermitted(
                 "The journal is open while it is used", next_step="open it again with Journal.open"
             )
-        if self._seen is not None and (
-            self._seen != self._stamp() or self.path.with_name(self.path.name + "-wal").exists()
-        ):
+        if self._seen is not None and (self.disturbed()):
             # Someone writes now: an immutable connection would not see it.
             self._connection.close()
             self._connect()
         return self._connection
+
+    def disturbed(self) -> bool:
+        """Return whether another process has written since this connection opened the file as immutable."""
+        if self._seen is None:
+            return False
+        return self._seen != self._stamp() or self.path.with_name(self.path.name + "-wal").exists()
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:

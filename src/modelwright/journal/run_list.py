@@ -39,12 +39,11 @@ def list_runs(
     wanted = {name: value for name, value in given.items() if value is not None}
     where = " WHERE " + " AND ".join(f"{name} = ?" for name in wanted) if wanted else ""
     direction = "DESC" if order.startswith("-") else "ASC"
-    rows = database.rows(
-        f"SELECT {RUN_COLUMNS} FROM run{where} ORDER BY {column} {direction} NULLS LAST, "
-        f"started_sequence {direction} LIMIT ? OFFSET ?",
-        (*wanted.values(), -1 if limit is None else limit, offset),
-    )
-    return [RunRow(*row) for row in rows]
+    ties = "" if column == "started_sequence" else f" NULLS LAST, started_sequence {direction}"
+    sql = f"SELECT {RUN_COLUMNS} FROM run{where} ORDER BY {column} {direction}{ties} LIMIT ? OFFSET ?"
+    with database.reading() as connection:
+        rows = connection.execute(sql, (*wanted.values(), -1 if limit is None else limit, offset))
+        return list(map(RunRow._make, rows))
 
 
 def find_run(database: Database, prefix: str) -> RunRow:
@@ -71,4 +70,4 @@ def find_run(database: Database, prefix: str) -> RunRow:
         raise BadValue(
             "A run's beginning fits one run only", got=f"{prefix}: {shown}", next_step="type more of it"
         )
-    return RunRow(*rows[0])
+    return RunRow._make(rows[0])

@@ -1,16 +1,16 @@
 """One run as the list of runs shows it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["RUN_COLUMNS", "RunRow", "Status"]
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A projection of the entries `run.started` and `run.finished` of one run.
+
+    A named tuple, because making 30,000 frozen dataclasses takes ten times as long as reading them may.
 
     Attributes:
         run: Identity of the run.
@@ -43,5 +43,5 @@ class RunRow:
     finished_sequence: int | None
 
 
-RUN_COLUMNS = ", ".join(RunRow.__slots__)
+RUN_COLUMNS = ", ".join(RunRow._fields)
 """The table's columns, in the order of the fields."""

@@ -23,10 +23,10 @@ def m001_ledger(connection: sqlite3.Connection) -> None:
             sequence INTEGER PRIMARY KEY REFERENCES entry (sequence), time TEXT NOT NULL, name TEXT NOT NULL,
             design TEXT NOT NULL, amends TEXT, reason TEXT, body TEXT NOT NULL) STRICT""",
         """CREATE TABLE run (
-            run TEXT PRIMARY KEY, trial TEXT NOT NULL, design TEXT NOT NULL, experiment TEXT NOT NULL,
+            run TEXT NOT NULL UNIQUE, trial TEXT NOT NULL, design TEXT NOT NULL, experiment TEXT NOT NULL,
             variant TEXT NOT NULL, seed_index INTEGER NOT NULL, status TEXT NOT NULL, score REAL,
             started TEXT NOT NULL, finished TEXT,
-            started_sequence INTEGER NOT NULL REFERENCES entry (sequence),
+            started_sequence INTEGER PRIMARY KEY REFERENCES entry (sequence),
             finished_sequence INTEGER REFERENCES entry (sequence)) STRICT""",
         # REPLACE would delete without firing the delete trigger; this one fires before it can.
         """CREATE TRIGGER entry_follows BEFORE INSERT ON entry BEGIN
@@ -60,7 +60,6 @@ def m002_cohorts_artefacts_and_listing(connection: sqlite3.Connection) -> None:
         "CREATE INDEX entry_design ON entry (design) WHERE design IS NOT NULL",
         "CREATE INDEX entry_run ON entry (run) WHERE run IS NOT NULL",
         "CREATE INDEX registration_name ON registration (name)",
-        "CREATE INDEX run_started ON run (started_sequence)",
         "CREATE INDEX run_experiment ON run (experiment, variant, status)",
         "CREATE INDEX run_design ON run (design)",
         "CREATE INDEX run_trial ON run (trial)",

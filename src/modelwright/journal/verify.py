@@ -14,7 +14,7 @@ from modelwright.base.fingerprint import canonical_json
 from modelwright.journal.artefacts import file_sha256
 from modelwright.journal.database import Database
 from modelwright.journal.entry import ENTRY_COLUMNS, GENESIS, entry_hash
-from modelwright.journal.head import read_head
+from modelwright.journal.head import Head, read_head
 from modelwright.journal.projection import PROJECTIONS, replay
 from modelwright.journal.schema import migrate
 from modelwright.journal.segment import read_segments
@@ -23,14 +23,17 @@ from modelwright.journal.verification import Damage, Part, Verification
 __all__ = ["verify_journal"]
 
 _MOST_NOTES = 20
+_ATTEMPTS = 3
 
 
 class _Check:
     """What is found on the way."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, connection: sqlite3.Connection, told: Head | None) -> None:
         self.folder = folder
         self.connection = connection
+        self.told = told
+        self.suspects: dict[str, Damage] = {}
         self.damages: list[Damage] = []
         self.notes: list[str] = []
         self.entries = 0
@@ -43,9 +46,23 @@ class _Check:
 
 
 def verify_journal(folder: Path, database: Database) -> Verification:
-    """Check the journal in `folder`; nothing is changed. What cannot be read is damage, not an error."""
-    with database.reading() as connection:
-        check = _Check(folder, connection)
+    """Check the journal in `folder`; nothing is changed. What cannot be read is damage, not an error.
+
+    Other processes may write meanwhile: the state of one moment is checked.
+    """
+    found, disturbed = _verify_once(folder, database)
+    for _ in range(_ATTEMPTS - 1):
+        # An immutable connection may have read pages that another process was changing.
+        if found.ok or not disturbed:
+            break
+        found, disturbed = _verify_once(folder, database)
+    return found
+
+
+def _verify_once(folder: Path, database: Database) -> tuple[Verification, bool]:
+    told = read_head(folder / "head")  # before the snapshot, or it could be ahead of it
+    with database.snapshot() as connection:
+        check = _Check(folder, connection, told)
         # One after another, each on its own: damage in one must not hide damage in the next.
         for part in (
             _check_chain,
@@ -61,9 +78,16 @@ def verify_journal(folder: Path, database: Database) -> Verification:
                 check.damage("database", "journal.db", str(error))
             except (ModelwrightError, OSError) as error:
                 check.damage("database", "journal.db", f"{part.__name__.removeprefix('_check_')}: {error}")
+    disturbed = database.disturbed()
+    for cohort, damage in check.suspects.items():
+        # Segments also go when another process compacts them after the snapshot.
+        if not database.rows(
+            "SELECT 1 FROM cohort WHERE cohort = ? AND stored_sequence IS NOT NULL", (cohort,)
+        ):
+            check.damages.append(damage)
     if len(check.notes) > _MOST_NOTES:
         check.notes[_MOST_NOTES:] = [f"and {len(check.notes) - _MOST_NOTES} more notes"]
-    return Verification(
+    found = Verification(
         entries=check.entries,
         head=check.head,
         first_broken=check.first_broken,
@@ -71,9 +95,24 @@ def verify_journal(folder: Path, database: Database) -> Verification:
         notes=tuple(check.notes),
         **check.counts,
     )
+    return found, disturbed
 
 
 def _check_chain(check: _Check) -> None:
+    # Broken UTF-8 must show as a wrong hash of its entry, not end the reading.
+    check.connection.text_factory = lambda text: text.decode(errors="replace")
+    try:
+        _walk(check)
+    except sqlite3.Error as error:
+        if check.first_broken is None:
+            check.first_broken = check.entries + 1
+            check.damage("entry", check.first_broken, f"cannot be read: {error}")
+        raise
+    finally:
+        check.connection.text_factory = str
+
+
+def _walk(check: _Check) -> None:
     expected, previous, last_time = 1, GENESIS, ""
     for row in check.connection.execute(f"SELECT {ENTRY_COLUMNS} FROM entry ORDER BY sequence"):
         check.entries += 1
@@ -123,7 +162,7 @@ def _check_pages(check: _Check) -> None:
 
 
 def _check_head(check: _Check) -> None:
-    told = read_head(check.folder / "head")
+    told = check.told
     if told is None:
         if check.entries:
             check.notes.append(
@@ -207,13 +246,14 @@ def _check_metrics(check: _Check) -> None:
 
 def _check_segments(check: _Check, folder: Path, runs: list[str]) -> None:
     if not folder.is_dir():
-        check.damage("segment", f"segments/{folder.name}", "is missing, and there is no metric file")
+        missing = "is missing, and there is no metric file"
+        check.suspects[folder.name] = Damage(part="segment", subject=f"segments/{folder.name}", what=missing)
         return
     check.counts["segments"] += len(list(folder.glob("*.segment")))
     _, damage = read_segments(folder, len(runs))
     if damage is not None:
         place, _, what = str(damage.got).partition(": ")
-        check.damage("segment", f"segments/{place}", what)
+        check.suspects[folder.name] = Damage(part="segment", subject=f"segments/{place}", what=what)
 
 
 def _check_file(check: _Check, record: dict[str, Any]) -> None:
