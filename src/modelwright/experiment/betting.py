@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from modelwright.base.errors import BadValue
-from modelwright.experiment.difference import differences_at
+from modelwright.experiment.difference import differences_at, experiments_at
 from modelwright.experiment.interval import Interval
 
 __all__ = ["BettingRule"]
@@ -83,33 +83,53 @@ class BettingRule:
             BadValue: also for a difference outside the bounds.
         """
         values = differences_at(self.looks, look, differences)
-        slack = 1e-9 * (self.high - self.low)
-        outside = np.flatnonzero((values < self.low - slack) | (values > self.high + slack))
-        if outside.size:
-            raise BadValue(
-                f"No difference leaves the planned bounds, [{self.low:g}, {self.high:g}]",
-                got=f"{values[outside[0]]:g} at seed index {outside[0]}",
-                next_step="the bounds were wrong: plan the experiment again with bounds that hold",
-            )
-        span = self.high - self.low
-        scaled = np.clip((values - self.low) / span, 0.0, 1.0)
+        scaled, span = self._scaled(values), self.high - self.low
         low = self.low + span * _lower_limit(scaled, 2 / self.alpha)
         high = self.high - span * _lower_limit(1 - scaled, 2 / self.alpha)
         # Limits that have passed each other leave nothing; any wider set is as valid.
         low, high = min(low, high), max(low, high)
         return Interval(low=low, high=high, level=1 - self.alpha, estimate=float(values.mean()))
 
+    def beyond(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether the lower limit is above `effect`; see `StoppingRule`."""
+        scaled = self._scaled(experiments_at(self.looks, differences))
+        return self._ruled_out(scaled, (effect - self.low) / (self.high - self.low))
 
-def log_capital(scaled: Array, mean: float) -> float:
-    """Return the logarithm of the largest capital so far against a mean as low as `mean`.
+    def short_of(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether the upper limit is below `effect`; see `StoppingRule`."""
+        scaled = self._scaled(experiments_at(self.looks, differences))
+        return self._ruled_out(1 - scaled, (self.high - effect) / (self.high - self.low))
+
+    def _scaled(self, values: Array) -> Array:
+        """Return the differences rescaled to [0, 1]; refuse those outside the bounds."""
+        span = self.high - self.low
+        outside = (values < self.low - 1e-9 * span) | (values > self.high + 1e-9 * span)
+        if outside.any():
+            raise BadValue(
+                f"No difference leaves the planned bounds, [{self.low:g}, {self.high:g}]",
+                got=f"{values[outside][0]:g} at seed index {np.argwhere(outside)[0][-1]}",
+                next_step="the bounds were wrong: plan the experiment again with bounds that hold",
+            )
+        return np.clip((values - self.low) / span, 0.0, 1.0)
+
+    def _ruled_out(self, scaled: Array, mean: float) -> NDArray[np.bool_]:
+        at = np.asarray(self.looks) - 1
+        if not 0 < mean < 1:
+            return np.full((len(scaled), at.size), mean < 0)
+        capital = np.maximum.accumulate(_log_capital(scaled, mean), axis=-1)
+        return capital[:, at] >= math.log(2 / self.alpha)
+
+
+def _log_capital(scaled: Array, mean: float) -> Array:
+    """Return the logarithm of the capital after each seed, against a mean as low as `mean`.
 
     Args:
-        scaled: (seed,) differences rescaled to [0, 1].
+        scaled: (..., seed) differences rescaled to [0, 1].
         mean: The doubted mean, above 0.
     """
     with np.errstate(divide="ignore"):  # a gambler who staked everything and lost has capital 0
-        growth = np.cumsum(np.log1p(_SHARES * (scaled[:, None] / mean - 1)), axis=0)
-    return float(np.logaddexp.reduce(growth, axis=1).max()) - math.log(_SHARES.size)
+        growth = np.cumsum(np.log1p(_SHARES * (scaled[..., None] / mean - 1)), axis=-2)
+    return np.logaddexp.reduce(growth, axis=-1) - math.log(_SHARES.size)
 
 
 def _lower_limit(scaled: Array, goal: float) -> float:
@@ -117,7 +137,7 @@ def _lower_limit(scaled: Array, goal: float) -> float:
     out, kept = 0.0, 1.0
     for _ in range(_HALVINGS):
         middle = (out + kept) / 2
-        if log_capital(scaled, middle) >= math.log(goal):
+        if _log_capital(scaled, middle).max() >= math.log(goal):
             out = middle
         else:
             kept = middle

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from modelwright.base.errors import BadValue
 
-__all__ = ["differences_at", "paired_differences"]
+__all__ = ["differences_at", "experiments_at", "paired_differences"]
 
 
 def paired_differences(candidate: ArrayLike, baseline: ArrayLike, *, sign: int) -> NDArray[np.float64]:
@@ -64,6 +64,25 @@ def differences_at(looks: tuple[int, ...], look: int, differences: ArrayLike) ->
             next_step="take the look when exactly that many seeds are finished, in the registered order",
         )
     return _finite(array)
+
+
+def experiments_at(looks: tuple[int, ...], differences: ArrayLike) -> NDArray[np.float64]:
+    """Return the differences of many experiments after checking their shape.
+
+    Args:
+        looks: Number of seeds at each look.
+        differences: (experiment, seed) finite numbers, with all seeds of the plan.
+
+    Raises:
+        BadValue: for another shape, or a number that is not finite.
+    """
+    array = np.asarray(differences, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != looks[-1] or not np.isfinite(array).all():
+        raise BadValue(
+            f"Experiments are finite numbers of shape (experiment, {looks[-1]} seeds)",
+            got=f"shape {array.shape}",
+        )
+    return array
 
 
 def _finite(array: NDArray[np.float64]) -> NDArray[np.float64]:

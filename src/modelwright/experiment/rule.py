@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from modelwright.base.errors import BadValue
 from modelwright.base.setting import Settings, setting
@@ -108,6 +108,19 @@ class StoppingRule(Protocol):
         Raises:
             BadValue: where that does not hold.
         """
+        ...
+
+    def beyond(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether each look's lower limit is above `effect`.
+
+        Args:
+            differences: (experiment, seed) finite numbers, with all seeds of the plan.
+            effect: A difference.
+        """
+        ...
+
+    def short_of(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether each look's upper limit is below `effect`; as `beyond`."""
         ...
 
 

@@ -2,26 +2,29 @@
 
 If the differences are independent and symmetric about m, then, given the sizes |d_i - m|, their signs are
 fair coins, whatever the sizes. So the boundary at a look is counted, not approximated: of all sign paths
-(or of a fixed sample of them that holds the observed one), those with the largest sums cross, as many as
-keep the share of paths that have crossed at any look so far within the level spent so far. The interval
-holds every m that was not crossed out at this or an earlier look, so it can only narrow.
+those with the largest sums cross, as many as keep the share of paths that have crossed at any look so far
+within the level spent so far. The interval holds every m that was not crossed out at this or an earlier
+look, so it can only narrow.
+
+Beyond 14 seeds not all paths are counted: all signs of the first 14 seeds are, each with one continuation
+that was drawn beforehand, the observed path among them. Given that set of paths the observed one is still
+equally likely to be any of them, so the level stays exact (Phipson and Smyth 2010).
 
 Ties are counted against rejection. Every difference first gets a fixed symmetric noise of at most a
-billionth of the largest one, which leaves symmetry as it was and makes the set of surviving m an interval
-(a count then changes only where the sum of a subset of d_i - m passes zero, and only one way), and the
-limits are widened by as much.
+billionth of the largest one of the first look, which leaves symmetry as it was and makes the set of
+surviving m an interval (a count then changes only where a sum over some seeds of d_i - m passes zero, and
+only one way); the limits are widened by as much.
 
-Sources: Fisher (1935), *The Design of Experiments*, section 21; Hartigan (1969), typical values; the
-group-sequential form with levels spent by counting follows the idea of AdaStop (Mathieu et al. 2023), for
-paired differences instead of two independent groups. Sampled paths count the observed one: Phipson and
-Smyth (2010); all sign patterns of the first seeds are kept and only later signs are drawn, and given the
-set of paths the observed one is still equally likely to be any of them.
+Sources: Fisher (1935), *The Design of Experiments*, section 21; Hartigan (1969), typical values; levels
+spent by counting over looks follow the idea of AdaStop (Mathieu et al. 2023), here for paired differences
+in place of two independent groups.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from modelwright.base.errors import BadValue
 from modelwright.base.fingerprint import sha256_hex
 from modelwright.base.seed import Seed
-from modelwright.experiment.difference import differences_at
+from modelwright.experiment.difference import differences_at, experiments_at
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.spending import Spending, cumulative_levels
 
@@ -37,9 +40,9 @@ __all__ = ["SignFlipRule", "require_reachable"]
 
 Array = NDArray[np.float64]
 _ALL_SIGNS = 14
-_SAMPLED_ALL_SIGNS = 12
 _NOISE = 1e-9
 _HALVINGS = 44
+_CELLS_AT_ONCE = 2**20
 _STREAM = Seed(sha256_hex(b"modelwright.experiment.sign_flip"))
 
 
@@ -71,10 +74,9 @@ class SignFlipRule:
     @property
     def description(self) -> str:
         """What the rule does."""
-        count = _signs(self.looks[-1]).shape[1]
-        exact = self.looks[-1] <= _ALL_SIGNS
-        paths = f"all {count:,} sign patterns" if exact else f"{count:,} sign patterns drawn beforehand"
-        text = f"Effects that {paths} of the paired differences do not rule out"
+        text = "Effects that the sign patterns of the paired differences do not rule out"
+        if self.looks[-1] > _ALL_SIGNS:
+            text += f" (all patterns up to {_ALL_SIGNS} seeds, {2**_ALL_SIGNS:,} drawn beforehand from there)"
         if self.spending is not None:
             text += f"; all {len(self.looks)} looks together err at most {self.alpha:g}"
             text += ", and what one look rules out stays out"
@@ -90,61 +92,75 @@ class SignFlipRule:
         values = differences_at(self.looks, look, differences)
         noise = _NOISE * float(np.abs(values[: self.looks[0]]).max())
         shaken = values + noise * _shake(values.size)
-        low = self._lower_limit(shaken, look) - noise
-        high = -self._lower_limit(-shaken, look) + noise
+        low = self._lower_limit(shaken) - noise
+        high = -self._lower_limit(-shaken) + noise
         # Limits that have passed each other leave nothing; any wider set is as valid.
         low, high = min(low, high), max(low, high)
         return Interval(low=low, high=high, level=1 - self.alpha, estimate=float(values.mean()))
 
-    def rejects(self, differences: ArrayLike, look: int, effect: float) -> bool:
-        """Tell whether `effect` is ruled out, at this look or before, because differences are larger."""
-        values = differences_at(self.looks, look, differences)
-        noise = _NOISE * float(np.abs(values[: self.looks[0]]).max())
-        return self._crosses(*self._sums(values + noise * _shake(values.size), look), effect)
+    def beyond(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether the lower limit is above `effect`; see `StoppingRule`."""
+        values = experiments_at(self.looks, differences)
+        noise = _NOISE * np.abs(values[:, : self.looks[0]]).max(axis=1, keepdims=True)
+        centred = values + noise * (_shake(values.shape[1]) - 1) - effect
+        at_once = max(1, _CELLS_AT_ONCE // 2 ** min(self.looks[-1], _ALL_SIGNS))
+        chunks = [centred[start : start + at_once] for start in range(0, len(centred), at_once)]
+        return np.concatenate([self._crossings(chunk) for chunk in chunks])
 
-    def _lower_limit(self, values: Array, look: int) -> float:
-        sums, counts = self._sums(values, look)
+    def short_of(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether the upper limit is below `effect`; see `StoppingRule`."""
+        return self.beyond(-np.asarray(differences, dtype=np.float64), -effect)
+
+    def _lower_limit(self, values: Array) -> float:
         # Below all of the first look's differences the observed path is the most extreme there is.
         out = float(values[: self.looks[0]].min())
         kept = float(values.max())
         for _ in range(_HALVINGS):
             middle = (out + kept) / 2
-            if self._crosses(sums, counts, middle):
+            if self._crossings((values - middle)[None])[0, -1]:
                 out = middle
             else:
                 kept = middle
         return out
 
-    def _sums(self, values: Array, look: int) -> tuple[list[Array], list[Array]]:
-        """Return for each look the (path,) sums of sign * d and of sign."""
-        signs = _signs(self.looks[-1])
-        total, count = np.zeros(signs.shape[1]), np.zeros(signs.shape[1])
-        sums, counts, start = list[Array](), list[Array](), 0
-        for seeds in self.looks[: look + 1]:
-            # One seed after the other, so that paths with the same signs have sums with the same bits.
-            for index in range(start, seeds):
-                total = total + signs[index] * values[index]
-                count = count + signs[index]
-            sums.append(total)
-            counts.append(count)
-            start = seeds
-        return sums, counts
+    def _crossings(self, centred: Array) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether the observed path has crossed by each look that is reached.
 
-    def _crosses(self, sums: list[Array], counts: list[Array], effect: float) -> bool:
-        """Tell whether the observed path (the first) has crossed at one of the looks."""
-        crossed = np.zeros(sums[0].shape, dtype=np.bool_)
-        for total, count, spent in zip(sums, counts, self.spent, strict=False):
-            room = math.floor(spent * total.size * (1 + 1e-12)) - int(crossed.sum())
-            if room < 1:
-                continue
-            statistic = total - effect * count
-            statistic[crossed] = -np.inf
-            # The first that has no room: whoever ties with it does not cross either.
-            last = np.partition(statistic, total.size - 1 - room)[total.size - 1 - room]
-            crossed |= statistic > last
-            if crossed[0]:
-                return True
-        return False
+        Args:
+            centred: (experiment, seed) differences minus the doubted effect.
+        """
+        sums = np.zeros((len(centred), 1))
+        crossed = np.zeros((len(centred), 1), dtype=np.bool_)
+        found: list[NDArray[np.bool_]] = []
+        for seeds, spent, repeats, signs in self._blocks(centred.shape[1]):
+            sums, crossed = np.repeat(sums, repeats, axis=1), np.repeat(crossed, repeats, axis=1)
+            # One seed after the other, so that paths with the same signs have sums with the same bits.
+            for index, row in enumerate(signs, start=seeds - len(signs)):
+                sums = sums + row * centred[:, index, None]
+            room = math.floor(spent * sums.shape[1] * (1 + 1e-12)) - crossed.sum(axis=1)
+            statistic = np.where(crossed, -np.inf, sums)
+            if seeds == self.looks[-1]:
+                beats = (statistic >= sums[:, :1]).sum(axis=1) <= room
+                found.append((crossed[:, 0] | beats)[:, None])
+                break
+            for count in np.unique(room[room > 0]):
+                rows = np.flatnonzero(room == count)
+                place = sums.shape[1] - 1 - int(count)
+                # The first path that has no room: whoever ties with it does not cross either.
+                last = np.partition(statistic[rows], place, axis=1)[:, place, None]
+                crossed[rows] |= statistic[rows] > last
+            found.append(crossed[:, :1].copy())
+        return np.concatenate(found, axis=1)
+
+    def _blocks(self, seeds: int) -> Iterator[tuple[int, float, int, Array]]:
+        """Yield for each look: seeds, spent level, repeats of each path, (new seed, path) signs."""
+        signs, before, paths = _signs(self.looks[-1]), 0, 1
+        for look, spent in zip(self.looks, self.spent, strict=True):
+            if look > seeds:
+                return
+            now = 2 ** min(look, _ALL_SIGNS)
+            yield look, spent, now // paths, signs[before:look, :: signs.shape[1] // now]
+            before, paths = look, now
 
 
 def require_reachable(
@@ -164,14 +180,13 @@ def require_reachable(
         if level >= _smallest_share(seeds):
             continue
         needed = _needed(looks, look, spent[-1], spending)
+        advice = f"plan look {look + 1} at {needed} seeds or more" if needed else "plan more seeds"
         raise BadValue(
             f"A sign-flip test of {seeds} seeds cannot reach a level below {_smallest_share(seeds):.3g}, "
             "its smallest share of sign patterns",
             got=f"look {look + 1} at {seeds} seeds, which must reach one-sided level {level:.3g}",
             nearest=f"look {look + 1} at {needed} seeds" if needed else None,
-            next_step=f"plan look {look + 1} at {needed} seeds or more, or use rule.test=t"
-            if needed
-            else "use rule.test=t, a spending that leaves more to this look, or more seeds",
+            next_step=f"{advice}, choose a spending that leaves more to this look, or use rule.test=t",
         )
 
 
@@ -193,14 +208,11 @@ def _needed(looks: tuple[int, ...], look: int, alpha: float, spending: Spending 
 @lru_cache(maxsize=8)
 def _signs(seeds: int) -> Array:
     """Return (seed, path) signs; the first path is all +1, and early seeds' signs vary slowest."""
-    whole = seeds if seeds <= _ALL_SIGNS else _SAMPLED_ALL_SIGNS
-    patterns = np.arange(2**whole)
-    signs = (1 - 2 * ((patterns >> np.arange(whole)[::-1, None]) & 1)).astype(np.float64)
-    if whole < seeds:
-        signs = np.repeat(signs, 2 ** (_ALL_SIGNS - whole), axis=1)
-        drawn = _STREAM.generator("paths").integers(0, 2, size=(seeds - whole, signs.shape[1]))
-        drawn[:, 0] = 0
-        signs = np.concatenate([signs, (1 - 2 * drawn).astype(np.float64)])
+    whole = min(seeds, _ALL_SIGNS)
+    bits: NDArray[Any] = (np.arange(2**whole) >> np.arange(whole)[::-1, None]) & 1
+    drawn = _STREAM.generator("paths").integers(0, 2, size=(seeds - whole, 2**whole))
+    drawn[:, 0] = 0
+    signs = (1 - 2 * np.concatenate([bits, drawn])).astype(np.float64)
     signs.setflags(write=False)
     return signs
 

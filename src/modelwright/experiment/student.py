@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from modelwright.experiment.difference import differences_at
+from modelwright.experiment.difference import differences_at, experiments_at
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.spending import Spending
 from modelwright.experiment.student_levels import nominal_levels
@@ -94,3 +94,26 @@ class StudentRule:
         if np.ptp(values) == 0:  # equal numbers have no spread, whatever rounding says
             estimate, half = float(values[0]), 0.0
         return Interval(low=estimate - half, high=estimate + half, level=1 - self.alpha, estimate=estimate)
+
+    def beyond(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether the lower limit is above `effect`; see `StoppingRule`."""
+        mean, half = self._limits(differences)
+        return mean - half > effect
+
+    def short_of(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
+        """Return (experiment, look) whether the upper limit is below `effect`; see `StoppingRule`."""
+        mean, half = self._limits(differences)
+        return mean + half < effect
+
+    def _limits(self, differences: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and half-width, each (experiment, look)."""
+        values = experiments_at(self.looks, differences)
+        mean = np.stack([values[:, :seeds].mean(axis=1) for seeds in self.looks], axis=1)
+        half = np.stack(
+            [
+                self.half_width_factor(look) * values[:, :seeds].std(axis=1, ddof=1)
+                for look, seeds in enumerate(self.looks)
+            ],
+            axis=1,
+        )
+        return mean, half
