@@ -10,13 +10,13 @@ from scipy import stats
 
 from modelwright.base.errors import BadValue, UnknownName
 from modelwright.experiment.estimate import (
+    estimated_difference,
     finite_scores,
     interquartile_mean,
     mean,
     median,
     normalized_scores,
     optimality_gap,
-    paired_difference,
     probability_of_improvement,
     tasks_reached,
     turned,
@@ -131,8 +131,9 @@ def test_probability_of_improvement_is_mann_whitneys_share_averaged_over_tasks(
 
 
 def test_a_metric_that_is_minimized_is_turned() -> None:
-    assert paired_difference([3.0, 5.0], [4.0, 4.0]).tolist() == [-1.0, 1.0]
-    assert paired_difference([3.0, 5.0], [4.0, 4.0], "minimize").tolist() == [1.0, -1.0]
+    assert estimated_difference([3.0, 5.0, 6.0], [4.0, 1.0, 4.0]) == pytest.approx(14 / 3 - 3)
+    assert estimated_difference([3.0, 5.0, 6.0], [4.0, 1.0, 4.0], median) == 1.0
+    assert estimated_difference([3.0, 5.0, 6.0], [4.0, 1.0, 4.0], median, direction="minimize") == -1.0
     assert turned([1.0, -2.0], "minimize").tolist() == [-1.0, 2.0]
     assert optimality_gap([0.5, 2.0], target=1.0, direction="minimize") == 0.5
     assert optimality_gap([0.5, 2.0], target=1.0, direction="maximize") == 0.25
@@ -159,7 +160,7 @@ def test_scores_that_are_no_scores_are_refused(scores) -> None:
         with pytest.raises(BadValue):
             estimate(scores)
     with pytest.raises(BadValue):
-        paired_difference(scores, scores)
+        estimated_difference(scores, scores)
     with pytest.raises(BadValue):
         probability_of_improvement(scores, [1.0, 2.0])
 
@@ -172,7 +173,7 @@ def test_a_broken_score_is_named_with_its_place() -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: paired_difference([1.0, 2.0], [1.0]),
+        lambda: estimated_difference(np.ones((3, 2)), np.ones((3, 4))),
         lambda: probability_of_improvement(np.ones((3, 2)), np.ones((3, 4))),
         lambda: probability_of_improvement(np.ones(3), np.ones((3, 3))),
         lambda: tasks_reached([1.0, 2.0]),
@@ -188,4 +189,4 @@ def test_scores_that_do_not_fit_together_are_refused(ask) -> None:
 
 def test_a_wrong_direction_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match="Nearest: maximize"):
-        paired_difference([1.0], [2.0], "maximise")  # type: ignore[arg-type]
+        estimated_difference([1.0], [2.0], direction="maximise")  # type: ignore[arg-type]

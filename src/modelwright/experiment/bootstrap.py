@@ -21,10 +21,10 @@ from modelwright.base.metric import Direction
 from modelwright.experiment.estimate import (
     Axis,
     Estimator,
+    estimated_difference,
     finite_scores,
     mean,
     probability_of_improvement,
-    turned,
 )
 
 __all__ = [
@@ -133,8 +133,8 @@ def bootstrap_difference(
         )
     _check(level, resamples, method, bca_fits=paired and ours.ndim == 1)
 
-    def compare(ours: NDArray[np.float64], theirs: NDArray[np.float64], axis: Axis) -> NDArray[np.float64]:
-        return turned(estimator(ours, axis=axis) - estimator(theirs, axis=axis), direction)
+    def compare(ours: ArrayLike, theirs: ArrayLike, axis: Axis) -> NDArray[np.float64]:
+        return estimated_difference(ours, theirs, estimator, direction=direction, axis=axis)
 
     def draw(count: int) -> NDArray[np.float64]:
         if paired:

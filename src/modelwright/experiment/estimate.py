@@ -19,13 +19,13 @@ from modelwright.base.metric import Direction
 __all__ = [
     "Axis",
     "Estimator",
+    "estimated_difference",
     "finite_scores",
     "interquartile_mean",
     "mean",
     "median",
     "normalized_scores",
     "optimality_gap",
-    "paired_difference",
     "probability_of_improvement",
     "tasks_reached",
     "turned",
@@ -189,30 +189,35 @@ def normalized_scores(scores: ArrayLike, floor: ArrayLike, ceiling: ArrayLike) -
     return (array - low) / span
 
 
-def paired_difference(
-    candidate: ArrayLike, baseline: ArrayLike, direction: Direction = "maximize"
+def estimated_difference(
+    candidate: ArrayLike,
+    baseline: ArrayLike,
+    /,
+    estimator: Estimator = mean,
+    *,
+    direction: Direction = "maximize",
+    axis: Axis = None,
 ) -> NDArray[np.float64]:
-    """Return candidate - baseline of each seed, turned so that more is better.
+    """Return the candidate's estimate minus the baseline's, turned so that more is better.
+
+    Pairing by seed does not move a difference of means, it only narrows its interval: see
+    `bootstrap_difference`.
 
     Args:
         candidate: (seed,) or (run, task).
-        baseline: The same shape; the same index means the same seed.
+        baseline: The same kind of shape and the same tasks.
+        estimator: What to estimate from each arm.
         direction: Whether more or less of the metric is better.
+        axis: See the module.
 
     Raises:
-        BadValue: where shapes differ, or a score is not finite.
+        BadValue: where tasks differ, or a score is not finite.
     """
-    ours, theirs = (
-        finite_scores(candidate, "Candidate's scores"),
-        finite_scores(baseline, "Baseline's scores"),
-    )
-    if ours.shape != theirs.shape:
-        raise BadValue(
-            "Paired scores have one shape, and one index means one seed",
-            got=f"candidate {ours.shape}, baseline {theirs.shape}",
-            next_step="run the missing seeds, or compare the variants without pairing",
-        )
-    return turned(ours - theirs, direction)
+    ours, _ = _sample(candidate, axis)
+    theirs, _ = _sample(baseline, axis)
+    if axis is None and ours.shape[1:] != theirs.shape[1:]:
+        raise BadValue("Both arms have the same tasks", got=f"shapes {ours.shape} and {theirs.shape}")
+    return turned(estimator(ours, axis=axis) - estimator(theirs, axis=axis), direction)
 
 
 def probability_of_improvement(

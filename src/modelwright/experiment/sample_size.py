@@ -17,6 +17,8 @@ of Bouthillier et al. 2021 (MLSys) for the probability of improvement.
 import math
 from typing import Literal, cast
 
+import numpy as np
+
 from modelwright.base.errors import BadValue
 
 __all__ = ["noether_size", "paired_t_power", "seeds_needed", "sign_flip_seeds", "two_sample_size"]
@@ -35,7 +37,7 @@ def _require_share(**shares: float) -> None:
 
 
 def _require_count(name: str, value: object, low: int) -> None:
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= low
+    fits = isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= low)
     _require(f"{name} is a whole number, at least {low}", fits, f"{name}={value!r}")
 
 
