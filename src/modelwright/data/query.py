@@ -151,7 +151,7 @@ def _named_files(query: str, root: Path) -> list[dict[str, Any]]:
                 matches = sorted(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
             else:
                 matches = sorted(root.glob(name))
-        except (ValueError, OSError, NotImplementedError):
+        except (ValueError, OSError, NotImplementedError, IndexError):
             continue
         found.update(dict.fromkeys(match for match in matches if match.is_file()))
     return [{"path": path.name, **file_origin(path)} for path in found]

@@ -1,0 +1,348 @@
+"""What is odd in a table before it is split: gaps, codes for gaps, columns and targets that say nothing."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Cause, Finding, Severity
+from modelwright.data.dataset import Dataset
+from modelwright.data.encoding import MISSING_LEVEL
+from modelwright.data.twins import Twins
+
+__all__ = ["check_quality"]
+
+_SHOWN = 20
+_CODES = frozenset(sign * code for code in (9, 99, 999, 9999, 99999, 999999) for sign in (-1, 1)) | {
+    -1,
+    0,
+    8888,
+    -8888,
+}
+_TEXT_CODES = frozenset(
+    {"?", "??", "-", "--", ".", "*", "n/a", "na", "nan", "null", "nil", "missing", "#n/a", "-999", "999"}
+)
+_UNSURE_CODES = frozenset({"unknown", "none", "undefined", "unspecified", "not available", "no data"})
+
+
+def check_quality(dataset: Dataset, twins: Twins) -> Iterator[Finding]:
+    """Yield what the table alone shows; splits play no part.
+
+    Args:
+        dataset: What to look at.
+        twins: Its rows with equal features.
+    """
+    yield from _target(dataset)
+    yield from _missing(dataset)
+    yield from _disguised(dataset)
+    yield from _columns(dataset)
+    yield from _conflicts(dataset, twins)
+    yield from _lineage(dataset)
+
+
+def _shown(items: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(list(items.items())[:_SHOWN])
+
+
+def _target(dataset: Dataset) -> Iterator[Finding]:
+    target = dataset.target
+    if (target == target[0]).all():
+        yield Finding(
+            kind="constant-target",
+            severity=Severity.SEVERE,
+            title="Every row has the same target, so there is nothing to learn.",
+            evidence={
+                "value": dataset.classes[0] if dataset.classes else float(target[0]),
+                "rows": len(target),
+            },
+            causes=(
+                Cause(what="rows were filtered by their target"),
+                Cause(what="source.target names another column"),
+            ),
+            next_check="Count the values of the target column in the raw data.",
+            subject="target",
+        )
+        return
+    if dataset.task == "regression":
+        return
+    shares = np.bincount(target, minlength=len(dataset.classes)) / len(target)
+    if shares.min() < 0.01 or shares.max() >= 0.95:
+        yield Finding(
+            kind="class-imbalance",
+            severity=Severity.WARNING,
+            title=f"Always answering {dataset.classes[int(shares.argmax())]} is right in "
+            f"{shares.max():.1%} of rows; "
+            f"the rarest class, {dataset.classes[int(shares.argmin())]}, has {shares.min():.2%}.",
+            evidence={
+                "shares": _shown({dataset.classes[c]: float(shares[c]) for c in np.argsort(shares)}),
+                "majority": float(shares.max()),
+            },
+            causes=(
+                Cause(what="the classes are this rare"),
+                Cause(what="rows of a class were lost on the way"),
+            ),
+            next_check="Compare with balanced_accuracy or macro_f1 rather than accuracy.",
+            subject="target",
+        )
+
+
+def _missing(dataset: Dataset) -> Iterator[Finding]:
+    gaps = np.isnan(dataset.table()).sum(axis=0)
+    numbers = {dataset.feature_names[i]: int(gaps[i]) for i in np.argsort(-gaps, kind="stable") if gaps[i]}
+    texts = {
+        name: int(dataset.table()[:, place].sum())
+        for place, name in enumerate(dataset.columns)
+        if name.endswith(f"={MISSING_LEVEL}")
+    }
+    for step in dataset.transformations:
+        if step["name"] == "zero_and_indicator":
+            texts |= step["arguments"]["missing"]
+        if step["name"] == "ordinal":
+            for column in step["arguments"]["columns"]:
+                if column["levels"][-1:] == [MISSING_LEVEL]:
+                    coded = dataset.table()[:, column["first"]] == len(column["levels"]) - 1
+                    texts[column["column"]] = int(coded.sum())
+    if numbers or texts:
+        yield Finding(
+            kind="missing-values",
+            severity=Severity.WARNING if numbers else Severity.INFO,
+            title=f"{len(numbers)} number columns have gaps, which many learners cannot take."
+            if numbers
+            else "Values are missing and were given a category or an indicator of their own.",
+            evidence={
+                "columns": _shown(numbers),
+                "own_category": _shown(texts),
+                "rows_with_gaps": int(np.isnan(dataset.table()).any(axis=1).sum()),
+                "rows": len(dataset),
+            },
+            causes=(Cause(what="the values were never measured"), Cause(what="a join found no partner")),
+            next_check="See whether gaps depend on the target; choose source.when_missing, or a "
+            "learner that takes NaN.",
+            subject=next(iter(numbers or texts)),
+        )
+    for step in dataset.transformations:
+        if step["name"] == "drop_rows":
+            before, after = step["rows"]
+            lost = 1 - after / before
+            yield Finding(
+                kind="rows-dropped",
+                severity=Severity.WARNING if lost > 0.05 else Severity.INFO,
+                title=f"{before - after} of {before} rows were left out because a value is missing.",
+                evidence={"before": before, "after": after, "columns": _shown(step["arguments"]["missing"])},
+                causes=(Cause(what="source.when_missing=drop_rows"),),
+                next_check="Compare the targets of the rows that were left out with the others: "
+                "if they differ, the answer holds for complete rows only.",
+            )
+
+
+def _disguised(dataset: Dataset) -> Iterator[Finding]:
+    found: dict[str, dict[str, Any]] = {}
+    if dataset.columns:
+        for place, name in enumerate(dataset.columns):
+            code = _number_code(dataset.table()[:, place].astype(np.float64))
+            if code:
+                found[name] = code
+    unsure: dict[str, dict[str, Any]] = {}
+    for step in dataset.transformations:
+        if step["name"] not in ("one_hot", "ordinal"):
+            continue
+        for column in step["arguments"]["columns"]:
+            for level in column["levels"]:
+                if level.lower() in _TEXT_CODES:
+                    found[column["column"]] = {"code": level}
+                elif level.lower() in _UNSURE_CODES:
+                    unsure[column["column"]] = {"code": level}
+    if found or unsure:
+        names = list(found or unsure)
+        yield Finding(
+            kind="disguised-missing",
+            severity=Severity.WARNING if found else Severity.INFO,
+            title=f"A value of {names[0]} looks like a code for missing: "
+            f"{(found or unsure)[names[0]]['code']}.",
+            evidence={"columns": _shown(found), "perhaps": _shown(unsure)},
+            causes=(
+                Cause(what="missing values were stored as a number or text that stands for them"),
+                Cause(what="the measurement ends there: a top or bottom code"),
+                Cause(what="the value is real"),
+            ),
+            next_check="Look the code up in the data's description; if it means missing, name it "
+            "in source.missing, "
+            "or turn it into NULL in a query.",
+            subject=names[0],
+        )
+
+
+def _number_code(values: NDArray[np.float64]) -> dict[str, Any] | None:
+    """Return a value at the edge of a column that recurs and stands apart from all others."""
+    found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    if len(found) < 12:
+        return None
+    for edge, near, rest in ((0, 1, slice(1, None)), (-1, -2, slice(None, -1))):
+        value = float(found[edge])
+        if counts[edge] < 2:
+            continue
+        low, first, third, high = _quantiles(found[rest], counts[rest])
+        spread = third - first or high - low or 1.0
+        gap = abs(float(found[near]) - value)
+        reach = float(found[rest][-1] - found[rest][0])
+        usual = value == 0 and counts[edge] > 0.5 * counts.sum()  # most people lose no capital
+        apart = value in _CODES and not usual and gap > (0.5 * spread if value == 0 else spread)
+        if apart or (gap > 2 * reach and counts[edge] >= 0.005 * counts.sum()):
+            return {"code": value, "rows": int(counts[edge]), "nearest_other_value": float(found[near])}
+    return None
+
+
+def _quantiles(found: NDArray[np.float64], counts: NDArray[np.int64]) -> list[float]:
+    places = np.searchsorted(np.cumsum(counts), np.array([0.05, 0.25, 0.75, 0.95]) * counts.sum())
+    return [float(found[min(place, len(found) - 1)]) for place in places]
+
+
+def _columns(dataset: Dataset) -> Iterator[Finding]:
+    table = dataset.table()
+    names = dataset.feature_names
+    severity = Severity.WARNING if dataset.columns else Severity.INFO
+    constant = np.all((table == table[0]) | (np.isnan(table) & np.isnan(table[0])), axis=0)
+    if constant.any():
+        yield Finding(
+            kind="constant-column",
+            severity=severity,
+            title=f"{int(constant.sum())} of {len(names)} features have the same value in every row.",
+            evidence={
+                "columns": [names[i] for i in np.flatnonzero(constant)[:_SHOWN]],
+                "count": int(constant.sum()),
+            },
+            causes=(
+                Cause(
+                    what="the border of an image"
+                    if not dataset.columns
+                    else "rows were filtered by this column"
+                ),
+                Cause(what="a join or an earlier step filled the column with one value"),
+            ),
+            next_check="Drop the columns, or find the step after which they became constant.",
+            subject=names[int(np.flatnonzero(constant)[0])],
+        )
+    live = np.flatnonzero(~constant)
+    seen: dict[bytes, int] = {}
+    pairs: list[list[str]] = []
+    for place in live:
+        column = table[:, place] + np.float32(0)
+        column[np.isnan(column)] = np.nan
+        first = seen.setdefault(column.tobytes(), int(place))
+        if first != place:
+            pairs.append([names[first], names[place]])
+    if pairs:
+        yield Finding(
+            kind="duplicate-column",
+            severity=severity,
+            title=f"{pairs[0][1]} repeats {pairs[0][0]} in every row.",
+            evidence={"pairs": pairs[:_SHOWN], "count": len(pairs)},
+            causes=(
+                Cause(what="a join kept both keys"),
+                Cause(what="one quantity was exported under two names"),
+            ),
+            next_check="Drop one of each pair with source.drop.",
+            subject=pairs[0][1],
+        )
+    if dataset.columns and len(dataset) >= 20:
+        steps = np.diff(table[:, live].astype(np.float64), axis=0)
+        counting = np.flatnonzero((steps == steps[0]).all(axis=0) & (steps[0] != 0)) if len(live) else []
+        for place in counting:
+            yield Finding(
+                kind="row-number-column",
+                severity=Severity.WARNING,
+                title=f"{names[live[place]]} counts the rows, so it tells where in the file a row stood.",
+                evidence={"first": float(table[0, live[place]]), "step": float(steps[0, place])},
+                causes=(Cause(what="an index was written to the file as a column"),),
+                next_check=f"Drop it: source.drop=[{names[live[place]]}].",
+                subject=names[live[place]],
+            )
+    yield from _standardized(dataset)
+
+
+def _standardized(dataset: Dataset) -> Iterator[Finding]:
+    if not dataset.columns or len(dataset) < 20:
+        return
+    table = dataset.table().astype(np.float64)
+    mean, deviation = table.mean(axis=0), table.std(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centred = np.abs(mean / deviation) < 1e-5
+    unit = [
+        np.abs(deviation * scale - 1) < 1e-5
+        for scale in (1.0, np.sqrt(len(table)), np.sqrt(1 - 1 / len(table)))
+    ]
+    done = centred & np.any(unit, axis=0)
+    if done.any():
+        names = [dataset.columns[i] for i in np.flatnonzero(done)]
+        yield Finding(
+            kind="standardized-over-all-rows",
+            severity=Severity.WARNING,
+            title=f"{len(names)} columns have mean 0 and deviation 1 over all rows: they were "
+            "scaled before the split.",
+            evidence={"columns": names[:_SHOWN], "count": len(names)},
+            causes=(Cause(what="a scaler was fitted on training and test rows together"),),
+            next_check="Load the raw values and let the learner scale with the training rows alone.",
+            subject=names[0],
+        )
+
+
+def _conflicts(dataset: Dataset, twins: Twins) -> Iterator[Finding]:
+    many = twins.size > 1
+    if not many.any():
+        return
+    cluster, target = twins.cluster[many], dataset.target[many].astype(np.float64)
+    low = np.full(twins.cluster.max() + 1, np.inf)
+    high = np.full(len(low), -np.inf)
+    np.minimum.at(low, cluster, target)
+    np.maximum.at(high, cluster, target)
+    torn = low[cluster] != high[cluster]
+    if torn.any():
+        share = float(torn.sum() / len(dataset))
+        yield Finding(
+            kind="conflicting-labels",
+            severity=Severity.WARNING if share > 0.05 else Severity.INFO,
+            title=f"{int(torn.sum())} rows ({share:.1%}) have the same features as a row with "
+            "another target.",
+            evidence={
+                "rows": int(torn.sum()),
+                "share": share,
+                "example_rows": np.flatnonzero(many)[torn][:2].tolist(),
+            },
+            causes=(
+                Cause(what="the features do not determine the target, and are few or coarse"),
+                Cause(what="some labels are wrong"),
+                Cause(what="a column that tells the rows apart was left out"),
+            ),
+            next_check="Look at a few such rows in the raw data; no learner can be right on all of them.",
+        )
+
+
+def _lineage(dataset: Dataset) -> Iterator[Finding]:
+    for step in dataset.transformations:
+        if step["name"] == "to_float32":
+            merged: Mapping[str, int] = step["arguments"]["merged"]
+            name = next(iter(merged))
+            yield Finding(
+                kind="precision-lost",
+                severity=Severity.WARNING,
+                title=f"Different values of {name} became equal when rounded to 32-bit floats.",
+                evidence={"values_lost": _shown(merged)},
+                causes=(
+                    Cause(what="an identifier or a time in seconds is used as a feature"),
+                    Cause(what="values differ far less than their size: subtract an offset first"),
+                ),
+                next_check="Drop identifiers; turn times into differences; subtract a fixed offset "
+                "in a query.",
+                subject=name,
+            )
+    if dataset.origin.get("ordered") is False:
+        yield Finding(
+            kind="unordered-query",
+            severity=Severity.INFO,
+            title="The query has no ORDER BY, so its rows may come in another order elsewhere.",
+            evidence={"query": dataset.origin["query"]},
+            causes=(Cause(what="SQL promises no order of rows without ORDER BY"),),
+            next_check="Add ORDER BY with a key that is unique; the data's identity depends on the "
+            "order of rows.",
+        )
