@@ -163,7 +163,9 @@ def _with_score(comparison: MetricComparison, recorded: float, now: float) -> Sa
 def _bitwise(facts: _Facts) -> str:
     also = ""
     if facts.differences:
-        also = f" That holds although {len(facts.differences)} recorded things differ: {_named(facts)}."
+        count = len(facts.differences)
+        things = "1 recorded thing differs" if count == 1 else f"{count} recorded things differ"
+        also = f" That holds although {things}: {_named(facts)}."
     comparison = facts.comparison
     numbers = f"{comparison.numbers:,} number{'s' * (comparison.numbers != 1)}"
     metrics = f"{comparison.metrics} metric{'s' * (comparison.metrics != 1)}"
