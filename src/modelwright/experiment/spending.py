@@ -39,7 +39,7 @@ SPENDINGS: tuple[Spending, ...] = (
 )
 
 Array = NDArray[np.float64]
-_NODES = 120
+_NODES = 48
 _REACH = 10.0  # standard deviations beyond which a normal density counts for nothing
 
 
