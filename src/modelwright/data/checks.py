@@ -1,6 +1,7 @@
 """The first checks of data, before any trial.
 
-    quality   the table alone: gaps, codes for gaps, idle columns, conflicting or constant targets
+    gaps      values that are missing, openly or behind a code
+    quality   idle columns, constant, rare or conflicting targets, losses on the way
     overlap   exact counts over every split: twins, groups and times on both sides, classes that lack
     leak      features that give the target away, against a permutation null
     shift     train and test that a classifier tells apart, against a permutation null
@@ -15,6 +16,7 @@ from modelwright.base.errors import BadValue
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.base.seed import Seed
 from modelwright.data.dataset import Dataset
+from modelwright.data.gaps import check_gaps
 from modelwright.data.leak import check_leaks
 from modelwright.data.overlap import check_overlap
 from modelwright.data.quality import check_quality
@@ -91,6 +93,7 @@ def check_data(
     different = list({split.identity: split for split in splits}.values())
     twins = find_twins(dataset.table())
     findings = [
+        *check_gaps(dataset),
         *check_quality(dataset, twins),
         *check_overlap(dataset, different, twins, seed.generator("check/overlap")),
     ]

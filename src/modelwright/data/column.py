@@ -63,13 +63,31 @@ class Column:
 def read_column(name: str, array: ArrowColumn, missing: Collection[str] = ()) -> Column:
     """Return the column that an Arrow array holds.
 
-    Text is stripped of surrounding spaces; texts in `missing` are missing values. A text column whose values
-    all read as numbers is a column of numbers, and one of `true` and `false` (in any case) is a column of
-    flags, so that a CSV file and a typed file with the same values give the same column.
+    Text is stripped of surrounding spaces; texts in `missing` are missing values, and so is a number that
+    one of them spells. A text column whose values all read as numbers is a column of numbers, and one of
+    `true` and `false` (in any case) is a column of flags, so that a CSV file and a typed file with the same
+    values give the same column.
 
     Raises:
         BadValue: for a type that has no place in a table of numbers: lists, structs, bytes, durations.
     """
+    column = _read(name, array, missing)
+    codes = [number for number in map(_spelled, missing) if number is not None]
+    if column.kind != "number" or not codes:
+        return column
+    absent = column.missing | np.isin(column.values, codes)
+    return _whole(name, np.where(absent, 0, column.values), absent)
+
+
+def _spelled(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return None if np.isnan(number) else number
+
+
+def _read(name: str, array: ArrowColumn, missing: Collection[str]) -> Column:
     import pyarrow as pa
 
     kind: Any = array.type

@@ -1,6 +1,6 @@
 """From columns of several kinds to one float32 table, without looking at any statistic of the rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 from modelwright.data.column import Column
+from modelwright.data.transformation import transformation
 
 __all__ = ["MISSING_LEVEL", "encode_features"]
 
@@ -57,15 +58,12 @@ def encode_features(
         else:
             parts.append(numbers[:, None])
             names.append(column.name)
+    same, width = (rows, rows), (len(columns), len(names))
     if encoded:
-        steps.append(_step(categorical, {"columns": encoded}, rows, len(columns), len(names)))
+        steps.append(transformation(categorical, {"columns": encoded}, rows=same, columns=width))
     if filled:
-        steps.append(_step("zero_and_indicator", {"missing": filled}, rows, len(columns), len(names)))
+        steps.append(transformation("zero_and_indicator", {"missing": filled}, rows=same, columns=width))
     return _rounded(parts, names, rows, steps), tuple(names)
-
-
-def _step(name: str, arguments: Mapping[str, Any], rows: int, before: int, after: int) -> dict[str, Any]:
-    return {"name": name, "arguments": dict(arguments), "rows": [rows, rows], "columns": [before, after]}
 
 
 def _check(column: Column, when_missing: str, categorical: str) -> None:
@@ -131,5 +129,6 @@ def _rounded(
                     merged[names[place]] = lost
             place += 1
     if merged:
-        steps.append(_step("to_float32", {"merged": merged}, rows, len(names), len(names)))
+        width = (len(names), len(names))
+        steps.append(transformation("to_float32", {"merged": merged}, rows=(rows, rows), columns=width))
     return features

@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue, UnknownName
-from modelwright.base.metric import Task
 from modelwright.base.setting import Settings, setting
-from modelwright.data.column import Column, read_column
+from modelwright.data.column import read_column
 from modelwright.data.dataset import Dataset
-from modelwright.data.encoding import MISSING_LEVEL, encode_features
+from modelwright.data.encoding import encode_features
 from modelwright.data.query import read_query
+from modelwright.data.role import read_labels, read_target, read_times
 from modelwright.data.table import BUNDLED, read_bundled, read_csv, read_frame, read_parquet
+from modelwright.data.transformation import drop_duplicates, drop_incomplete, transformation
 
-__all__ = ["MISSING_LEVEL", "Source", "load_dataset"]
+__all__ = ["Source", "load_dataset"]
 
 _OWN_FIELDS = {
     "sklearn": ("name",),
@@ -31,8 +32,6 @@ _OWN_FIELDS = {
     "sql": ("path", "query"),
     "frame": ("name",),
 }
-_MANY_VALUES = 20
-_MOST_CLASSES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +82,11 @@ class Source(Settings):
         doc="What to do with missing numbers: keep them as NaN, refuse, drop their rows, or put 0 and an "
         "indicator column. Missing text is a category of its own under keep and indicator.",
         choices=("keep", "refuse", "drop_rows", "indicator"),
+    )
+    duplicates: str = setting(
+        "keep",
+        doc="Whether rows that repeat an earlier row's features and target stay.",
+        choices=("keep", "drop"),
     )
     categorical: str = setting(
         "one_hot", doc="How text becomes numbers.", choices=("one_hot", "ordinal", "refuse")
@@ -178,12 +182,13 @@ def load_dataset(source: Source, *, root: Path, frames: Mapping[str, Any] | None
     steps: list[dict[str, Any]] = []
     rows = table.num_rows
     if left := [name for name in names if name not in (*roles, *chosen)]:
-        steps.append(
-            _step("select_columns", {"left_out": left}, (rows, rows), (len(chosen) + len(left), len(chosen)))
-        )
+        width = (len(chosen) + len(left), len(chosen))
+        steps.append(transformation("select_columns", {"left_out": left}, rows=(rows, rows), columns=width))
     columns = {name: read_column(name, table.column(name), source.missing) for name in [*chosen, *roles]}
     if source.when_missing == "drop_rows":
-        columns = _drop_rows(columns, len(chosen), steps)
+        columns = drop_incomplete(columns, len(chosen), steps)
+    if source.duplicates == "drop":
+        columns = drop_duplicates(columns, [*chosen, target_name], len(chosen), steps)
     features, feature_names = encode_features(
         [columns[name] for name in chosen],
         when_missing=source.when_missing,
@@ -197,7 +202,7 @@ def load_dataset(source: Source, *, root: Path, frames: Mapping[str, Any] | None
     )
     if image:
         features = _shaped(features, tuple(image), steps)
-    task, target, classes = _target(columns[target_name], source.task)
+    task, target, classes = read_target(columns[target_name], source.task)
     return Dataset(
         name=source.name or Path(source.path).stem or "query",
         features=features,
@@ -205,9 +210,9 @@ def load_dataset(source: Source, *, root: Path, frames: Mapping[str, Any] | None
         task=task,
         classes=classes,
         columns=() if image else feature_names,
-        groups=_labels(columns[source.group], "group") if source.group else None,
-        times=_times(columns[source.time], source.time_format) if source.time else None,
-        parts=_labels(columns[source.part], "part") if source.part else None,
+        groups=read_labels(columns[source.group], "group") if source.group else None,
+        times=read_times(columns[source.time], source.time_format) if source.time else None,
+        parts=read_labels(columns[source.part], "part") if source.part else None,
         origin=origin,
         transformations=tuple(steps),
     )
@@ -254,30 +259,6 @@ def _check_table(table: Any) -> None:
         )
 
 
-def _step(
-    name: str, arguments: Mapping[str, Any], rows: tuple[int, int], columns: tuple[int, int]
-) -> dict[str, Any]:
-    return {"name": name, "arguments": dict(arguments), "rows": list(rows), "columns": list(columns)}
-
-
-def _drop_rows(columns: dict[str, Column], features: int, steps: list[dict[str, Any]]) -> dict[str, Column]:
-    gone = np.any([column.missing for column in columns.values()], axis=0)
-    if not gone.any():
-        return columns
-    if gone.all():
-        worst = max(columns.values(), key=lambda column: int(column.missing.sum()))
-        raise BadValue(
-            "Dropping rows with missing values leaves rows",
-            got=f"a gap in every row; {worst.name} alone lacks {int(worst.missing.sum())} of {len(gone)}",
-            next_step="drop that column with source.drop",
-        )
-    counts = {name: int(column.missing.sum()) for name, column in columns.items() if column.missing.any()}
-    steps.append(
-        _step("drop_rows", {"missing": counts}, (len(gone), int((~gone).sum())), (features, features))
-    )
-    return {name: column.take(~gone) for name, column in columns.items()}
-
-
 def _shaped(
     features: NDArray[np.float32], image: tuple[int, ...], steps: list[dict[str, Any]]
 ) -> NDArray[np.float32]:
@@ -287,83 +268,7 @@ def _shaped(
             "source.image has as many numbers as there are feature columns",
             got=f"{image} is {int(np.prod(image))} numbers for {width} columns",
         )
-    steps.append(_step("shape_image", {"image": list(image)}, (rows, rows), (width, width)))
+    steps.append(
+        transformation("shape_image", {"image": list(image)}, rows=(rows, rows), columns=(width, width))
+    )
     return features.reshape(rows, *image)
-
-
-def _target(column: Column, task: str) -> tuple[Task, NDArray[Any], tuple[str, ...]]:
-    rows = len(column.missing)
-    if column.missing.any():
-        raise BadValue(
-            "Every row has a target",
-            got=f"{column.name} is missing in {int(column.missing.sum())} of {rows} rows",
-            next_step="source.when_missing=drop_rows leaves those rows out",
-        )
-    if column.kind == "time":
-        raise BadValue("A target is a number, text, or true or false", got=f"{column.name} holds times")
-    if column.kind == "number" and not np.isfinite(column.values).all():
-        raise BadValue(
-            "Every target is a finite number",
-            got=f"{column.name} is infinite in {int((~np.isfinite(column.values)).sum())} rows",
-        )
-    found, codes = np.unique(column.values, return_inverse=True)
-    if not task:
-        whole = column.values.dtype == np.int64 and len(found) <= _MANY_VALUES and 2 * len(found) <= rows
-        task = "classification" if column.kind != "number" or whole else "regression"
-    if task == "regression":
-        if column.kind == "text":
-            raise BadValue(
-                "A regression target is numbers",
-                got=f"{column.name} holds text, e.g. {column.levels[0]}",
-                nearest="source.task=classification",
-            )
-        return "regression", column.values.astype(np.float64), ()
-    if len(found) > _MANY_VALUES and (2 * len(found) > rows or len(found) > _MOST_CLASSES):
-        raise BadValue(
-            f"Classes come up again, and are at most {_MOST_CLASSES}",
-            got=f"{column.name} has {len(found)} different values in {rows} rows",
-            nearest="source.task=regression" if column.kind == "number" else None,
-        )
-    if column.kind == "text":
-        classes = tuple(column.levels[code] for code in found)
-    else:
-        classes = tuple(str(value) for value in found.tolist())
-    return "classification", codes.astype(np.int64), classes
-
-
-def _labels(column: Column, role: str) -> NDArray[np.str_]:
-    if column.missing.any():
-        raise BadValue(
-            f"Every row has a {role}",
-            got=f"{column.name} is missing in {int(column.missing.sum())} rows",
-            next_step="source.when_missing=drop_rows leaves those rows out",
-        )
-    return column.texts()
-
-
-def _times(column: Column, time_format: str) -> NDArray[Any]:
-    if column.missing.any():
-        raise BadValue(
-            "Every row has a time",
-            got=f"{column.name} is missing in {int(column.missing.sum())} rows",
-            next_step="source.when_missing=drop_rows leaves those rows out",
-        )
-    if column.kind == "flag":
-        raise BadValue("A time is a number or a date", got=f"{column.name} holds true and false")
-    if column.kind == "number" and not np.isfinite(column.values).all():
-        raise BadValue("Every time is finite", got=f"{column.name} holds an infinity")
-    if column.kind != "text" and not time_format:
-        return column.values
-    import pandas as pd
-
-    texts = column.texts()
-    try:
-        parsed = pd.to_datetime(pd.Series(texts), format=time_format or "ISO8601", utc=True)
-    except (ValueError, OverflowError) as error:
-        raise BadValue(
-            "Every time is a number or a date "
-            + (f"written as {time_format}" if time_format else "in ISO 8601"),
-            got=f"{column.name}: {str(error).splitlines()[0][:200]}",
-            next_step="set source.time_format, e.g. %d/%m/%Y %H:%M",
-        ) from error
-    return parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]")

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +13,15 @@ from modelwright.base.fingerprint import canonical_json
 from modelwright.base.metric import Task
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting
+from modelwright.data.dealing import (
+    code_classes,
+    deal_grouped,
+    deal_random,
+    deal_stratified,
+    fold_groups,
+    fold_in_turn,
+    part_in_time,
+)
 
 __all__ = ["Split", "SplitPlan", "Splittable", "make_split"]
 
@@ -138,35 +146,41 @@ def make_split(dataset: Splittable, plan: SplitPlan, seed: Seed) -> Split:
         BadValue: where the data cannot be split so: too few rows, a class or a side that would stay empty, no
             groups, times or parts.
     """
-    kind = _resolved(dataset, plan)
-    rows = np.arange(len(dataset.target), dtype=np.int64)
-    if kind == "column":
-        train, test = _given(dataset, plan)
-    elif kind == "time":
-        train, test = _late(_needed(dataset.times, "time"), _count(plan.test, len(rows)), plan.gap)
-    else:
-        chosen = _DEALS[kind](dataset, rows, _count(plan.test, len(rows)), seed.generator("split"))
-        train, test = rows[~chosen], rows[chosen]
-    inner = _inner_folds(dataset, plan, kind, train, seed) if plan.inner else ()
+    kind = plan.kind
+    if kind == "nested" and dataset.groups is not None:
+        kind = "grouped"
+    elif kind == "nested":
+        kind = "stratified" if dataset.task == "classification" else "random"
+    early, late = _sides(dataset, plan, kind, seed)
+    train, test = np.flatnonzero(early), np.flatnonzero(late)
+    inner = _folds(dataset, plan, kind, train, seed) if plan.inner else ()
     return Split(train=train, test=test, inner=inner, plan=plan, dataset=dataset.identity)
 
 
-def _resolved(dataset: Splittable, plan: SplitPlan) -> str:
-    if plan.kind != "nested":
-        return plan.kind
-    if dataset.groups is not None:
-        return "grouped"
-    return "stratified" if dataset.task == "classification" else "random"
-
-
-def _needed(values: NDArray[Any] | None, role: str) -> NDArray[Any]:
-    if values is None:
-        raise BadValue(
-            f"A split by {role} needs data with a {role} column",
-            got=f"no {role}",
-            next_step=f"name the column in source.{role}",
-        )
-    return values
+def _sides(
+    dataset: Splittable, plan: SplitPlan, kind: str, seed: Seed
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    rows = len(dataset.target)
+    if kind == "column":
+        parts = _needed(dataset.parts, "part")
+        tested = parts == plan.part
+        if tested.all() or not tested.any():
+            raise BadValue(
+                "The part column marks some rows as test rows and leaves others",
+                got=f"split.part={plan.part}; parts: {', '.join(np.unique(parts)[:10])}",
+            )
+        return ~tested, tested
+    count = _count(plan.test, rows)
+    if kind == "time":
+        return part_in_time(_needed(dataset.times, "time"), count, plan.gap)
+    generator = seed.generator("split")
+    if kind == "grouped":
+        tested = deal_grouped(_needed(dataset.groups, "group"), count, generator)
+    elif kind == "stratified":
+        tested = deal_stratified(_needed_classes(dataset), dataset.classes, count, generator)
+    else:
+        tested = deal_random(rows, count, generator)
+    return ~tested, tested
 
 
 def _count(test: float, rows: int) -> int:
@@ -181,128 +195,29 @@ def _count(test: float, rows: int) -> int:
     return count
 
 
-def _given(dataset: Splittable, plan: SplitPlan) -> tuple[Rows, Rows]:
-    parts = dataset.parts
-    if parts is None:
+def _needed(values: NDArray[Any] | None, role: str) -> NDArray[Any]:
+    if values is None:
+        kind = {"group": "grouped", "time": "time", "part": "column"}[role]
         raise BadValue(
-            "A split by column needs a column that names each row's part",
-            got="no part",
-            next_step="name the column in source.part",
+            f"split.kind={kind} needs data with a {role} column",
+            got=f"none is named in source.{role}",
+            next_step=f"name it in source.{role}, or use split.kind=random",
         )
-    marked = parts == plan.part
-    if marked.all() or not marked.any():
-        found = ", ".join(np.unique(parts)[:10])
-        raise BadValue(
-            "The part column marks some rows as test rows and leaves others",
-            got=f"split.part={plan.part}; parts: {found}",
-        )
-    return np.flatnonzero(~marked), np.flatnonzero(marked)
+    return values
 
 
-def _late(times: NDArray[Any], count: int, gap: float, rows: Rows | None = None) -> tuple[Rows, Rows]:
-    """Part rows at one instant: the last `count` or more test, as rows of one instant stay together."""
-    rows = np.arange(len(times), dtype=np.int64) if rows is None else rows
-    start = np.sort(times)[len(times) - count]
-    late = times >= start
-    early = (times < start) & (times <= start - _duration(times, gap))
-    if not early.any():
-        raise BadValue(
-            "A split in time leaves earlier rows to train on",
-            got=f"{count} test rows from {start}, gap {gap:g}, first row {times.min()}",
-            next_step="make split.test or split.gap smaller",
-        )
-    return rows[early], rows[late]
-
-
-def _duration(times: NDArray[Any], gap: float) -> Any:
-    return np.timedelta64(round(gap * 1e6), "us") if times.dtype.kind == "M" else gap
-
-
-def _deal_random(
-    dataset: Splittable, rows: Rows, count: int, generator: np.random.Generator
-) -> NDArray[np.bool_]:
-    chosen = np.zeros(len(rows), dtype=bool)
-    chosen[generator.permutation(len(rows))[:count]] = True
-    return chosen
-
-
-def _deal_stratified(
-    dataset: Splittable, rows: Rows, count: int, generator: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Give each class its share, the remainders by lot, and at least one row on either side."""
-    labels, sizes = _classes_of(dataset, rows, 2)
-    if count < len(sizes) or len(rows) - count < len(sizes):
-        raise BadValue(
-            "A stratified split has room for every class on both sides",
-            got=f"{count} test rows, {len(rows) - count} training rows, {len(sizes)} classes",
-            next_step="change split.test, or use split.kind=random",
-        )
-    exact = sizes * count / len(rows)
-    quota = np.clip(np.floor(exact).astype(np.int64), 1, sizes - 1)
-    tie = generator.random(len(sizes))
-    while (left := count - quota.sum()) != 0:
-        step = 1 if left > 0 else -1
-        open_ = (quota < sizes - 1) if step > 0 else (quota > 1)
-        need = np.where(open_, (exact - quota) * step, -np.inf)
-        quota[np.lexsort((tie, -need))[0]] += step
-    chosen = np.zeros(len(rows), dtype=bool)
-    for label, number in enumerate(quota):
-        own = np.flatnonzero(labels == label)
-        chosen[generator.permutation(own)[:number]] = True
-    return chosen
-
-
-def _classes_of(dataset: Splittable, rows: Rows, least: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _needed_classes(dataset: Splittable) -> Rows:
     if dataset.task != "classification":
         raise BadValue(
             "A stratified split needs classes", got="a regression target", nearest="split.kind=random"
         )
-    present, labels, sizes = np.unique(dataset.target[rows], return_inverse=True, return_counts=True)
-    if sizes.min() < least:
-        small = ", ".join(
-            f"{dataset.classes[present[i]]} ({sizes[i]})" for i in np.flatnonzero(sizes < least)[:10]
-        )
-        raise BadValue(
-            f"A stratified split needs at least {least} rows of every class",
-            got=small,
-            next_step="use split.kind=random, fewer folds, or join or drop the rare classes",
-        )
-    return labels, sizes
+    return dataset.target
 
 
-def _deal_grouped(
-    dataset: Splittable, rows: Rows, count: int, generator: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Take whole groups in random order while that brings the number of test rows nearer to `count`."""
-    codes, sizes = _groups_of(dataset, rows, 2)
-    order = generator.permutation(len(sizes))
-    reached = np.cumsum(sizes[order])[:-1]
-    taken = order[: int(np.argmin(np.abs(reached - count))) + 1]
-    return np.isin(codes, taken)
-
-
-def _groups_of(dataset: Splittable, rows: Rows, least: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    groups = _needed(dataset.groups, "group")[rows]
-    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if len(sizes) < least:
-        raise BadValue(
-            f"A grouped split needs at least {least} groups",
-            got=f"{len(sizes)} in {len(rows)} rows, e.g. {groups[0]}",
-            next_step="name another column in source.group, or use split.kind=random",
-        )
-    return codes, sizes
-
-
-_DEALS: dict[str, Callable[[Splittable, Rows, int, np.random.Generator], NDArray[np.bool_]]] = {
-    "random": _deal_random,
-    "stratified": _deal_stratified,
-    "grouped": _deal_grouped,
-}
-
-
-def _inner_folds(
+def _folds(
     dataset: Splittable, plan: SplitPlan, kind: str, train: Rows, seed: Seed
 ) -> tuple[tuple[Rows, Rows], ...]:
+    """Part the training rows again by the outer rule; published parts are parted at random."""
     generator = seed.generator("split/inner")
     if plan.inner > len(train):
         raise BadValue(
@@ -312,41 +227,21 @@ def _inner_folds(
     if kind == "time":
         return _forward_folds(_needed(dataset.times, "time")[train], train, plan)
     if kind == "grouped":
-        fold = _fold_groups(dataset, train, plan.inner, generator)
+        fold = fold_groups(_needed(dataset.groups, "group")[train], plan.inner, generator)
     elif kind == "stratified":
-        labels, _ = _classes_of(dataset, train, plan.inner)
-        fold = _fold_in_turn(labels, plan.inner, generator)
+        labels, _ = code_classes(dataset.target[train], dataset.classes, plan.inner)
+        fold = fold_in_turn(labels, plan.inner, generator)
     else:
-        fold = _fold_in_turn(np.zeros(len(train), dtype=np.int64), plan.inner, generator)
+        fold = fold_in_turn(np.zeros(len(train), dtype=np.int64), plan.inner, generator)
     return tuple((train[fold != number], train[fold == number]) for number in range(plan.inner))
-
-
-def _fold_in_turn(labels: NDArray[np.int64], folds: int, generator: np.random.Generator) -> Rows:
-    """Deal the rows of one label after another to the folds in turn, so that sizes differ by one at most."""
-    shuffled = generator.permutation(len(labels))
-    order = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    fold = np.empty(len(labels), dtype=np.int64)
-    fold[order] = generator.permutation(folds)[np.arange(len(labels)) % folds]
-    return fold
-
-
-def _fold_groups(dataset: Splittable, rows: Rows, folds: int, generator: np.random.Generator) -> Rows:
-    """Give each group, the largest first, to the smallest fold so far; equals by lot."""
-    codes, sizes = _groups_of(dataset, rows, folds)
-    load = np.zeros(folds, dtype=np.int64)
-    place = np.empty(len(sizes), dtype=np.int64)
-    for group in np.lexsort((generator.random(len(sizes)), -sizes)):
-        place[group] = np.lexsort((generator.random(folds), load))[0]
-        load[place[group]] += sizes[group]
-    return place[codes]
 
 
 def _forward_folds(times: NDArray[Any], rows: Rows, plan: SplitPlan) -> tuple[tuple[Rows, Rows], ...]:
     """Fold k trains on what came before its validation rows, as the outer split does."""
-    order = np.argsort(times, kind="stable")
-    blocks = np.array_split(order, plan.inner + 1)
+    blocks = np.array_split(np.argsort(times, kind="stable"), plan.inner + 1)
     folds: list[tuple[Rows, Rows]] = []
     for number in range(1, plan.inner + 1):
         seen = np.sort(np.concatenate(blocks[: number + 1]))
-        folds.append(_late(times[seen], len(blocks[number]), plan.gap, rows[seen]))
+        early, late = part_in_time(times[seen], len(blocks[number]), plan.gap)
+        folds.append((rows[seen][early], rows[seen][late]))
     return tuple(folds)
