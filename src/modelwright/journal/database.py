@@ -100,7 +100,6 @@ class Database:
             if self.read_only:
                 connection.execute("PRAGMA query_only = ON")
             else:
-                connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA fullfsync = ON")
         except sqlite3.Error as error:
@@ -180,6 +179,11 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def use_write_ahead_log(self) -> None:
+        """Make the file a WAL database, once it is known to be a journal's."""
+        with self.reading() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
 
     def backup(self, target: Path) -> None:
         """Write a whole copy of the database to `target`, through SQLite's own backup."""

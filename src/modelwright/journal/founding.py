@@ -94,6 +94,7 @@ def _open_current(folder: Path, path: Path, clock: Clock, busy_seconds: float) -
         database = Database(path, read_only=False, busy_seconds=busy_seconds)
         with _closed_on_error(database), database.reading() as connection:
             if read_version(connection) == VERSION:
+                database.use_write_ahead_log()
                 return database
         database.close()
     from filelock import FileLock, Timeout
@@ -117,6 +118,7 @@ def _bring_forward(folder: Path, path: Path, clock: Clock, busy_seconds: float) 
     with _closed_on_error(database):
         with database.reading() as connection:
             version = read_version(connection)
+        database.use_write_ahead_log()
         if version == VERSION:
             return database
         time = timestamp(clock.now())

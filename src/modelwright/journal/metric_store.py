@@ -56,6 +56,10 @@ class MetricStore:
             UnknownName: where a run was not started.
             NotPermitted: where a run has ended, or has a writer already.
         """
+        if self._database.read_only:
+            raise NotPermitted(
+                "A journal that is opened to read is not written", next_step="open it without read_only"
+            )
         if isinstance(runs, str) or not runs or len(set(runs)) < len(runs):
             raise BadValue("A cohort is one or more runs, each named once", got=runs)
         for run in runs:

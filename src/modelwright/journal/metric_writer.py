@@ -5,6 +5,7 @@ every two seconds, or sooner where much has gathered, so that a crash loses at m
 even when no further step comes.
 """
 
+import contextlib
 import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -185,6 +186,10 @@ class MetricWriter:
             except OSError as error:
                 self._trouble = disk_failure(error, self._folder, "write metrics")
                 raise self._trouble from error
+            except Exception as error:
+                # A thread has nobody to raise to: whatever it is, the caller's next call must tell.
+                self._trouble = StoreFailed("Metrics can be written as a segment", got=repr(error))
+                raise self._trouble from error
             self._written += 1
             with self._memory:
                 del self._waiting[: len(blocks)]
@@ -195,12 +200,8 @@ class MetricWriter:
         while self._state != "closed":
             self._wake.wait(self._flush_seconds)
             self._wake.clear()
-            try:
+            with contextlib.suppress(StoreFailed):  # kept in _trouble
                 self.flush()
-            except StoreFailed:
-                pass  # kept in _trouble; the caller's next call raises it
-            except Exception as error:
-                self._trouble = StoreFailed("Metrics are written in the background", got=repr(error))
 
     def _close(self) -> None:
         self._state = "closed"

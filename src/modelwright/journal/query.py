@@ -5,6 +5,7 @@ finished cohorts' Parquet files together with the segments of live and interrupt
 the journal's metric files can be read, and nothing can be written.
 """
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,11 +79,13 @@ def answer_query(folder: Path, database: Database, metrics: MetricStore, sql: st
                 raise NotPermitted(
                     "A question only reads", got=statements[0].type.name, next_step="ask with SELECT"
                 )
-            names = {name.lower().strip('"') for name in connection.get_table_names(sql)}
-            for name in names & set(_TABLES):
+            # A view that is used is named; loading one that is only mentioned does no harm.
+            words = set(re.findall(r"\w+", sql.lower()))
+            for name in words & set(_TABLES):
                 _load(connection, database, name)
-            if "metric" in names:
+            if "metric" in words:
                 _load_metrics(connection, folder, database, metrics)
+            connection.execute("SET python_enable_replacements = false")
             connection.execute("SET allowed_directories = [?]", [str((folder / "metrics").absolute())])
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
