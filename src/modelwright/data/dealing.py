@@ -61,15 +61,24 @@ def deal_stratified(
 
 
 def deal_grouped(groups: NDArray[np.str_], count: int, generator: np.random.Generator) -> Marks:
-    """Mark whole groups in random order, as many as bring the number of rows nearest to `count`.
+    """Mark whole groups: in random order, each that brings the number of rows nearer to `count`.
+
+    So a group much larger than `count` is not marked; where all are, one of the smallest is.
 
     Raises:
         BadValue: where there is one group.
     """
     codes, sizes = code_groups(groups, 2)
     order = generator.permutation(len(sizes))
-    reached = np.cumsum(sizes[order])[:-1]
-    taken = order[: int(np.argmin(np.abs(reached - count))) + 1]
+    taken: list[int] = []
+    total = 0
+    for group in order.tolist():
+        nearer = abs(total + int(sizes[group]) - count) < abs(total - count)
+        if nearer and len(taken) < len(sizes) - 1:
+            taken.append(group)
+            total += int(sizes[group])
+    if not taken:
+        taken.append(int(order[np.argmin(sizes[order])]))
     return np.isin(codes, taken)
 
 
@@ -91,7 +100,7 @@ def part_in_time(times: NDArray[Any], count: int, gap: float) -> tuple[Marks, Ma
         raise BadValue(
             "A split in time leaves earlier rows to train on",
             got=f"{count} test rows from {start}, gap {gap:g}, first row {times.min()}",
-            next_step="make split.test or split.gap smaller",
+            next_step="make split.test, split.gap or split.inner smaller",
         )
     return early, times >= start
 
