@@ -13,15 +13,15 @@ __all__ = ["Batches"]
 class Batches:
     """An endless stream of batches of one size.
 
-    Each seed goes through random orders of its own rows, one after another; a batch may reach from the end of one
-    order into the next. So every batch is full and every row is used equally often (to within one), however many
-    rows a seed has and whatever company it trains in.
+    Each seed goes through random orders of its own rows, one after another; a batch may reach from the end
+    of one order into the next. So every batch is full and every row is used equally often (to within one),
+    however many rows a seed has and whatever company it trains in.
 
     Args:
         rows: One array of row numbers per seed.
         seeds: One per array; the order is drawn from the stream `batch`.
-        size: Rows in a batch; None takes all rows in their given order at every update, and then every seed must
-            have equally many.
+        size: Rows in a batch; None takes all rows in their given order at every update, and then every
+            seed must have equally many.
     """
 
     def __init__(self, rows: Sequence[NDArray[np.int64]], seeds: Sequence[Seed], size: int | None) -> None:

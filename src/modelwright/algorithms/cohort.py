@@ -23,8 +23,8 @@ def split_by_rows(
 ) -> Iterator[Step]:
     """Train seeds with equally many rows together, and the groups side by side.
 
-    Where a learner takes all rows at once, seeds with different numbers of rows do not fit into one array, and
-    filling up would change the sums of the shorter ones with the company that they keep.
+    Where a learner takes all rows at once, seeds with different numbers of rows do not fit into one array,
+    and filling up would change the sums of the shorter ones with the company that they keep.
 
     Args:
         experience: Rows of all seeds.
@@ -58,8 +58,9 @@ def part_of(experience: Experience, places: Sequence[int]) -> Experience:
 def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]]) -> Iterator[Step]:
     """Pull all streams in turn and yield one step per round.
 
-    A stream that has ended, or lacks a metric that others have, counts as NaN. The model, where every stream has
-    offered one, is offered in the rounds in which any stream offers its own; an ended stream keeps its last.
+    A stream that has ended, or lacks a metric that others have, counts as NaN. The model, where every
+    stream has offered one, is offered in the rounds in which any stream offers its own; an ended stream
+    keeps its last.
 
     Args:
         streams: One per part of the cohort.

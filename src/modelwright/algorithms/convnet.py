@@ -1,19 +1,19 @@
 """Small convolutional network for images.
 
     h_0 = image (standardised by channel), height x width x channel
-    h_l = pool(max(0, K_l * h_{l-1} + b_l))       l = 1 .. depth                                 (1)
+    h_l = max(0, pool(K_l * h_{l-1} + b_l))       l = 1 .. depth                                 (1)
           K_l * h is the same-size convolution with zero padding, pool the maximum of 2 x 2 blocks
     u   = max(0, flatten(h_depth) W_1 + b_1)      only where `hidden` > 0                        (2)
     z   = u W_out + b_out                                                                        (3)
     loss = -log softmax(z)[y]   for classes,   (z - y)^2   for standardised values               (4)
 
-Block l has `width` * 2^(l-1) channels. A convolution is one matrix product of unfolded patches with K_l written as
-(kernel * kernel * channel, out). Pooling comes before the rectifier: both are monotone, so the result is the same
-and a quarter of the numbers are rectified.
+Block l has `width` * 2^(l-1) channels. Pooling comes before the rectifier: both are monotone, so the
+result is the same and only a quarter of the numbers are rectified.
 
-Source: LeCun et al. 1998, section II; Goodfellow, Bengio and Courville, chapter 9; He et al. 2015 for the start.
-A healthy run: `train_loss` starts near log(classes), `train_accuracy` reaches 1 on small data, `update_ratio` between
-1e-4 and 1e-2, `dead_units` below 0.2.
+Source: LeCun et al. 1998, section II; Goodfellow, Bengio and Courville, chapter 9; He et al. 2015 for the
+start.
+A healthy run: `train_loss` starts near log(classes), `train_accuracy` reaches 1 on small data,
+`update_ratio` between 1e-4 and 1e-2, `dead_units` below 0.2.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelwright.algorithms.convolution import convolve_pool
 from modelwright.algorithms.demand import demand
 from modelwright.algorithms.descent import Descent, descend
-from modelwright.algorithms.layers import convolve, drop_out, linear, max_pool
+from modelwright.algorithms.layers import drop_out, linear
 from modelwright.algorithms.network import draw_weights
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
@@ -97,11 +98,8 @@ class ConvolutionalNetwork:
         h = inputs.permute(0, 1, 3, 4, 2).contiguous()
         hidden: list[Tensor] = []
         for block in range(1, config.depth + 1):
-            h = torch.relu(
-                max_pool(
-                    convolve(h, weights[f"kernel_{block}"], weights[f"kernel_bias_{block}"], config.kernel)
-                )
-            )
+            weight, bias = weights[f"kernel_{block}"], weights[f"kernel_bias_{block}"]
+            h = torch.relu(convolve_pool(h, weight, bias, config.kernel))
             hidden.append(h)
         h = h.flatten(2)
         if config.hidden:

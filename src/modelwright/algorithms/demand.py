@@ -1,8 +1,10 @@
 """What a learner demands of its experience, said before anything is computed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 from modelwright.base.metric import Task
@@ -19,6 +21,7 @@ def demand(
     *,
     tasks: Sequence[Task],
     images: bool = False,
+    finite: bool = True,
 ) -> None:
     """Check that a learner can work with what it is given.
 
@@ -28,6 +31,7 @@ def demand(
         seeds: One per array of rows.
         tasks: The tasks that it can learn.
         images: Whether rows must be images (channel, height, width).
+        finite: Whether features may have no missing values; targets never may.
 
     Raises:
         BadValue: with what is wrong and what to do.
@@ -41,10 +45,9 @@ def demand(
         raise BadValue(
             f"{learner} learns {' and '.join(tasks)}",
             got=f"a {experience.task} target",
-            nearest={
-                "regression": "linear_regression or mlp",
-                "classification": "logistic_regression or mlp",
-            }[experience.task],
+            nearest="linear_regression or mlp"
+            if experience.task == "regression"
+            else "logistic_regression or mlp",
         )
     if images and experience.features.ndim != 4:
         raise BadValue(
@@ -57,14 +60,9 @@ def demand(
     if experience.task == "classification" and len(experience.classes) < 2:
         raise BadValue("Classification needs at least two classes", got=list(experience.classes))
     for place, rows in enumerate(experience.rows):
-        for what, values in (("features", experience.features[rows]), ("targets", experience.target[rows])):
-            if not np.isfinite(values).all():
-                row = int(rows[np.argwhere(~np.isfinite(values.reshape(len(rows), -1)).all(axis=1))[0, 0]])
-                raise BadValue(
-                    f"{learner} needs finite {what} in training rows",
-                    got=f"a missing or infinite value in row {row} (seed at place {place})",
-                    next_step="fill or drop missing values, or take a learner that accepts them",
-                )
+        if finite:
+            _demand_finite(learner, "features", experience.features, rows, place)
+        _demand_finite(learner, "targets", experience.target, rows, place)
         target = experience.target[rows]
         if experience.task == "classification" and (
             target.min() < 0 or target.max() >= len(experience.classes)
@@ -73,3 +71,15 @@ def demand(
                 f"Targets are class indices from 0 to {len(experience.classes) - 1}",
                 got=f"indices from {target.min()} to {target.max()}",
             )
+
+
+def _demand_finite(learner: str, what: str, table: NDArray[Any], rows: NDArray[np.int64], place: int) -> None:
+    values = table[rows]
+    if np.isfinite(values).all():
+        return
+    broken = ~np.isfinite(values.reshape(len(rows), -1)).all(axis=1)
+    raise BadValue(
+        f"{learner} needs finite {what} in training rows",
+        got=f"a missing or infinite value in row {int(rows[broken.argmax()])} (seed at place {place})",
+        next_step="fill or drop missing values, or take a learner that accepts them",
+    )

@@ -3,8 +3,8 @@
     g_s = d/dw_s  mean_i loss(f(x_i; w_s), y_i)  +  penalty      rows i of the seed's own batch
     w_s <- optimiser(w_s, g_s)
 
-The losses of all seeds are differentiated at once; since their parameters are disjoint, each seed gets its own
-gradient. The optimiser is PyTorch's, applied to the packed parameters (see `weights`).
+The losses of all seeds are differentiated at once; since their parameters are disjoint, each seed gets its
+own gradient. The optimiser is PyTorch's, applied to the packed parameters (see `weights`).
 """
 
 import math

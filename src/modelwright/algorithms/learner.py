@@ -5,7 +5,8 @@ A variant is a mapping with the key `learner` and the learner's settings beside 
 - a name of ours: `mlp`;
 - a scikit-learn class, or any importable class with `fit` and `predict`, by its dotted name:
   `sklearn.ensemble.RandomForestClassifier`;
-- a function of the user's: `mine.py:train` (a file, relative to the project's root) or `package.module:train`.
+- a function of the user's: `mine.py:train` (a file, relative to the project's root) or
+  `package.module:train`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ from modelwright.base.step import Step
 from modelwright.data.experience import Experience
 
 __all__ = ["Learner", "build_learner", "complete_config", "source_files"]
+
+
+_CHOICES = f"{', '.join(LEARNERS)}, a class such as sklearn.svm.SVC, or file.py:function"
 
 
 class Learner(Protocol):
@@ -60,7 +64,8 @@ class _Native:
 
 
 def complete_config(variant: Mapping[str, Any], *, root: Path) -> dict[str, Any]:
-    """Return the complete configuration of a variant: every setting by name, defaults filled in, as JSON types.
+    """Return the complete configuration of a variant: every setting by name, defaults filled in, as JSON
+    types.
 
     Completing a complete configuration changes nothing.
 
@@ -82,7 +87,8 @@ def build_learner(variant: Mapping[str, Any], *, root: Path) -> Learner:
 
 
 def source_files(variant: Mapping[str, Any], *, root: Path) -> tuple[Path, ...]:
-    """Return the files whose content decides what the learner computes, sorted; installed packages are left out.
+    """Return the files whose content decides what the learner computes, sorted; installed packages are
+    left out.
 
     Files of Modelwright and files under `root` are followed through their imports. Arguments and errors as in
     `complete_config`.
@@ -96,7 +102,7 @@ def _resolve(variant: Mapping[str, Any], root: Path) -> Any:
         raise BadValue(
             "A variant names its learner",
             got=dict(variant),
-            next_step=f"add `learner:` with one of {', '.join(LEARNERS)}, a scikit-learn class or a file.py:function",
+            next_step=f"set learner to one of {_CHOICES}",
         )
     settings = {key: value for key, value in variant.items() if key != "learner"}
     if name in LEARNERS:
@@ -113,5 +119,5 @@ def _resolve(variant: Mapping[str, Any], root: Path) -> Any:
         "learner",
         name,
         LEARNERS,
-        next_step=f"choose one of {', '.join(LEARNERS)}, a class such as sklearn.svm.SVC, or file.py:function",
+        next_step=f"choose one of {_CHOICES}",
     )

@@ -6,12 +6,12 @@
                  by singular values; of all solutions the shortest where X has no full rank       (3)
                  b = mean(y) - mean(x)'w                                                         (4)
 
-The penalty is scikit-learn's (`Ridge(alpha=l2)`); with `standardize` it speaks of standardised inputs. The intercept
-is not penalised. The closed form computes in float64, descent in float32.
+The penalty is scikit-learn's (`Ridge(alpha=l2)`); with `standardize` it speaks of standardised inputs. The
+intercept is not penalised. The closed form computes in float64, descent in float32.
 
 Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, sections 3.2 and 3.4.1.
-A healthy run: `condition_number` below 1e8 (above, coefficients are arbitrary though predictions may be fine),
-`rank` equal to the number of features, `grad_norm` below 1e-8 of the loss in closed form.
+A healthy run: `condition_number` below 1e8 (above, coefficients are arbitrary though predictions may be
+fine), `rank` equal to the number of features, `grad_norm` below 1e-8 of the loss in closed form.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -8,10 +8,11 @@ J is convex, so every descent that converges ends at one predictor. The penalty 
 l2 = 1 / C; intercepts are not penalised.
 
 Source: Bishop, Pattern Recognition and Machine Learning, sections 4.3.2 and 4.3.4.
-Differs: scikit-learn minimises by L-BFGS; here by full-batch or mini-batch gradient, so that the course of learning
-can be watched and all seeds share one array.
-A healthy run: `train_loss` starts at log(classes) and falls without jumps, `grad_norm` falls towards 0 with all rows
-in a batch and to a noise floor with few, `update_ratio` near 1e-3 after the first tens of updates.
+Differs: scikit-learn minimises by L-BFGS; here by full-batch or mini-batch gradient, so that the course of
+learning can be watched and all seeds share one array.
+A healthy run: `train_loss` starts at log(classes) and falls without jumps, `grad_norm` falls towards 0
+with all rows in a batch and to a noise floor with few, `update_ratio` near 1e-3 after the first tens of
+updates.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

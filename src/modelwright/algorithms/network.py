@@ -23,7 +23,7 @@ class Network(Protocol):
     """An architecture; holds no parameters, so one object serves all seeds and any subset of them."""
 
     def initial(self, seeds: Sequence[Seed]) -> dict[str, NDArray[np.float32]]:
-        """Return the parameters at the start, name -> (seed, *shape), each seed's from its own stream `init`."""
+        """Return the parameters at the start, name -> (seed, *shape), each seed's from its stream `init`."""
         ...
 
     def forward(
@@ -37,8 +37,8 @@ class Network(Protocol):
             noise: One generator per seed while training, for dropout; None while predicting.
 
         Returns:
-            Logits (seed, batch, class) or values (seed, batch, 1), and one array (seed, batch, *place, unit) of
-            each hidden layer.
+            Logits (seed, batch, class) or values (seed, batch, 1), and one array (seed, batch, *place,
+            unit) of each hidden layer.
         """
         ...
 
@@ -46,7 +46,8 @@ class Network(Protocol):
 def draw_weights(
     seeds: Sequence[Seed], shapes: Mapping[str, tuple[int, ...]], gains: Mapping[str, float]
 ) -> dict[str, NDArray[np.float32]]:
-    """Return weights from U(-b, b) with b = gain * sqrt(3 / fan_in), so that their deviation is gain / sqrt(fan_in).
+    """Return weights from U(-b, b) with b = gain * sqrt(3 / fan_in), so that their deviation is gain /
+    sqrt(fan_in).
 
     Args:
         seeds: Their streams `init` are drawn from, in the order of `shapes`.

@@ -13,8 +13,8 @@ _PACKAGE = Path(modelwright.base.errors.__file__).parents[1]
 def imported_files(start: Path, *, root: Path) -> tuple[Path, ...]:
     """Return `start` and every Python file that it imports, directly or not, sorted.
 
-    Followed are files of Modelwright, files under `root` and files beside the importing file; what is installed
-    belongs to the environment and is left out. Imports inside functions count.
+    Followed are files of Modelwright, files under `root` and files beside the importing file; what is
+    installed belongs to the environment and is left out. Imports inside functions count.
 
     Args:
         start: The first file.
@@ -24,9 +24,8 @@ def imported_files(start: Path, *, root: Path) -> tuple[Path, ...]:
     waiting = [start.resolve()]
     while waiting:
         file = waiting.pop()
-        if file in found or not _is_ours(file, root):
-            if file != start.resolve() or file in found:
-                continue
+        if file in found or (file != start.resolve() and not _is_ours(file, root)):
+            continue
         found.add(file)
         tree = ast.parse(file.read_bytes(), filename=str(file))
         for node in ast.walk(tree):

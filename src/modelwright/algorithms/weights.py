@@ -1,9 +1,9 @@
 """The parameters of a cohort, packed so that no seed's numbers depend on its company.
 
 All parameters of one seed lie in one row of one array; every tensor in the row, and so every row, starts at a
-multiple of 64 numbers. Vector instructions work on 4 to 16 numbers at a time and treat what is left over at the
-end of an array with other instructions, which may round differently: fused Adam does. With rows that are whole
-multiples nothing is left over, whatever the number of seeds.
+multiple of 64 numbers. Vector instructions work on 4 to 16 numbers at a time and treat what is left over
+at the end of an array with other instructions, which may round differently: fused Adam does. With rows
+that are whole multiples nothing is left over, whatever the number of seeds.
 """
 
 from collections.abc import Mapping
