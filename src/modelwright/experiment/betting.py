@@ -114,9 +114,9 @@ class BettingRule:
 
     def _ruled_out(self, scaled: Array, mean: float) -> NDArray[np.bool_]:
         at = np.asarray(self.looks) - 1
-        if not 0 < mean < 1:
+        if not 0 <= mean < 1:
             return np.full((len(scaled), at.size), mean < 0)
-        capital = np.maximum.accumulate(_log_capital(scaled, mean), axis=-1)
+        capital = np.maximum.accumulate(_log_capital(scaled, max(mean, 1e-12)), axis=-1)
         return capital[:, at] >= math.log(2 / self.alpha)
 
 

@@ -171,8 +171,9 @@ def bernoulli_interval(successes: float, trials: int, alpha: float, *, t_opt: fl
         return beta_binomial_log_mixture(s, v, rho, p, 1 - p) + math.log(alpha)
 
     edge = 1e-12
-    low = 0.0 if rate <= edge else cast("float", brentq(excess, edge, rate, xtol=1e-13))
-    high = 1.0 if rate >= 1 - edge else cast("float", brentq(excess, rate, 1 - edge, xtol=1e-13))
+    inner = min(max(rate, edge), 1 - edge)
+    low = 0.0 if successes == 0 else cast("float", brentq(excess, edge, inner, xtol=1e-13))
+    high = 1.0 if successes == trials else cast("float", brentq(excess, inner, 1 - edge, xtol=1e-13))
     return low, high
 
 
