@@ -121,6 +121,16 @@ def test_a_series_that_ends_early_starts_late_or_lacks_a_metric_is_different() -
     assert lacking.first.metric == "accuracy"
 
 
+def test_a_missing_number_is_different_even_beside_a_zero_and_a_wide_tolerance() -> None:
+    found = compare({"update": [1, 2], "a": [1.0, 0.0]}, {"update": [1], "a": [1.0]}, tolerance=10)
+    assert (found.sameness, found.largest_relative) == (Sameness.DIFFERENT, INF)
+
+
+def test_rows_may_come_in_any_order() -> None:
+    turned = {name: values[::-1] for name, values in BASE.items()}
+    assert compare(BASE, turned).sameness is Sameness.BITWISE_EQUAL
+
+
 def test_a_shifted_series_does_not_make_its_common_part_differ() -> None:
     recorded = {"update": [10, 20, 30], "loss": [3.0, 2.0, 1.0]}
     now = {"update": [20, 30, 40], "loss": [2.0, 1.0, 0.5]}

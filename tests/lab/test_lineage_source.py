@@ -275,13 +275,15 @@ def test_a_change_of_the_same_size_in_the_same_instant_is_seen(tmp_path: Path) -
 
 
 def test_a_racily_clean_entry_is_read_again_because_the_copied_index_keeps_its_time(tmp_path: Path) -> None:
-    project = make(tmp_path / "racy", {"train.py": "aaaa"})
-    stamp = (project / "train.py").stat().st_mtime_ns
+    project = make(tmp_path / "racy", {"train.py": "aaaa"}, commit=False)
     git(project, "config", "core.trustctime", "false")
-    git(project, "update-index", "--refresh", check=False)
+    then = 1_700_000_000
+    os.utime(project / "train.py", (then, then))
+    git(project, "add", "-A")
+    os.utime(project / ".git" / "index", (then, then))
     write(project, {"train.py": "bbbb"})
-    os.utime(project / "train.py", ns=(stamp, stamp))
-    os.utime(project / ".git" / "index", ns=(stamp, stamp))
+    os.utime(project / "train.py", (then, then))
+    assert git(project, "--no-optional-locks", "status", "--porcelain") == "AM train.py"
     check(project, tmp_path)
 
 
@@ -329,9 +331,11 @@ def test_a_merge_in_conflict_is_recorded_with_its_markers(project: Path, tmp_pat
 
 
 def test_a_split_index_is_read_and_not_written(project: Path, tmp_path: Path) -> None:
+    git(project, "config", "core.splitIndex", "true")
     git(project, "update-index", "--split-index")
     write(project, {"train.py": "2", "lib/net.py": "3"})
     git(project, "add", "lib/net.py")
+    write(project, {f"new{place}.py": "n" for place in range(9)})  # enough to make git start another half
     check(project, tmp_path)
 
 
@@ -514,6 +518,10 @@ def test_large_untracked_files_are_left_out_by_name_and_hash(project: Path) -> N
     other = snapshot_source(project, largest_file=1000)
     assert other.tree == record.tree
     assert other.identity != record.identity
+    git(project, "checkout", "-q", "--", "train.py")
+    (project / "small.bin").unlink()
+    record = snapshot_source(project, largest_file=1000)
+    assert record.tree == git(project, "rev-parse", "HEAD^{tree}")
     assert record.dirty is True
 
 
@@ -550,6 +558,7 @@ def test_submodules_are_recorded_with_commit_and_work_tree(project: Path, tmp_pa
     library = make(tmp_path / "library", {"core.py": "1\n"})
     git(project, "submodule", "--quiet", "add", str(library), "vendor/lib")
     git(project, "commit", "-q", "-m", "with submodule")
+    git(project, "config", "submodule.recurse", "true")
     clean = check(project, tmp_path)
     assert clean.dirty is False
     (module,) = clean.submodules
@@ -557,7 +566,9 @@ def test_submodules_are_recorded_with_commit_and_work_tree(project: Path, tmp_pa
     assert module.commit == git(library, "rev-parse", "HEAD")
     assert module.source is not None
     write(project, {"vendor/lib/core.py": "2\n", "vendor/lib/extra.py": "3\n"})
+    inner = untouched(project / "vendor" / "lib")
     dirty = check(project, tmp_path)
+    assert untouched(project / "vendor" / "lib") == inner
     assert dirty.tree == clean.tree
     assert dirty.identity != clean.identity
     assert dirty.dirty is True
@@ -645,6 +656,23 @@ def test_a_file_that_grows_while_it_is_read_does_not_stop_the_snapshot(project: 
         thread.join()
     assert all("train.py" in record.files for record in records)
     assert all(record.kind == "git" for record in records), [record.reason for record in records]
+
+
+def test_a_failure_that_passes_is_tried_again(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failed = shutil.which("git"), tmp_path / "failed"
+    script = f"""#!/bin/sh
+for word in "$@"; do
+    if [ "$word" = write-tree ] && [ ! -e '{failed}' ]; then touch '{failed}'; exit 128; fi
+done
+exec '{real}' "$@"
+"""
+    write(tmp_path, {"bin/git": script})
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert snapshot_source(project).kind == "git"
+    assert failed.exists()
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:

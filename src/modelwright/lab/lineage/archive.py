@@ -67,7 +67,7 @@ def pack_files(top: Path, selection: Selection) -> tuple[dict[str, str], tuple[L
     files: dict[str, str] = {}
     packed = io.BytesIO()
     with (
-        gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as zipped,
+        gzip.GzipFile(filename="", fileobj=packed, mode="wb", compresslevel=6, mtime=0) as zipped,
         tarfile.open(
             fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT, errors="surrogateescape"
         ) as archive,

@@ -32,7 +32,6 @@ _SETTINGS = (
     "core.hooksPath=/dev/null",  # no hook runs
     "core.fsmonitor=false",  # nor a file watcher, which is a hook too
     "core.untrackedCache=false",
-    "core.ignoreStat=false",  # believe the disk, not a wish for speed
     "core.sparseCheckout=false",  # entries that are absent on purpose are handled one by one
     "core.splitIndex=false",  # else the copy would write a second half into the user's repository
     "index.sparse=false",
@@ -117,7 +116,6 @@ def _clean_environment() -> dict[str, str]:
     }
     kept |= {
         "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_LAZY_FETCH": "1",
         "LC_ALL": "C",
