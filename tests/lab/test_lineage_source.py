@@ -637,6 +637,7 @@ def test_where_git_cannot_answer_the_source_is_packed_and_the_reason_is_told(
     assert record.archive is not None
 
 
+@pytest.mark.slow
 def test_a_file_that_grows_while_it_is_read_does_not_stop_the_snapshot(project: Path) -> None:
     stop = threading.Event()
 
@@ -700,7 +701,7 @@ OPERATIONS: dict[str, Callable[[Path, str, str], object]] = {
 }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(

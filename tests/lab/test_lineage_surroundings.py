@@ -254,6 +254,7 @@ def test_threads_are_put_back_after_an_error() -> None:
     assert dict(os.environ) == environment
 
 
+@pytest.mark.slow
 def test_a_library_that_is_first_loaded_inside_starts_pinned_and_is_let_go_after() -> None:
     code = (
         "import os\nos.environ.pop('OMP_NUM_THREADS', None)\n"
