@@ -87,11 +87,21 @@ def comparison_sentence(
     )
 
 
-def verdict_sentence(outcome: str, clauses: Sequence[str], reasons: Sequence[str]) -> str:
-    """Return the verdict as one sentence."""
+def verdict_sentence(
+    outcome: str, outcomes: Sequence[str], clauses: Sequence[str], reasons: Sequence[str]
+) -> str:
+    """Return the verdict as one sentence.
+
+    Args:
+        outcome: Over all comparisons.
+        outcomes: Of each comparison.
+        clauses: Each comparison's clause, from `comparison_sentence`.
+        reasons: Why it is invalid, if it is.
+    """
     head = outcome.capitalize()
     if outcome == "invalid":
         return f"{head}: {'; '.join(reason.rstrip('.') for reason in reasons)}. The numbers are no evidence."
     if len(clauses) == 1:
         return f"{head}: {clauses[0]}."
-    return f"{head} over {len(clauses)} comparisons: {'; '.join(clauses)}."
+    parts = (f"{word}: {clause}" for word, clause in zip(outcomes, clauses, strict=True))
+    return f"{head} over {len(clauses)} comparisons: {'; '.join(parts)}."

@@ -174,7 +174,7 @@ def judge(
     """
     invalid = (Outcome.INVALID,) if reasons else ()
     outcome = overall_outcome((*(item.outcome for item in comparisons), *invalid))
-    sentences = [
+    clauses = [
         comparison_sentence(
             question,
             candidate=item.candidate,
@@ -196,7 +196,9 @@ def judge(
         reasons=tuple(reasons),
         speaks_of=scope_sentence(scope),
         does_not_show=_limits(question, scope, assumption),
-        sentence=verdict_sentence(outcome.value, sentences, reasons),
+        sentence=verdict_sentence(
+            outcome.value, [item.outcome.value for item in comparisons], clauses, reasons
+        ),
     )
 
 
