@@ -172,7 +172,7 @@ def test_at_most_five_seconds_stay_unwritten_when_no_further_call_comes(journal,
     writer = journal.metric_writer(["r0"])
     segments = folder / "segments" / writer.cohort
     writer.write(1, {"loss": np.ones(1)})
-    assert metric_writer.FLUSH_SECONDS < 5
+    assert metric_writer.FLUSH_SECONDS <= 2.5  # the other half of the promise is for slow disks
     began = time.monotonic()
     while not list(segments.glob("*.segment")):
         assert time.monotonic() - began < 5, "five seconds have passed and nothing is written"

@@ -1,4 +1,6 @@
+import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 
 from modelwright.base.errors import BadValue, NotPermitted
@@ -71,7 +73,6 @@ def test_a_reader_may_ask(filled, folder):
         "SELECT * FROM read_csv('/etc/passwd')",
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM read_text('/etc/hostname')",
-        "SELECT * FROM words",  # a variable of Python, which DuckDB would find
         "PRAGMA database_list",
     ],
 )
@@ -79,6 +80,13 @@ def test_a_question_neither_writes_nor_reads_elsewhere(filled, sql):
     with pytest.raises((NotPermitted, BadValue)):
         filled.query(sql)
     assert filled.verify().ok
+
+
+def test_a_variable_of_the_callers_is_no_table(filled):
+    frame = pd.DataFrame({"secret": [1]})  # noqa: F841
+    assert duckdb.sql("SELECT * FROM frame").fetchall() == [(1,)]  # DuckDB alone would find it
+    with pytest.raises((NotPermitted, BadValue)):
+        filled.query("SELECT * FROM frame")
 
 
 @pytest.mark.parametrize(

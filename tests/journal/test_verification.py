@@ -353,3 +353,41 @@ def test_the_tests_own_forgery_needs_the_triggers_gone(sound):
     with pytest.raises(sqlite3.IntegrityError):
         connection.execute("UPDATE entry SET body = '{}'")
     connection.close()
+
+
+def test_what_another_process_writes_during_the_check_is_no_damage(sound, monkeypatch):
+    from modelwright.journal import verify as module
+
+    real = module.replay
+
+    def replay_and_be_interrupted(*arguments, **words):
+        real(*arguments, **words)
+        with Journal.open(sound) as other:
+            other.start_run("late", trial="t", design="d", experiment="e", variant="v", seed_index=0, body={})
+            other.artefacts.put(b"late")
+
+    monkeypatch.setattr(module, "replay", replay_and_be_interrupted)
+    with Journal.open(sound) as journal:
+        found = journal.verify()
+        assert (found.ok, found.entries) == (True, 14), found.damages
+        assert len(journal.entries()) == 16
+
+
+def test_segments_that_another_process_compacts_during_the_check_are_no_damage(sound, monkeypatch):
+    from modelwright.journal import verify as module
+
+    real = module.read_segments
+
+    def compact_first(folder, runs):
+        with Journal.open(sound) as other:
+            other._metrics.compact(folder.name, ["r2", "r3"])
+        return (
+            real(folder, runs)
+            if folder.is_dir()
+            else ([], Corrupted("planted", got=f"{folder.name}/x: gone"))
+        )
+
+    monkeypatch.setattr(module, "read_segments", compact_first)
+    with Journal.open(sound) as journal:
+        found = journal.verify()
+        assert found.ok, found.damages

@@ -12,6 +12,7 @@
 The folder holds `journal.db` (SQLite), `head`, `segments/`, `metrics/`, `artefacts/`, `backups/`, `locks/`.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelwright.base.clock import Clock, SystemClock
 from modelwright.base.errors import BadValue, NotPermitted, UnknownName
 from modelwright.journal.artefacts import Artefacts
-from modelwright.journal.database import Database, disk_failure
+from modelwright.journal.database import Database
 from modelwright.journal.entry import Entry, check_name
 from modelwright.journal.founding import found_journal
 from modelwright.journal.head import Head, advance_head
@@ -140,10 +141,9 @@ class Journal:
         return entry
 
     def _advance(self, entry: Entry) -> None:
-        try:
+        # The entry is durable: an error now would make the caller write it twice. The next one catches up.
+        with contextlib.suppress(OSError):
             advance_head(self.folder / "head", Head(sequence=entry.sequence, hash=entry.hash))
-        except OSError as error:
-            raise disk_failure(error, self.folder / "head", "note the newest entry") from error
 
     def entries(
         self, *, kind: str | None = None, design: str | None = None, run: str | None = None

@@ -85,7 +85,6 @@ def answer_query(folder: Path, database: Database, metrics: MetricStore, sql: st
                 _load(connection, database, name)
             if "metric" in words:
                 _load_metrics(connection, folder, database, metrics)
-            connection.execute("SET python_enable_replacements = false")
             connection.execute("SET allowed_directories = [?]", [str((folder / "metrics").absolute())])
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
