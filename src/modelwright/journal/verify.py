@@ -176,6 +176,8 @@ def _check_head(check: _Check) -> None:
         check.damage(
             "head", "head", f"names another entry {told.sequence}: {told.hash[:12]}..., not {row[0][:12]}..."
         )
+    elif told.sequence < check.entries:
+        check.notes.append(f"the file head lags behind: it names entry {told.sequence} of {check.entries}")
 
 
 def _check_projections(check: _Check) -> None:
