@@ -1,10 +1,10 @@
 """Features that give the target away.
 
-A feature is scored by a tree on that feature alone: it is cut into bins of a few rows (every value its own
-bin where values are few, a bin for missing), and each fold is predicted from the bins of the other four.
-The score is 0 at chance and 1 where nothing is wrong: balanced accuracy between chance and one, or R2 on
-the ranks of a regression target. Its null is the best score of any feature after the targets were shuffled,
-so that many features or few rows raise no alarm.
+Each quantity is scored alone, cross-validated: 0 at chance, 1 without a mistake, in between balanced
+accuracy, or R2 on the ranks of a regression target. A quick score cuts it into bins of a few rows and
+predicts each fold from the bins of the others; its null is the best such score of any quantity after the
+targets were shuffled, so that many features or few rows raise no alarm. What stands out is scored again by
+a small tree, which finds its own cuts.
 
 Strong is not leaking: petal width tells irises apart nearly as well. What gives a leak away is the cliff:
 the feature alone is nearly right, and all others together, through a forest, are much further off.
@@ -20,16 +20,24 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.data.dataset import Dataset
 
-__all__ = ["Probe", "check_leaks", "find_probes", "score_probe"]
+__all__ = ["Probe", "check_leaks", "cut_bins", "find_probes", "score_bins"]
 
 _FOLDS = 5
 _ROWS = 5000
 _NULL_ROWS = 400
+_NULL_PROBES = 100
+_FOREST_ROWS = 2000
+_FOREST_FOLDS = 3
+_MOST_TREES = 20
+_MOST_FORESTS = 3
 _DRAWS = 199
 _LEVEL = 0.01
+_QUICK = 0.75
 _STRONG = 0.9
+_BLINDING = 0.98
 _CLIFF = 4.0
-_NEARLY = {"classification": 0.06, "regression": 0.01}
+_LEAST_CLIFF = 0.05
+_NEARLY = {"classification": 0.06, "regression": 0.02}
 """Error up to which a feature nearly determines the target: three labels in a hundred flipped between two
 balanced classes, or noise of a tenth of the target's deviation."""
 
@@ -71,32 +79,38 @@ def check_leaks(dataset: Dataset, generator: np.random.Generator) -> Iterator[Fi
     target = dataset.target
     if len(target) < 2 * _FOLDS or (target == target[0]).all():
         return
-    rows = np.arange(len(target))
-    if len(rows) > _ROWS:
-        rows = np.sort(generator.choice(len(rows), _ROWS, replace=False))
+    rows = _some(len(target), _ROWS, generator)
+    table, goal = dataset.table()[rows], _goal(dataset, rows)
     probes = find_probes(dataset)
-    small = [Probe(name=p.name, values=p.values[rows], columns=p.columns) for p in probes]
-    goal = _goal(dataset, rows)
     fold = generator.permutation(len(rows)) % _FOLDS
-    scores = np.array([score_probe(probe.values, goal, fold) for probe in small])
-    strong = np.flatnonzero(scores >= _STRONG)
-    equal = [
-        place for place in np.flatnonzero(scores > 0.5) if _equals(probes[place].values, target, dataset.task)
-    ]
-    if not len(strong) and not equal:
+    quick = np.array([score_bins(cut_bins(probe.values[rows]), goal, fold) for probe in probes])
+    standing_out = np.flatnonzero(quick >= _QUICK)
+    if not len(standing_out):
         yield from _joint(dataset, rows, fold)
         return
-    bound = _null_bound(small, goal, generator)
-    for place in sorted({*strong.tolist(), *equal}, key=lambda place: -scores[place]):
-        if scores[place] <= bound:
+    bound = _null_bound([probe.values[rows] for probe in probes], goal, generator)
+    scores: dict[int, float] = {}
+    for place in standing_out[np.argsort(-quick[standing_out], kind="stable")][:_MOST_TREES].tolist():
+        if quick[place] <= bound:
             continue
-        if place in equal:
-            yield _equal_finding(probes[place].name, float(scores[place]), bound)
+        if _equals(probes[place].values, target, dataset.task):
+            yield _equal_finding(probes[place].name, float(quick[place]), bound)
+        scores[place] = _forest_score(probes[place].values[rows, None], goal, fold, generator, trees=1)
+    strong = sorted((place for place in scores if scores[place] >= _STRONG), key=lambda place: -scores[place])
+    blind = {column for place in strong if scores[place] >= _BLINDING for column in probes[place].columns}
+    for place in strong[:_MOST_FORESTS]:
+        if _equals(probes[place].values, target, dataset.task):
             continue
-        blind = {column for other in np.flatnonzero(scores >= 0.98) for column in probes[other].columns}
-        rest = sorted(set(range(dataset.table().shape[1])) - blind - set(probes[place].columns))
-        others = _forest_score(dataset.table()[rows][:, rest], goal, generator) if rest else 0.0
-        yield _strong_finding(probes[place].name, dataset.task, float(scores[place]), others, bound)
+        rest = sorted(set(range(table.shape[1])) - blind - set(probes[place].columns))
+        some = _some(len(rows), _FOREST_ROWS, generator)
+        others = (
+            _forest_score(table[some][:, rest], goal[some], fold[some], generator, trees=60) if rest else 0.0
+        )
+        yield _strong_finding(probes[place].name, dataset.task, scores[place], others, bound)
+
+
+def _some(rows: int, most: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    return np.arange(rows) if rows <= most else np.sort(generator.choice(rows, most, replace=False))
 
 
 def _goal(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[Any]:
@@ -113,9 +127,10 @@ def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     return ((last - counts + last - 1) / 2)[place]
 
 
-def _bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
+def cut_bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return a bin for each row: one per value where they are few, else of equal size; one for NaN."""
     _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    most = int(np.clip(len(values) // 4, 8, 256))
+    most = int(np.clip(len(values) // 8, 8, 256))
     if len(counts) <= most:
         return codes
     known = ~np.isnan(values)
@@ -123,15 +138,14 @@ def _bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(known, (ranks * most // len(values)).astype(np.int64), most)
 
 
-def score_probe(values: NDArray[np.float64], goal: NDArray[Any], fold: NDArray[np.int64]) -> float:
-    """Return how well a quantity alone predicts `goal`, cross-validated: 0 at chance, 1 without a mistake.
+def score_bins(bins: NDArray[np.int64], goal: NDArray[Any], fold: NDArray[np.int64]) -> float:
+    """Return how well bins alone predict `goal`, cross-validated: 0 at chance, 1 without a mistake.
 
     Args:
-        values: (row,) numbers; NaN is a value of its own.
+        bins: (row,) bin of each row, from 0.
         goal: (row,) class indices without gaps (int64), or numbers (float64).
         fold: (row,) fold of each row, from 0.
     """
-    bins = _bins(values)
     width, folds = int(bins.max()) + 1, int(fold.max()) + 1
     if goal.dtype == np.int64:
         classes = int(goal.max()) + 1
@@ -154,24 +168,18 @@ def score_probe(values: NDArray[np.float64], goal: NDArray[Any], fold: NDArray[n
     return float(1 - np.square(residual).sum() / np.square(goal - goal.mean()).sum())
 
 
-def _null_bound(probes: Sequence[Probe], goal: NDArray[Any], generator: np.random.Generator) -> float:
+def _null_bound(
+    values: Sequence[NDArray[np.float64]], goal: NDArray[Any], generator: np.random.Generator
+) -> float:
     """Return what the best feature scores with shuffled targets in at most one draw in a hundred."""
-    few = (
-        np.arange(len(goal))
-        if len(goal) <= _NULL_ROWS
-        else generator.choice(len(goal), _NULL_ROWS, replace=False)
-    )
+    few = _some(len(goal), _NULL_ROWS, generator)
     goal = np.unique(goal[few], return_inverse=True)[1] if goal.dtype == np.int64 else goal[few]
     fold = generator.permutation(len(few)) % _FOLDS
-    some = (
-        probes
-        if len(probes) <= 100
-        else [probes[i] for i in generator.choice(len(probes), 100, replace=False)]
-    )
-    best: list[float] = []
-    for _ in range(_DRAWS):
-        shuffled = generator.permutation(goal)
-        best.append(max(score_probe(probe.values[few], shuffled, fold) for probe in some))
+    bins = [cut_bins(values[place][few]) for place in _some(len(values), _NULL_PROBES, generator)]
+    best = [
+        max(score_bins(one, shuffled, fold) for one in bins)
+        for shuffled in (generator.permutation(goal) for _ in range(_DRAWS))
+    ]
     return float(np.quantile(best, 1 - _LEVEL, method="higher"))
 
 
@@ -190,19 +198,35 @@ def _equals(values: NDArray[np.float64], target: NDArray[Any], task: str) -> boo
     return bool(abs(np.corrcoef(one, other)[0, 1]) >= 1 - 1e-6)
 
 
-def _forest_score(table: NDArray[np.float32], goal: NDArray[Any], generator: np.random.Generator) -> float:
+def _forest_score(
+    table: NDArray[Any],
+    goal: NDArray[Any],
+    fold: NDArray[np.int64],
+    generator: np.random.Generator,
+    *,
+    trees: int,
+) -> float:
+    """Return the cross-validated score of a forest, or of one tree on all rows where `trees` is 1."""
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    rows = np.arange(len(goal)) if len(goal) <= 2000 else generator.choice(len(goal), 2000, replace=False)
-    table, goal = table[rows], goal[rows]
     classes = goal.dtype == np.int64
+    options: dict[str, Any] = {"class_weight": "balanced"} if classes else {}
     kind = RandomForestClassifier if classes else RandomForestRegressor
-    fold = generator.permutation(len(goal)) % 3
     guess = np.empty(len(goal), dtype=goal.dtype)
-    for number in range(3):
-        forest = kind(n_estimators=60, random_state=int(generator.integers(2**31)), n_jobs=1)
+    folds = np.unique(fold) if trees == 1 else np.unique(fold)[:_FOREST_FOLDS]
+    for number in folds:
+        forest = kind(
+            n_estimators=trees,
+            bootstrap=trees > 1,
+            min_samples_leaf=3 if trees == 1 else 1,
+            random_state=int(generator.integers(2**31)),
+            n_jobs=1,
+            **options,
+        )
         forest.fit(table[fold != number], goal[fold != number])
         guess[fold == number] = forest.predict(table[fold == number])
+    done = np.isin(fold, folds)
+    goal, guess = goal[done], guess[done]
     if not classes:
         return float(1 - np.square(goal - guess).sum() / np.square(goal - goal.mean()).sum())
     present = np.unique(goal)
@@ -260,7 +284,7 @@ def _equal_finding(name: str, score: float, bound: float) -> Finding:
 
 def _strong_finding(name: str, task: str, score: float, others: float, bound: float) -> Finding:
     error, rest = 1 - score, 1 - others
-    leak = error <= _NEARLY[task] and error * _CLIFF <= rest
+    leak = error <= _NEARLY[task] and rest >= max(_CLIFF * error, _LEAST_CLIFF)
     return Finding(
         kind="feature-nearly-determines-target" if leak else "feature-dominates-target",
         severity=Severity.SEVERE if leak else Severity.WARNING,
