@@ -1,0 +1,157 @@
+"""Words that every view of an experiment shares: the live one, the plain one, the pages of a finished one."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from modelwright.base.errors import ModelwrightError
+from modelwright.base.finding import Finding, Severity
+from modelwright.experiment.design import Design
+from modelwright.experiment.look import Look, Reading
+from modelwright.experiment.question import Question
+from modelwright.lab.project import Project
+
+__all__ = [
+    "INVALIDATES",
+    "OUTCOME_STYLES",
+    "SEVERITY_STYLES",
+    "clean",
+    "describe_decision",
+    "describe_finding",
+    "describe_lost",
+    "describe_means",
+    "describe_plan",
+    "describe_question",
+    "describe_reading",
+    "describe_reused",
+    "invalidates",
+    "next_commands",
+    "shorten_path",
+    "show_mean",
+]
+
+OUTCOME_STYLES = {
+    "supported": "green",
+    "refuted": "red",
+    "equivalent": "cyan",
+    "inconclusive": "yellow",
+    "invalid": "bold red",
+    "open": "dim",
+}
+SEVERITY_STYLES = {Severity.SEVERE: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
+
+INVALIDATES = "the verdict will be invalid"
+
+
+def clean(text: str) -> str:
+    """Return `text` on one line without control characters; names of columns may hold anything."""
+    joined = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in joined)
+
+
+def describe_question(question: Question) -> str:
+    """Return metric, direction, margin and smallest effect in one line."""
+    better = "higher" if question.sign > 0 else "lower"
+    return (
+        f"{question.metric} ({better} is better), margin {question.margin:g}, "
+        f"smallest effect {question.smallest_effect:g}"
+    )
+
+
+def describe_plan(name: str, looks: Sequence[int]) -> str:
+    """Return the rule's name with the seeds of its looks."""
+    if len(looks) == 1:
+        return f"{name}, at {looks[0]} seeds"
+    shown = [str(look) for look in looks]
+    if len(shown) > 8:
+        shown = [*shown[:3], "...", shown[-1]]
+        return f"{name}, at {', '.join(shown)} seeds"
+    return f"{name}, at {', '.join(shown[:-1])} and {shown[-1]} seeds"
+
+
+def invalidates(finding: Finding, *, accepted: bool) -> bool:
+    """Tell whether the verdict cannot stand because of this finding."""
+    return finding.severity is Severity.SEVERE and not accepted
+
+
+def describe_finding(finding: Finding, *, accepted: bool) -> str:
+    """Return a finding in one line, without its severity."""
+    text = f"{clean(finding.title)} ({finding.kind})"
+    if finding.severity is not Severity.SEVERE:
+        return text
+    if accepted:
+        return f"{text} The design accepts it."
+    return f"{text} Nobody accepted it: {INVALIDATES}."
+
+
+def describe_reused(variant: str, count: int) -> str:
+    """Return that trials are on record already."""
+    return f"{count} trial{'s' * (count != 1)} of {variant} on record already: identical, not run again"
+
+
+def describe_lost(variant: str, why: str) -> str:
+    """Return that a worker went away."""
+    return f"a worker of {variant} was lost ({clean(why)}): its trials start again"
+
+
+def show_mean(value: float, reading: Reading) -> str:
+    """Return a mean with one digit more than the interval of its comparison shows."""
+    shown = reading.interval.show(value)
+    digits = len(shown.partition(".")[2])
+    return f"{value:.{digits + 1}f}" if 0 < digits < 9 else shown
+
+
+def describe_means(look: Look) -> str:
+    """Return the variants' means."""
+    return ", ".join(f"{name} {show_mean(value, look.readings[0])}" for name, value in look.means.items())
+
+
+def describe_reading(reading: Reading) -> str:
+    """Return a comparison's estimate, interval and what the rule says of it."""
+    shown = reading.interval.show
+    low, high = shown(reading.interval.low), shown(reading.interval.high)
+    estimate = shown(reading.interval.estimate)
+    return f"{reading.candidate} over {reading.baseline} {estimate} ({low} to {high}), {reading.says}"
+
+
+def describe_decision(look: Look) -> str:
+    """Return what follows from a look."""
+    return f"{'stop' if look.stop else 'go on'}: {look.why}"
+
+
+def shorten_path(path: Path) -> str:
+    """Return the path relative to the working directory where it lies inside."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def next_commands(design: Design, project: Project, findings: Mapping[str, bool]) -> list[tuple[str, str]]:
+    """Return commands to try once the verdict is in, each with what it does.
+
+    Args:
+        design: The experiment.
+        project: Where its journal is; named in the commands where they would not find it themselves.
+        findings: Kind of each finding -> whether it makes the verdict invalid.
+    """
+    first = next(iter(design.variants))
+    commands = [
+        (f"show {design.name}", "everything about this experiment"),
+        (f"rerun {design.name}-{first}-00", "execute a run again and compare bit by bit"),
+        ("verify", "recompute every hash of the record"),
+        ("list", "what else is on record"),
+    ]
+    if any(findings.values()):
+        commands.insert(0, (f"findings {design.name}", "what makes the verdict invalid, and what to check"))
+    where = (
+        "" if _finds_itself(project) else f" --journal {shlex.quote(shorten_path(project.journal_folder))}"
+    )
+    return [(f"modelwright {command}{where}", what) for command, what in commands]
+
+
+def _finds_itself(project: Project) -> bool:
+    try:
+        return Project.find().journal_folder == project.journal_folder
+    except (OSError, ModelwrightError):
+        return False
