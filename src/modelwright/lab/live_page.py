@@ -14,7 +14,6 @@ from modelwright.lab.wording import (
     OUTCOME_STYLES,
     clean,
     describe_decision,
-    describe_plan,
     describe_question,
     shorten_path,
     show_mean,
@@ -29,6 +28,7 @@ _NARROWEST_BAR = 14
 _WIDEST_BAR = 60
 _GAP = 2
 _LONGEST_NAME = 14
+_MOST_LOOKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,36 +76,38 @@ class LivePage:
         """Return the page, with as many notes and looks as the screen has room for."""
         from rich.console import Group
 
-        most_looks, most_notes = len(self.looks), len(self.notes)
-        while True:
+        looks, notes = max(1, min(len(self.looks), _MOST_LOOKS)), len(self.notes)
+        # What gives way first: earlier looks but two, events, the second look, decided comparisons.
+        tries = [(most, notes, False) for most in range(looks, min(2, looks) - 1, -1)]
+        tries += [(min(2, looks), most, False) for most in range(notes - 1, -1, -1)]
+        tries += [(1, 0, False), (1, 0, True)]
+        page = Group()
+        for most_looks, most_notes, tight in tries:
             parts = [
-                *self._head(),
+                *self._head(tight=tight),
                 *self._notes(most_notes),
-                *self._comparisons(console, most_looks),
-                *self._activity(console, seconds),
+                *self._comparisons(console, most_looks, tight=tight),
+                *self._activity(console, seconds, tight=tight),
             ]
             page = Group(*parts)
             if self.whole or len(console.render_lines(page, pad=False)) < console.size.height:
                 return page
-            if most_looks > 2:
-                most_looks -= 1
-            elif most_notes > 0:
-                most_notes -= 1
-            elif most_looks > 1:
-                most_looks -= 1
-            else:
-                return page
+        return page
 
-    def _head(self) -> list["RenderableType"]:
+    def _head(self, *, tight: bool) -> list["RenderableType"]:
         from rich.text import Text
 
         if self.prepared is None:
             return []
-        design, rule = self.prepared.design, self.prepared.rule
+        design = self.prepared.design
+        title = Text.assemble((design.name, "bold"), "  ", (clean(design.question.hypothesis), "italic"))
+        if tight:
+            title.no_wrap, title.overflow = True, "ellipsis"
+            return [title]
         return [
-            Text.assemble((design.name, "bold"), ("  ", ""), (clean(design.question.hypothesis), "italic")),
+            title,
             Text(describe_question(design.question), style="dim"),
-            Text(describe_plan(rule.name, rule.looks), style="dim"),
+            Text(self.prepared.rule.name, style="dim"),
         ]
 
     def _notes(self, most: int) -> list["RenderableType"]:
@@ -127,26 +129,30 @@ class LivePage:
             grid.add_row(Text("...", style="dim"), Text(f"{len(self.notes) - len(shown)} more", style="dim"))
         return [Text(""), grid]
 
-    def _comparisons(self, console: "Console", most: int) -> list["RenderableType"]:
+    def _comparisons(self, console: "Console", most: int, *, tight: bool) -> list["RenderableType"]:
         from rich.text import Text
 
         if not self.looks or self.prepared is None:
             return []
         question = self.prepared.design.question
-        parts: list[RenderableType] = []
-        for candidate, baseline in self.prepared.design.compare:
-            parts.append(Text(""))
-            parts += comparison_block(console, question, self.looks, candidate, baseline, most=most)
         last = self.looks[-1]
-        total = len(self.prepared.rule.looks)
-        parts += [
-            Text(""),
-            Text.assemble((f"look {last.index + 1} of {total}: ", "bold"), describe_decision(last)),
-        ]
-        parts.append(Text(legend(ascii_only=console.options.ascii_only), style="dim"))
+        parts: list[RenderableType] = []
+        for reading in last.readings:
+            if tight and reading.outcome is not None and reading.look < last.index:
+                parts.append(_one_line(reading))
+                continue
+            if not tight:
+                parts.append(Text(""))
+            parts += comparison_block(
+                console, question, self.looks, reading.candidate, reading.baseline, most=most
+            )
+        if not tight:
+            parts += [Text(legend(ascii_only=console.options.ascii_only), style="dim"), Text("")]
+        head = f"look {last.index + 1} of {len(self.prepared.rule.looks)}: "
+        parts.append(Text.assemble((head, "bold"), describe_decision(last)))
         return parts
 
-    def _activity(self, console: "Console", seconds: float) -> list["RenderableType"]:
+    def _activity(self, console: "Console", seconds: float, *, tight: bool) -> list["RenderableType"]:
         from rich.progress_bar import ProgressBar
         from rich.spinner import Spinner
         from rich.table import Table
@@ -154,7 +160,7 @@ class LivePage:
 
         if not self.doing:
             return []
-        parts: list[RenderableType] = [Text("")]
+        parts: list[RenderableType] = [] if tight else [Text("")]
         if self.progress:
             grid = Table.grid(padding=(0, _GAP, 0, 0))
             grid.add_column(
@@ -238,16 +244,33 @@ def comparison_block(
     left_out = len(rows) - len(shown)
     head = Text.assemble((f"{candidate} over {baseline}", "bold"))
     if left_out:
-        head.append(f"  ({left_out} earlier look{'s' * (left_out != 1)} above the screen)", style="dim")
+        head.append(f"  ({left_out} earlier look{'s' * (left_out != 1)} not shown)", style="dim")
     style = OUTCOME_STYLES.get(word, "")
     return [head, grid, Text.assemble((word, style), ":" + rest)]
 
 
-def _row_texts(look: Look, reading: Reading, last: Reading) -> list[str]:
+def _one_line(reading: Reading) -> "RenderableType":
+    from rich.text import Text
+
+    outcome = "open" if reading.outcome is None else reading.outcome.value
+    text = Text.assemble(
+        (f"{reading.candidate} over {reading.baseline}", "bold"),
+        f"  {_difference(reading)}  ",
+        (outcome, OUTCOME_STYLES[outcome]),
+    )
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _difference(reading: Reading) -> str:
     interval = reading.interval
-    shown = [interval.show(value) for value in (interval.estimate, interval.low, interval.high)]
+    estimate, low, high = (interval.show(at) for at in (interval.estimate, interval.low, interval.high))
+    return f"{estimate} ({low} to {high})"
+
+
+def _row_texts(look: Look, reading: Reading, last: Reading) -> list[str]:
     means = [show_mean(look.means[name], last) for name in (reading.candidate, reading.baseline)]
-    return [str(reading.seeds), *means, f"{shown[0]} ({shown[1]} to {shown[2]})"]
+    return [str(reading.seeds), *means, _difference(reading)]
 
 
 def _short(name: str) -> str:

@@ -18,7 +18,6 @@ from modelwright.lab.wording import (
     describe_finding,
     describe_lost,
     describe_means,
-    describe_plan,
     describe_question,
     describe_reading,
     describe_reused,
@@ -60,7 +59,7 @@ class PlainView:
         self._say(f"experiment: {design.name}{', going on where it stopped' if resumed else ''}")
         self._say(f"hypothesis: {design.question.hypothesis}")
         self._say(f"metric: {describe_question(design.question)}")
-        self._say(f"rule: {describe_plan(prepared.rule.name, prepared.rule.looks)}")
+        self._say(f"rule: {prepared.rule.name}")
 
     def found(self, finding: Finding, *, accepted: bool) -> None:
         """Write a finding."""

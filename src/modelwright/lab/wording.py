@@ -1,7 +1,7 @@
 """Words that every view of an experiment shares: the live one, the plain one, the pages of a finished one."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from modelwright.base.errors import ModelwrightError
@@ -20,7 +20,6 @@ __all__ = [
     "describe_finding",
     "describe_lost",
     "describe_means",
-    "describe_plan",
     "describe_question",
     "describe_reading",
     "describe_reused",
@@ -56,17 +55,6 @@ def describe_question(question: Question) -> str:
         f"{question.metric} ({better} is better), margin {question.margin:g}, "
         f"smallest effect {question.smallest_effect:g}"
     )
-
-
-def describe_plan(name: str, looks: Sequence[int]) -> str:
-    """Return the rule's name with the seeds of its looks."""
-    if len(looks) == 1:
-        return f"{name}, at {looks[0]} seeds"
-    shown = [str(look) for look in looks]
-    if len(shown) > 8:
-        shown = [*shown[:3], "...", shown[-1]]
-        return f"{name}, at {', '.join(shown)} seeds"
-    return f"{name}, at {', '.join(shown[:-1])} and {shown[-1]} seeds"
 
 
 def invalidates(finding: Finding, *, accepted: bool) -> bool:
