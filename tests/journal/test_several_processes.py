@@ -137,6 +137,30 @@ def test_a_forked_child_is_told_to_open_the_journal_itself(journal):
     assert journal.append("note", {}).sequence == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_that_closes_its_parents_journal_changes_nothing(folder, start):
+    with Journal.open(folder) as journal:
+        start(journal, "r0")
+        writer = journal.metric_writer(["r0"], flush_seconds=1000)
+        writer.write(1, {"x": np.ones(1)})
+        child = os.fork()
+        if child == 0:
+            try:
+                writer.flush()
+            except NotPermitted:
+                journal.close()
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert not list((folder / "segments").rglob("*.segment"))
+        journal.append("note", {})
+        assert journal.read_metrics("r0")["value"].to_pylist() == [1.0]
+    with Journal.open(folder) as journal:
+        assert len(journal.entries()) == 3
+        assert journal.verify().ok
+
+
 def test_a_reader_sees_what_a_writer_appended_after_it_had_opened(folder):
     with Journal.open(folder) as writer:
         writer.append("note", {"i": 0})

@@ -60,6 +60,10 @@ def disk_failure(error: OSError, path: Path, doing: str) -> StoreFailed:
     )
 
 
+_LEFT_TO_THE_PARENT: list[sqlite3.Connection] = []
+# Closing an inherited connection in a forked child could end the write-ahead log under its parent.
+
+
 class Database:
     """One connection to `journal.db`.
 
@@ -213,4 +217,6 @@ class Database:
         with self._turn:
             if self._connection is not None and self._process == os.getpid():
                 self._connection.close()
+            elif self._connection is not None:
+                _LEFT_TO_THE_PARENT.append(self._connection)
             self._connection = None

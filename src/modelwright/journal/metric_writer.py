@@ -7,6 +7,7 @@ even when no further step comes.
 
 import contextlib
 import operator
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -98,6 +99,7 @@ class MetricWriter:
         self._written = 0
         self._trouble: ModelwrightError | None = None
         self._state = "open"
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._keep_flushing, name=f"metrics-{cohort[:8]}", daemon=True)
         self._thread.start()
 
@@ -174,6 +176,10 @@ class MetricWriter:
         Raises:
             StoreFailed: where the disk refuses; the metrics stay in memory and the next call tries again.
         """
+        if self._process != os.getpid():
+            raise NotPermitted(
+                "A metric writer belongs to the process that made it", got=f"process {os.getpid()}"
+            )
         with self._disk:
             with self._memory:
                 self._waiting += [buffer.block() for buffer in self._open.values() if buffer.count]
@@ -227,12 +233,14 @@ class MetricWriter:
         return files
 
     def abandon(self) -> None:
-        """Write everything and stop, leaving the segments; does nothing after `finish` or `abandon`.
+        """Write everything and stop, leaving the segments.
+
+        Does nothing after `finish` or `abandon`, and in a forked child: what it holds is its parent's.
 
         Raises:
             StoreFailed: where the last metrics cannot be written; the writer is closed all the same.
         """
-        if self._state == "closed":
+        if self._state == "closed" or self._process != os.getpid():
             return
         try:
             self.flush()
