@@ -1,0 +1,1 @@
+"""The report as a page: facts from the journal, drawings, and the template that joins them."""

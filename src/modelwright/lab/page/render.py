@@ -1,0 +1,107 @@
+"""From facts to one HTML file that needs nothing else."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from modelwright.base.finding import Severity
+from modelwright.lab.page.curve_panel import make_panels
+from modelwright.lab.page.effect import make_effects
+from modelwright.lab.page.facts import Facts
+from modelwright.lab.page.number import general, show_count, show_seconds, show_time
+from modelwright.lab.page.origin_table import describe_origin, describe_usage
+from modelwright.lab.page.setting_table import describe_design, design_text, variant_rows
+from modelwright.lab.page.trial_table import MOST_ROWS, trial_rows
+from modelwright.lab.training import test_metric_name
+
+__all__ = ["render_page"]
+
+_TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+_PALETTE = 6
+SYMBOLS = {
+    "supported": "✓",
+    "refuted": "✕",
+    "equivalent": "≈",
+    "inconclusive": "?",
+    "invalid": "!",
+    "open": "…",
+}
+"""A sign for each outcome, so that none is told by colour alone."""
+
+
+def render_page(facts: Facts) -> str:
+    """Return the report as HTML. Equal facts give equal text.
+
+    All text from outside is escaped; only the page's own style and script run, held by a content security
+    policy that also forbids every request.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(general=general, moment=show_time, seconds=show_seconds)
+    environment.globals["count"] = show_count
+    script = _source("script.html.j2")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+    return environment.get_template("report.html.j2").render(
+        style=Markup(_source("style.html.j2")), script=Markup(script), policy=policy, **_context(facts)
+    )
+
+
+def _source(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _context(facts: Facts) -> dict[str, Any]:
+    design = facts.design
+    classes = {name: f"c-v{place % _PALETTE}" for place, name in enumerate(facts.variants)}
+    decides = design.question.metric if design.question.reported else test_metric_name(design.question.metric)
+    outcome = facts.verdict.outcome.value if facts.verdict else "open"
+    severe = [item for item in facts.findings if item.severity is Severity.SEVERE and item.kind not in design.accept]
+    rows = trial_rows(facts, classes)
+    return {
+        "facts": facts,
+        "design": design,
+        "question": design.question,
+        "variants": facts.variants,
+        "classes": classes,
+        "outcome": outcome,
+        "symbols": SYMBOLS,
+        "headline": _headline(facts),
+        "effects": make_effects(facts, classes),
+        "panels": make_panels(facts.curves, classes, decides),
+        "one_step": bool(facts.curves) and all(len(curve.updates) == 1 for curve in facts.curves),
+        "registered": describe_design(design),
+        "settings": variant_rows(design, facts.variants),
+        "design_text": design_text(design),
+        "severe": len(severe),
+        "trials": rows,
+        "trials_left_out": max(0, len(facts.trials) - MOST_ROWS),
+        "origins": [(origin, describe_origin(origin)) for origin in facts.origins],
+        "usage": describe_usage(facts.usage, len(facts.trials)),
+        "example": rows[0].run if rows else "",
+    }
+
+
+def _headline(facts: Facts) -> str:
+    """Return the verdict without its first word, which the page shows as a badge; or where things stand."""
+    if facts.verdict is not None:
+        first, _, rest = facts.verdict.sentence.partition(" ")
+        same = first.rstrip(":").lower() == facts.verdict.outcome.value
+        return rest if same else facts.verdict.sentence
+    most = show_count(facts.design.seeds, "seed")
+    if facts.looks:
+        look = facts.looks[-1]
+        return f"No verdict yet: {look.seeds} of at most {most} of each variant looked at. {look.why}"
+    done = len(facts.used)
+    if done:
+        return f"No verdict yet: {show_count(done, 'trial')} done, and no look taken. A design of at most {most}."
+    return f"No verdict yet: the design is registered, and no trial has finished. A design of at most {most}."

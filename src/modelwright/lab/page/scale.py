@@ -1,0 +1,91 @@
+"""From a value to a place along an axis, and the ticks that label it."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Scale", "fit_scale"]
+
+_DECADES_FOR_LOG = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """An axis from `low` to `high`, linear or logarithmic.
+
+    Attributes:
+        low: Value at place 0.
+        high: Value at place 1, above `low`.
+        log: Whether equal distances are equal ratios; both ends are above 0 then.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def place(self, value: float) -> float:
+        """Return where `value` lies: 0 at `low`, 1 at `high`; outside of both where it does."""
+        if not self.log:
+            return (value - self.low) / (self.high - self.low)
+        if value <= 0:
+            return -math.inf
+        return math.log(value / self.low) / math.log(self.high / self.low)
+
+    def inside(self, value: float) -> float:
+        """Return the place of `value`, at the nearer end where it lies outside."""
+        return min(1.0, max(0.0, self.place(value)))
+
+    def holds(self, value: float) -> bool:
+        """Tell whether `value` lies on the axis."""
+        return self.low <= value <= self.high
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Return round values on the axis, about `count` of them: steps of 1, 2 or 5, or decades."""
+        if self.log:
+            return self._decades(count)
+        step = _round_step((self.high - self.low) / max(1, count))
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        digits = max(0, -math.floor(math.log10(step)))
+        return [round(place * step, digits) + 0.0 for place in range(first, last + 1)]
+
+    def _decades(self, count: int) -> list[float]:
+        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        stride = max(1, math.ceil((last - first + 1) / count))
+        return [10.0**power for power in range(first, last + 1, stride)]
+
+    def labels(self, ticks: list[float]) -> list[str]:
+        """Return the ticks as text, all with as many digits as their step needs."""
+        if self.log or not ticks:
+            return [f"{tick:g}" for tick in ticks]
+        largest = max(map(abs, ticks))
+        step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=largest or 1.0)
+        if largest >= 1e6 or (0 < largest < 1e-4):
+            return [f"{tick:g}" for tick in ticks]
+        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        return [f"{tick:,.{digits}f}" for tick in ticks]
+
+
+def _round_step(least: float) -> float:
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
+
+
+def fit_scale(values: Iterable[float], *, padding: float = 0.06, may_log: bool = False) -> Scale:
+    """Return an axis that holds all finite `values`, with some room at both ends.
+
+    Args:
+        values: What shall be on it; NaN and infinities are left out.
+        padding: Room at each end, as a share of the range.
+        may_log: Whether to be logarithmic where the values are positive and span three decades or more.
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return Scale(low=0.0, high=1.0)
+    low, high = min(finite), max(finite)
+    if may_log and low > 0 and math.log10(high / low) >= _DECADES_FOR_LOG:
+        room = (high / low) ** padding
+        return Scale(low=low / room, high=high * room, log=True)
+    span = high - low
+    if span <= 1e-12 * max(abs(low), abs(high)):
+        span = abs(high) or 1.0
+    return Scale(low=low - padding * span, high=high + padding * span)

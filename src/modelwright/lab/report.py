@@ -1,0 +1,47 @@
+"""The report of an experiment: one HTML file that opens anywhere and needs no network."""
+
+import os
+from pathlib import Path
+
+from modelwright.base.errors import StoreFailed
+from modelwright.lab.page.facts import collect_facts
+from modelwright.lab.project import Project
+
+__all__ = ["write_report"]
+
+
+def write_report(project: Project, name: str) -> Path:
+    """Write an experiment's report and return its file, `<journal>/reports/<name>.html`.
+
+    The journal is only read, also where it is damaged: what cannot be read is said on the page. An experiment
+    without a verdict has a report too. The file appears whole or not at all.
+
+    Args:
+        project: Where the journal is.
+        name: Name of the experiment.
+
+    Raises:
+        SourceMissing: where the project has no journal.
+        UnknownName: where no experiment of this name is registered.
+        StoreFailed: where the disk refuses the file.
+    """
+    from modelwright.lab.page.render import render_page
+
+    with project.open_journal(read_only=True) as journal:
+        facts = collect_facts(journal, name)
+    content = render_page(facts).encode("utf-8")
+    target = project.reports / f"{facts.name}.html"
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    except OSError as error:
+        raise StoreFailed(
+            "The disk lets Modelwright write the report",
+            got=f"{target}: {error.strerror or error}",
+            next_step=f"free space or mend the permissions, then modelwright report {name}",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
