@@ -90,11 +90,16 @@ def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]
 
 
 class JoinedModel:
-    """Models of the parts of a cohort as one."""
+    """Models of the parts of a cohort as one.
+
+    Attributes:
+        probabilistic: Whether all of them predict probabilities; see `fitted.FittedModel`.
+    """
 
     def __init__(self, models: Sequence[Model], places: Sequence[Sequence[int]]) -> None:
         self._models = models
         self._places = places
+        self.probabilistic = all(getattr(model, "probabilistic", True) for model in models)
 
     def predict(self, features: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Predict for each seed; see `base.step.Model`."""

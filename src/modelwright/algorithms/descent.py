@@ -184,7 +184,7 @@ def _add_penalty(
         share = strength / counts
         factor = torch.from_numpy((2.0 * share).astype(np.float32)).view(-1, *[1] * (leaf.ndim - 1))
         weights.slope[name].add_(leaf * factor)
-        value += share * seed_norm(leaf.flatten(1)) ** 2
+        value += share * weights.norm(name) ** 2
     return value
 
 

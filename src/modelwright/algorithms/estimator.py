@@ -57,6 +57,7 @@ class Estimator:
         for method in ("fit", "predict"):
             if not callable(getattr(made, method, None)):
                 raise BadValue(f"A learner's class has fit and predict; {name} has no {method}")
+        _check_values(name, made)
         self.probabilistic = hasattr(made, "predict_proba")
 
     def complete(self) -> dict[str, Any]:
@@ -151,11 +152,25 @@ def _build(name: str, arguments: Mapping[str, Any], *, seed: Seed | None = None)
     changed: dict[str, Any] = {}
     for key, value in reachable.items():
         last = key.rsplit("__", 1)[-1]
-        if last == "n_jobs" and value is None:
+        if last == "n_jobs" and value is None and not type(made).__module__.startswith("sklearn."):
+            # In scikit-learn None means 1, and some classes complain of a 1; elsewhere None means every core.
             changed[key] = 1
         elif last == "random_state" and seed is not None:
             changed[key] = _random_state(seed, key)
     return made.set_params(**changed) if changed else made
+
+
+def _check_values(name: str, made: Any) -> None:
+    """Let scikit-learn check the values of all parts now, not in the first trial."""
+    parts = [made, *(made.get_params(deep=True).values() if hasattr(made, "get_params") else ())]
+    for part in parts:
+        check = getattr(part, "_validate_params", None)
+        if check is None or isinstance(part, type):
+            continue
+        try:
+            check()
+        except ValueError as error:
+            raise BadValue(f"{name} refuses a value", got=str(error).rstrip(".")) from error
 
 
 def _build_inside(value: Any) -> Any:

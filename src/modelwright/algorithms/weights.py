@@ -40,8 +40,10 @@ class Weights:
         self.packed.grad = torch.zeros_like(self.packed)
         self.named: dict[str, Tensor] = {}
         self.slope: dict[str, Tensor] = {}
+        self._places: dict[str, slice] = {}
         for (name, values), start, size in zip(initial.items(), starts, sizes, strict=False):
             place = slice(start, start + size)
+            self._places[name] = slice(start, start + -(-size // _BLOCK) * _BLOCK)
             self.packed[:, place] = torch.from_numpy(values.reshape(seeds, size))
             self.named[name] = self.packed[:, place].view(values.shape).detach().requires_grad_()
             self.slope[name] = self.gradient[:, place].view(values.shape)
@@ -64,6 +66,10 @@ class Weights:
         factor = np.minimum(1.0, limit / np.maximum(norm, 1e-12))
         self.gradient.mul_(torch.from_numpy(factor.astype(np.float32))[:, None])
 
+    def norm(self, name: str) -> NDArray[np.float64]:
+        """Return the norm of one parameter of each seed, (seed,)."""
+        return seed_norm(self.packed[:, self._places[name]])
+
     def of(self, seed: int) -> dict[str, Tensor]:
         """Return the parameters of one seed, name -> (1, *shape), without gradient."""
         return {name: leaf.detach()[seed : seed + 1] for name, leaf in self.named.items()}
@@ -74,9 +80,11 @@ class Weights:
 
 
 def seed_norm(packed: Tensor) -> NDArray[np.float64]:
-    """Return the Euclidean norm of each row of (seed, number).
+    """Return the Euclidean norm of each row of (seed, number), numbers being a multiple of 64.
 
-    Torch splits a long sum by the number of rows and threads; NumPy sums each row by itself.
+    Sums run over blocks of 64 and then over blocks: how longer sums are split depends on the number of rows in
+    NumPy, and on the number of threads in torch.
     """
     rows = packed.detach().numpy()
-    return np.sqrt(np.einsum("sp,sp->s", rows, rows, dtype=np.float32).astype(np.float64))
+    blocks = rows.reshape(len(rows), -1, _BLOCK)
+    return np.sqrt(np.einsum("sbk,sbk->sb", blocks, blocks).astype(np.float64).sum(axis=1))

@@ -1,0 +1,79 @@
+"""The digest of a fitted object: equal for equal numbers in any process, different for any change."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC
+
+from modelwright.algorithms.content import content_digest
+
+MAKERS = {
+    "forest": lambda: RandomForestClassifier(5, random_state=0),
+    "boosting": lambda: GradientBoostingClassifier(n_estimators=3, random_state=0),
+    "histograms": lambda: HistGradientBoostingClassifier(max_iter=3, random_state=0),
+    "svm": lambda: SVC(),
+    "bayes": lambda: GaussianNB(),
+    "neighbours": lambda: KNeighborsClassifier(),
+    "perceptron": lambda: MLPClassifier(5, max_iter=2, random_state=0),
+    "search": lambda: GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, cv=3),
+}
+SCRIPT = """
+import sys, warnings
+sys.path.insert(0, sys.argv[1])
+warnings.simplefilter("ignore")
+from test_content import MAKERS, digest
+print({name: digest(name).hex() for name in MAKERS})
+"""
+
+
+def digest(name, change=0.0):
+    features, target = load_wine(return_X_y=True)
+    features = features.copy()
+    features[::3, 0] += change
+    return content_digest(MAKERS[name]().fit(features, target)).tobytes()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fits_of_the_same_rows_in_two_processes_have_one_digest(request):
+    here = {name: digest(name).hex() for name in MAKERS}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(request.path.parent)], capture_output=True, text=True, check=True
+    )
+    assert eval(done.stdout) == here
+    assert len(set(here.values())) == len(here)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MAKERS)
+def test_other_rows_give_another_digest(name):
+    assert digest(name) != digest(name, change=0.7)
+
+
+def test_every_number_counts():
+    model = LogisticRegression()
+    model.coef_ = np.ones((2, 3))
+    before = content_digest(model).tobytes()
+    model.coef_[1, 2] = np.nextafter(1.0, 2.0)
+    assert content_digest(model).tobytes() != before
+
+
+def test_objects_that_hold_themselves_and_equal_strings_are_no_trouble():
+    loop = {"name": "ab", "more": ["ab"]}
+    loop["self"] = loop
+    other = {"name": "".join(["a", "b"]), "more": ["".join(["a", "b"])]}
+    other["self"] = other
+    assert np.array_equal(content_digest(loop), content_digest(other))
+
+
+def test_durations_are_left_out_and_other_keys_are_not():
+    assert np.array_equal(content_digest({"a": 1, "mean_fit_time": 0.2}), content_digest({"a": 1, "mean_fit_time": 0.3}))
+    assert not np.array_equal(content_digest({"estimates": 1}), content_digest({"estimates": 2}))
