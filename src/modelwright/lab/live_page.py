@@ -14,6 +14,7 @@ from modelwright.lab.wording import (
     OUTCOME_STYLES,
     clean,
     describe_decision,
+    describe_difference,
     describe_question,
     shorten_path,
     show_mean,
@@ -255,22 +256,16 @@ def _one_line(reading: Reading) -> "RenderableType":
     outcome = "open" if reading.outcome is None else reading.outcome.value
     text = Text.assemble(
         (f"{reading.candidate} over {reading.baseline}", "bold"),
-        f"  {_difference(reading)}  ",
+        f"  {describe_difference(reading.interval)}  ",
         (outcome, OUTCOME_STYLES[outcome]),
     )
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 
 
-def _difference(reading: Reading) -> str:
-    interval = reading.interval
-    estimate, low, high = (interval.show(at) for at in (interval.estimate, interval.low, interval.high))
-    return f"{estimate} ({low} to {high})"
-
-
 def _row_texts(look: Look, reading: Reading, last: Reading) -> list[str]:
     means = [show_mean(look.means[name], last) for name in (reading.candidate, reading.baseline)]
-    return [str(reading.seeds), *means, _difference(reading)]
+    return [str(reading.seeds), *means, describe_difference(reading.interval)]
 
 
 def _short(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from modelwright.base.errors import ModelwrightError
 from modelwright.base.finding import Finding, Severity
 from modelwright.experiment.design import Design
+from modelwright.experiment.interval import Interval
 from modelwright.experiment.look import Look, Reading
 from modelwright.experiment.question import Question
 from modelwright.lab.project import Project
@@ -16,7 +17,9 @@ __all__ = [
     "OUTCOME_STYLES",
     "SEVERITY_STYLES",
     "clean",
+    "describe_change",
     "describe_decision",
+    "describe_difference",
     "describe_finding",
     "describe_lost",
     "describe_means",
@@ -69,7 +72,7 @@ def describe_finding(finding: Finding, *, accepted: bool) -> str:
         return text
     if accepted:
         return f"{text} The design accepts it."
-    return f"{text} Nobody accepted it: {INVALIDATES}."
+    return f"{text} The design does not accept it: {INVALIDATES}."
 
 
 def describe_reused(variant: str, count: int) -> str:
@@ -96,15 +99,25 @@ def describe_means(look: Look) -> str:
 
 def describe_reading(reading: Reading) -> str:
     """Return a comparison's estimate, interval and what the rule says of it."""
-    shown = reading.interval.show
-    low, high = shown(reading.interval.low), shown(reading.interval.high)
-    estimate = shown(reading.interval.estimate)
-    return f"{reading.candidate} over {reading.baseline} {estimate} ({low} to {high}), {reading.says}"
+    pair = f"{reading.candidate} over {reading.baseline}"
+    return f"{pair} {describe_difference(reading.interval)}, {reading.says}"
+
+
+def describe_difference(interval: Interval) -> str:
+    """Return `0.024 (0.012 to 0.036)`."""
+    estimate, low, high = (interval.show(at) for at in (interval.estimate, interval.low, interval.high))
+    return f"{estimate} ({low} to {high})"
 
 
 def describe_decision(look: Look) -> str:
     """Return what follows from a look."""
     return f"{'stop' if look.stop else 'go on'}: {look.why}"
+
+
+def describe_change(change: str) -> str:
+    """Return a changed setting, `seeds: 4 -> 8`, cut where it is long."""
+    text = clean(change.removeprefix("design."))
+    return text if len(text) < 120 else text[:117] + "..."
 
 
 def shorten_path(path: Path) -> str:
