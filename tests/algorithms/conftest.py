@@ -37,7 +37,9 @@ class Given:
             columns=self.experience.columns,
         )
         return Given(
-            experience, tuple(self.seeds[place] for place in places), tuple(self.held_out[place] for place in places)
+            experience,
+            tuple(self.seeds[place] for place in places),
+            tuple(self.held_out[place] for place in places),
         )
 
     def tests(self) -> list[np.ndarray]:
@@ -54,7 +56,10 @@ def make(name: str, count: int, *, ragged: bool = False, shape: tuple[int, ...] 
     regression = name == "diabetes"
     splits = [
         train_test_split(
-            np.arange(len(features)), test_size=0.25, stratify=None if regression else bunch.target, random_state=place
+            np.arange(len(features)),
+            test_size=0.25,
+            stratify=None if regression else bunch.target,
+            random_state=place,
         )
         for place in range(count)
     ]

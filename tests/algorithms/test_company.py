@@ -16,14 +16,14 @@ from modelwright.algorithms.weights import Weights, seed_norm
 from modelwright.data.experience import Experience
 
 COUNTS = (1, 2, 3, 5, 7, 16)
-USER = '''
+USER = """
 import numpy as np, random, torch
 
 def train(features, target, rng, updates=4):
     weight = torch.nn.Linear(3, 3).weight.detach().numpy()
     for update in range(updates + int(rng.integers(3))):
         yield {"loss": float(np.random.rand() + random.random() + weight.sum()), "draw": rng.random()}
-'''
+"""
 PIPELINE = {
     "learner": "sklearn.pipeline.Pipeline",
     "steps": [
@@ -53,12 +53,28 @@ CASES = {
     "mlp_all_rows": ("cancer", {"learner": "mlp", "updates": 6, "width": 33, "batch_size": None}),
     "mlp_sgd": (
         "digits",
-        {"learner": "mlp", "updates": 12, "optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, "clip_norm": 0.5},
+        {
+            "learner": "mlp",
+            "updates": 12,
+            "optimizer": "sgd",
+            "learning_rate": 0.1,
+            "momentum": 0.9,
+            "clip_norm": 0.5,
+        },
     ),
-    "mlp_adamw": ("diabetes", {"learner": "mlp", "updates": 12, "width": 7, "optimizer": "adamw", "weight_decay": 0.1}),
-    "mlp_alone_value": ("diabetes", {"learner": "mlp", "updates": 12, "width": 1, "depth": 1, "batch_size": 7}),
+    "mlp_adamw": (
+        "diabetes",
+        {"learner": "mlp", "updates": 12, "width": 7, "optimizer": "adamw", "weight_decay": 0.1},
+    ),
+    "mlp_alone_value": (
+        "diabetes",
+        {"learner": "mlp", "updates": 12, "width": 1, "depth": 1, "batch_size": 7},
+    ),
     "convnet_1": ("digits", {"learner": "convnet", "width": 1, "updates": 5, "batch_size": 1}),
-    "convnet_7": ("digits", {"learner": "convnet", "width": 7, "depth": 1, "kernel": 5, "updates": 4, "dropout": 0.2}),
+    "convnet_7": (
+        "digits",
+        {"learner": "convnet", "width": 7, "depth": 1, "kernel": 5, "updates": 4, "dropout": 0.2},
+    ),
     "convnet_hidden": (
         "digits",
         {"learner": "convnet", "width": 4, "depth": 3, "hidden": 13, "updates": 5, "optimizer": "adamw"},

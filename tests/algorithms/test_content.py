@@ -6,7 +6,11 @@ import sys
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -75,5 +79,7 @@ def test_objects_that_hold_themselves_and_equal_strings_are_no_trouble():
 
 
 def test_durations_are_left_out_and_other_keys_are_not():
-    assert np.array_equal(content_digest({"a": 1, "mean_fit_time": 0.2}), content_digest({"a": 1, "mean_fit_time": 0.3}))
+    assert np.array_equal(
+        content_digest({"a": 1, "mean_fit_time": 0.2}), content_digest({"a": 1, "mean_fit_time": 0.3})
+    )
     assert not np.array_equal(content_digest({"estimates": 1}), content_digest({"estimates": 2}))

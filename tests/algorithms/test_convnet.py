@@ -35,7 +35,13 @@ def plain(images, weight, bias, kernel):
     return torch.stack(parts)
 
 
-SHAPES = [(3, 4, 8, 8, 1, 5, 3), (2, 3, 7, 5, 3, 4, 3), (2, 2, 9, 6, 2, 3, 5), (1, 1, 2, 2, 1, 1, 1), (2, 2, 4, 4, 3, 2, 7)]
+SHAPES = [
+    (3, 4, 8, 8, 1, 5, 3),
+    (2, 3, 7, 5, 3, 4, 3),
+    (2, 2, 9, 6, 2, 3, 5),
+    (1, 1, 2, 2, 1, 1, 1),
+    (2, 2, 4, 4, 3, 2, 7),
+]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -69,7 +75,9 @@ def test_of_equal_outputs_the_first_of_a_block_gets_the_gradient_as_in_pytorch()
 
 def test_gradients_are_finite_differences():
     leaves = [normal(2, 2, 5, 4, 2), normal(2, 18, 3, seed=1), normal(2, 1, 3, seed=2)]
-    assert torch.autograd.gradcheck(lambda *values: convolve_pool(*values, 3), [x.requires_grad_() for x in leaves])
+    assert torch.autograd.gradcheck(
+        lambda *values: convolve_pool(*values, 3), [x.requires_grad_() for x in leaves]
+    )
 
 
 class Plain(torch.nn.Module):
@@ -81,7 +89,10 @@ class Plain(torch.nn.Module):
             kernel, bias = start[f"kernel_{block}"][0], start[f"kernel_bias_{block}"][0, 0]
             layer = torch.nn.Conv2d(channels, len(bias), config.kernel, padding=config.kernel // 2)
             shaped = kernel.reshape(config.kernel, config.kernel, channels, -1).transpose(3, 2, 0, 1)
-            layer.weight.data, layer.bias.data = torch.from_numpy(shaped.copy()), torch.from_numpy(bias.copy())
+            layer.weight.data, layer.bias.data = (
+                torch.from_numpy(shaped.copy()),
+                torch.from_numpy(bias.copy()),
+            )
             self.convolutions.append(layer)
             channels = len(bias)
         names = ["weight_1", "weight_out"] if config.hidden else ["weight_out"]
@@ -89,7 +100,10 @@ class Plain(torch.nn.Module):
         for name in names:
             weight, bias = start[name][0], start[name.replace("weight", "bias")][0, 0]
             layer = torch.nn.Linear(*weight.shape)
-            layer.weight.data, layer.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias.copy())
+            layer.weight.data, layer.bias.data = (
+                torch.from_numpy(weight.T.copy()),
+                torch.from_numpy(bias.copy()),
+            )
             self.linears.append(layer)
 
     def forward(self, x):
@@ -110,10 +124,15 @@ class Plain(torch.nn.Module):
 def test_losses_are_those_of_a_plain_torch_twin(settings, shape, given):
     cohort = given("digits", 2, shape=shape)
     config = Config(updates=15, batch_size=32, learning_rate=0.01, **settings)
-    found = np.array([step.metrics["train_loss"] for step in convnet.train(cohort.experience, cohort.seeds, config)])
+    found = np.array(
+        [step.metrics["train_loss"] for step in convnet.train(cohort.experience, cohort.seeds, config)]
+    )
     for place, rows in enumerate(cohort.experience.rows):
         own = cohort.experience.features[rows].astype(np.float64)
-        mean, deviation = own.mean(axis=(0, 2, 3), keepdims=True)[0], own.std(axis=(0, 2, 3), keepdims=True)[0]
+        mean, deviation = (
+            own.mean(axis=(0, 2, 3), keepdims=True)[0],
+            own.std(axis=(0, 2, 3), keepdims=True)[0],
+        )
         x = torch.from_numpy(((cohort.experience.features - mean) / deviation).astype(np.float32))
         y = torch.from_numpy(cohort.experience.target)
         network = ConvolutionalNetwork(shape=shape, outputs=10, config=config)
@@ -153,6 +172,8 @@ def test_images_can_have_values_as_targets(given):
     values = Experience(
         features=digits.features, target=digits.target.astype(np.float64), rows=digits.rows, task="regression"
     )
-    *_, last = convnet.train(values, given("digits", 1).seeds, Config(updates=60, width=8, learning_rate=0.01))
+    *_, last = convnet.train(
+        values, given("digits", 1).seeds, Config(updates=60, width=8, learning_rate=0.01)
+    )
     (found,) = last.model.predict([digits.features])
     assert np.sqrt(np.mean((found - digits.target) ** 2)) < 2.0

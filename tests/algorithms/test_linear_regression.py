@@ -43,7 +43,9 @@ def test_the_closed_form_takes_the_shortest_solution_where_there_are_more_featur
     experience = Experience(features=features, target=target, rows=(np.arange(12),), task="regression")
     step = next(iter(linear_regression.train(experience, given_seed(), Config(standardize=False))))
     expected = LinearRegression().fit(features[:12].astype(np.float64), target[:12])
-    np.testing.assert_allclose(step.model.predict([features[12:]])[0], expected.predict(features[12:]), rtol=1e-6)
+    np.testing.assert_allclose(
+        step.model.predict([features[12:]])[0], expected.predict(features[12:]), rtol=1e-6
+    )
     assert step.metrics["rank"][0] == 11
     assert step.metrics["train_loss"][0] < 1e-20
 
@@ -58,9 +60,10 @@ def given_seed():
 @pytest.mark.parametrize(
     "rule",
     [
-        {"optimizer": "adam", "learning_rate": 0.1, "schedule": "cosine", "updates": 500},
+        {"optimizer": "adam", "learning_rate": 0.1, "schedule": "cosine", "updates": 1100},
         pytest.param(
-            {"optimizer": "sgd", "learning_rate": 0.02, "momentum": 0.95, "updates": 6000}, marks=pytest.mark.slow
+            {"optimizer": "sgd", "learning_rate": 0.02, "momentum": 0.95, "updates": 6000},
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["adam", "sgd"],

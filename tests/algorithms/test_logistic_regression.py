@@ -10,7 +10,7 @@ from modelwright.algorithms.logistic_regression import Config
 from modelwright.base.errors import BadValue
 
 RULES = {
-    "adam": {"learning_rate": 0.1, "schedule": "cosine", "updates": 700},
+    "adam": {"learning_rate": 0.1, "schedule": "cosine", "updates": 1500},
     "sgd": {"optimizer": "sgd", "learning_rate": 0.5, "momentum": 0.9, "updates": 3000},
 }
 
@@ -26,7 +26,9 @@ def test_on_all_rows_it_converges_to_the_probabilities_of_scikit_learn(data, rul
     for place, rows in enumerate(cohort.experience.rows):
         scale = StandardScaler().fit(cohort.experience.features[rows].astype(np.float64))
         x = scale.transform(cohort.experience.features[rows].astype(np.float64))
-        oracle = LogisticRegression(C=1 / l2, tol=1e-10, max_iter=10_000).fit(x, cohort.experience.target[rows])
+        oracle = LogisticRegression(C=1 / l2, tol=1e-10, max_iter=10_000).fit(
+            x, cohort.experience.target[rows]
+        )
         expected = oracle.predict_proba(scale.transform(cohort.tests()[place].astype(np.float64)))
         np.testing.assert_allclose(found[place], expected, atol=2e-4)
         coefficients = last.model.state()["weight"][place].T

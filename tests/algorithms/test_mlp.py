@@ -1,5 +1,7 @@
 """The perceptron against a plain torch.nn twin, backpropagation by hand and finite differences."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ RULES = {
 
 
 def plain_losses(cohort, place, config):
-    """Train a torch.nn twin on the same start and the same batches, in the plainest way, and return its losses."""
+    """Train a torch.nn twin on the same start and batches, in the plainest way, and return its losses."""
     experience = cohort.experience
     classify = experience.task == "classification"
     rows = experience.rows[place]
@@ -81,7 +83,9 @@ def test_losses_are_those_of_a_plain_torch_twin(data, rule, more, given):
         weight_decay=decay,
         momentum=momentum,
     )
-    found = np.array([step.metrics["train_loss"] for step in mlp.train(cohort.experience, cohort.seeds, config)])
+    found = np.array(
+        [step.metrics["train_loss"] for step in mlp.train(cohort.experience, cohort.seeds, config)]
+    )
     for place in range(2):
         np.testing.assert_allclose(found[:, place], plain_losses(cohort, place, config), rtol=2e-3, atol=1e-5)
 
@@ -115,7 +119,9 @@ def test_gradients_are_finite_differences(activation):
     generator = torch.Generator().manual_seed(0)
     names = ["weight_1", "bias_1", "weight_2", "bias_2", "weight_3", "bias_3"]
     shapes = [(3, 4), (1, 4), (4, 4), (1, 4), (4, 2), (1, 2)]
-    leaves = [torch.randn(2, *shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes]
+    leaves = [
+        torch.randn(2, *shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes
+    ]
     x = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
 
     def outputs(*values):
@@ -156,7 +162,9 @@ def test_dead_units_are_those_that_are_zero_on_the_whole_batch(given):
     assert steps[0].metrics["dead_units"].max() < 0.2
     assert steps[-1].metrics["dead_units"].min() > 0.5
     tanh = Config(updates=2, width=32, activation="tanh")
-    assert all(step.metrics["dead_units"].max() == 0 for step in mlp.train(digits.experience, digits.seeds, tanh))
+    assert all(
+        step.metrics["dead_units"].max() == 0 for step in mlp.train(digits.experience, digits.seeds, tanh)
+    )
 
 
 def test_the_update_ratio_is_the_change_over_the_size(given):
@@ -167,7 +175,7 @@ def test_the_update_ratio_is_the_change_over_the_size(given):
         learnt = step.model.state()
         own = [learnt[name].reshape(2, -1) for name in learnt if name.startswith(("weight", "bias"))]
         states.append((np.concatenate(own, axis=1), step.metrics))
-    for (before, _), (after, metrics) in zip(states, states[1:], strict=False):
+    for (before, _), (after, metrics) in pairwise(states):
         ratio = np.linalg.norm(after - before, axis=1) / np.linalg.norm(before, axis=1)
         np.testing.assert_allclose(metrics["update_ratio"], ratio, rtol=1e-4)
         np.testing.assert_allclose(metrics["weight_norm"], np.linalg.norm(before, axis=1), rtol=1e-5)

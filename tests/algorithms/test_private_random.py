@@ -10,7 +10,7 @@ from modelwright.base.seed import derive_seeds
 
 
 def draw():
-    return random.random(), float(np.random.rand()), float(torch.rand(1))
+    return random.random(), float(np.random.rand()), float(torch.rand(1))  # noqa: NPY002
 
 
 def draws(private, count):
@@ -28,7 +28,7 @@ def test_a_seed_continues_its_own_draws_whatever_happens_between():
     mixed = []
     for _ in range(3):
         mixed += draws(mine, 1)
-        np.random.seed(3)
+        np.random.seed(3)  # noqa: NPY002
         random.seed(3)
         draws(other, 2)
     assert mixed == alone
@@ -36,11 +36,13 @@ def test_a_seed_continues_its_own_draws_whatever_happens_between():
 
 
 def test_seeds_differ():
-    assert draws(PrivateRandom(derive_seeds("p", 1)[0]), 1) != draws(PrivateRandom(derive_seeds("q", 1)[0]), 1)
+    assert draws(PrivateRandom(derive_seeds("p", 1)[0]), 1) != draws(
+        PrivateRandom(derive_seeds("q", 1)[0]), 1
+    )
 
 
 def test_nobody_elses_state_is_touched_even_by_an_error():
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
     private = PrivateRandom(derive_seeds("p", 1)[0])
     try:
         with private.installed():
@@ -48,4 +50,4 @@ def test_nobody_elses_state_is_touched_even_by_an_error():
             raise KeyError
     except KeyError:
         pass
-    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before  # noqa: NPY002

@@ -101,7 +101,7 @@ class Estimator:
         one = _build(self.name, self.arguments, seed=seed)
         try:
             with PrivateRandom(seed).installed():
-                one.fit(features.reshape(len(features), -1), target)
+                one.fit(features.reshape(len(features), -1).astype(np.float64), target)
         except Exception as error:
             raise WorkerLost(
                 f"{self.name} raised {type(error).__name__} while fitting the seed at place {place}",

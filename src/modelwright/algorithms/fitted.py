@@ -26,7 +26,7 @@ class FittedModel:
         fitted: Objects with `predict`, and with `predict_proba` where they have one.
         task: Kind of target.
         classes: Number of classes; 0 for regression.
-        flat: Whether rows are flattened before they are passed on.
+        flat: Whether rows are flattened, and widened to float64, before they are passed on.
     """
 
     def __init__(self, name: str, fitted: Sequence[Any], task: Task, classes: int, *, flat: bool) -> None:
@@ -48,7 +48,8 @@ class FittedModel:
 
     def predict_one(self, one: Any, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Return values (row,) or probabilities (row, class) of one fitted object."""
-        table = rows.reshape(len(rows), -1) if self._flat else rows
+        # In single precision some estimators' probabilities miss a sum of one by 1e-6.
+        table = rows.reshape(len(rows), -1).astype(np.float64) if self._flat else rows
         if self._task == "regression":
             return self._checked(np.asarray(one.predict(table), np.float64).reshape(-1), (len(rows),))
         if hasattr(one, "predict_proba"):

@@ -82,8 +82,8 @@ class Weights:
 def seed_norm(packed: Tensor) -> NDArray[np.float64]:
     """Return the Euclidean norm of each row of (seed, number), numbers being a multiple of 64.
 
-    Sums run over blocks of 64 and then over blocks: how longer sums are split depends on the number of rows in
-    NumPy, and on the number of threads in torch.
+    Sums run over blocks of 64 and then over blocks: how a longer sum is split depends on the number of rows
+    in NumPy, and on the number of threads in torch.
     """
     rows = packed.detach().numpy()
     blocks = rows.reshape(len(rows), -1, _BLOCK)
