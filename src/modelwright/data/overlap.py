@@ -19,7 +19,7 @@ __all__ = ["check_overlap"]
 _SEVERE_SHARE = 0.4
 _BLOCK_ROWS = 20
 _DRAWS = 1999
-_LEVEL = 0.001
+_LEVEL = 0.005
 _SMALL_TEST = 30
 _MOST_TWINS = 10_000
 
@@ -70,7 +70,7 @@ def _duplicates(
     expected, p_value = _excess(twins, splits[0], generator)
     repeated = float(twins.repeats.mean())
     copied_block = block >= _BLOCK_ROWS and block >= 0.01 * len(dataset) and chance < 0.25 * repeated
-    copied_across = p_value <= _LEVEL and shares[0] >= max(0.01, 1.5 * expected)
+    copied_across = p_value <= _LEVEL and shares[0] - expected >= min(0.05, max(0.01, 0.5 * expected))
     memory = share * agreeing >= _SEVERE_SHARE and chance < 0.25 * repeated
     severity = Severity.WARNING if share >= 0.01 else Severity.INFO
     if copied_block or copied_across or memory:

@@ -31,7 +31,7 @@ _FIRST_DRAWS = 99
 _DRAWS = 1999
 _GIVE_UP = 0.1
 _MOST_COLUMNS = 60
-_PAIRS = 150
+_PAIRS = 120
 _RIDGE = 0.3
 _PROMISING = ("random", "stratified", "grouped", "nested")
 
@@ -110,7 +110,10 @@ def check_shift(
 
 
 def measure_shift(dataset: Dataset, split: Split, generator: np.random.Generator) -> Shift | None:
-    """Return how far the sides of a split can be told apart; None where a side has fewer than ten rows."""
+    """Return how far the sides of a split can be told apart.
+
+    None where a side has fewer than ten rows, or no column varies.
+    """
     if min(len(split.train), len(split.test)) < 2 * _FOLDS:
         return None
     train, test = (
@@ -119,8 +122,10 @@ def measure_shift(dataset: Dataset, split: Split, generator: np.random.Generator
     )
     rows = np.concatenate([train, test])
     side = np.repeat([0.0, 1.0], [len(train), len(test)])
-    base, names = _base(dataset, rows)
-    design = _design(base, generator)
+    base, names, targets = _base(dataset, rows)
+    if not names:
+        return None
+    design = _design(base, targets, generator)
     units = _units(dataset, split, rows)
     fold = _fold(units, len(rows), generator)
     score = _Scorer(design, fold)
@@ -153,8 +158,8 @@ def _largest_gap(base: NDArray[np.float64], labels: NDArray[np.float64]) -> NDAr
     return np.abs(base.T @ labels).max(axis=0) * len(labels) / np.maximum(ones * (len(labels) - ones), 1)
 
 
-def _base(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], list[str]]:
-    """Return one standardized column per feature and for the target, in pooled ranks, and their names."""
+def _base(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], list[str], int]:
+    """Return standardized pooled ranks of features and target, their names, and how many are the target's."""
     table = dataset.table()[rows].astype(np.float64)
     names = list(dataset.feature_names)
     gaps = np.isnan(table)
@@ -162,15 +167,17 @@ def _base(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64
     ranks = np.column_stack([_ranks(table[:, place]) for place in range(table.shape[1])])
     parts = [ranks, gaps[:, holed] * 1.0]
     names += [f"{names[place]} is missing" for place in holed]
+    features = len(names)
     if dataset.task == "classification" and len(dataset.classes) <= 20:
-        parts.append((dataset.target[rows][:, None] == np.arange(len(dataset.classes))) * 1.0)
-        names += [f"target is {label}" for label in dataset.classes]
+        first = 1 if len(dataset.classes) == 2 else 0  # the other class says the same
+        parts.append((dataset.target[rows][:, None] == np.arange(first, len(dataset.classes))) * 1.0)
+        names += [f"target is {label}" for label in dataset.classes[first:]]
     else:
         parts.append(_ranks(dataset.target[rows].astype(np.float64))[:, None])
         names.append("target")
     base = np.column_stack(parts)
     live = np.flatnonzero(base.std(axis=0) > 1e-9)
-    return _standard(base[:, live]), [names[place] for place in live]
+    return _standard(base[:, live]), [names[place] for place in live], int((live >= features).sum())
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -188,17 +195,28 @@ def _standard(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     return (columns - columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-9)
 
 
-def _design(base: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
-    """Return base columns (their main axes where there are many), squares, and products of pairs."""
-    if base.shape[1] > _MOST_COLUMNS:
-        _, _, axes = np.linalg.svd(base, full_matrices=False)
-        base = _standard(base @ axes[:_MOST_COLUMNS].T)
-    first, second = np.triu_indices(base.shape[1], 1)
-    if len(first) > _PAIRS:
-        chosen = generator.choice(len(first), _PAIRS, replace=False)
-        first, second = first[chosen], second[chosen]
-    parts = np.column_stack([base, np.square(base), base[:, first] * base[:, second]])
-    return _standard(parts[:, parts.std(axis=0) > 1e-9])
+def _design(base: NDArray[np.float64], targets: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Return base columns (features by their main axes where they are many), squares, and products of pairs.
+
+    Args:
+        base: (row, column); the target's columns come last.
+        targets: How many those are. Their products with features show a changed relation to the target.
+        generator: Chooses pairs where there are too many.
+    """
+    axes, target = base[:, : base.shape[1] - targets], base[:, base.shape[1] - targets :]
+    if axes.shape[1] > _MOST_COLUMNS:
+        _, _, directions = np.linalg.svd(axes, full_matrices=False)
+        axes = _standard(axes @ directions[:_MOST_COLUMNS].T)
+    within = np.column_stack(np.triu_indices(axes.shape[1], 1))
+    across = np.indices((axes.shape[1], targets)).reshape(2, -1).T
+    within, across = (
+        pairs if len(pairs) <= _PAIRS else pairs[generator.choice(len(pairs), _PAIRS, replace=False)]
+        for pairs in (within, across)
+    )
+    parts = [axes, target, np.square(axes), np.square(target)]
+    parts += [axes[:, within[:, 0]] * axes[:, within[:, 1]], axes[:, across[:, 0]] * target[:, across[:, 1]]]
+    design = np.column_stack(parts)
+    return _standard(design[:, design.std(axis=0) > 1e-9])
 
 
 def _units(dataset: Dataset, split: Split, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -1,0 +1,643 @@
+"""First checks of data: honest data pass, each planted fault is found, on real data."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelwright.base.errors import BadValue
+from modelwright.base.finding import Finding, Severity
+from modelwright.base.seed import derive_seeds
+from modelwright.data.checks import KINDS, check_data
+from modelwright.data.dataset import Dataset
+from modelwright.data.shift import SHIFT_LEVEL, measure_shift
+from modelwright.data.source import Source, load_dataset
+from modelwright.data.split import Split, SplitPlan, make_split
+
+SEEDS = derive_seeds("checks", 30)
+FILES = Path(os.environ.get("MODELWRIGHT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+ADULT = (
+    *(
+        "age",
+        "workclass",
+        "fnlwgt",
+        "education",
+        "education_num",
+        "marital_status",
+        "occupation",
+        "relationship",
+    ),
+    *("race", "sex", "capital_gain", "capital_loss", "hours_per_week", "native_country", "income"),
+)
+BUNDLED = ("digits", "diabetes", "wine", "breast_cancer", "iris")
+SOURCES: dict[str, dict[str, Any]] = {
+    **{name: {"kind": "sklearn", "name": name} for name in BUNDLED},
+    "red": {"kind": "csv", "path": "winequality-red.csv", "header": False, "target": "column_12"},
+    "white": {
+        "kind": "csv",
+        "path": "winequality-white.csv",
+        "header": False,
+        "target": "column_12",
+        "task": "regression",
+    },
+    "adult": {
+        "kind": "csv",
+        "path": "adult-train.csv",
+        "header": False,
+        "columns": ADULT,
+        "target": "income",
+        "missing": ("?",),
+    },
+    "elec": {"kind": "csv", "path": "elec.csv", "target": "class"},
+    "elec in time": {
+        "kind": "sql",
+        "query": "SELECT *, row_number() OVER () AS step FROM read_csv('elec.csv')",
+        "target": "class",
+        "time": "step",
+    },
+}
+REAL = ("iris", "breast_cancer", "diabetes", "digits", "red", "adult", "elec")
+
+
+@cache
+def real(name: str) -> Dataset:
+    source = Source(**SOURCES[name])
+    if source.path and not (FILES / source.path).is_file():
+        pytest.skip(f"{source.path} is not in {FILES}; set MODELWRIGHT_DATA to its folder")
+    if source.kind == "sql" and not (FILES / "elec.csv").is_file():
+        pytest.skip(f"elec.csv is not in {FILES}; set MODELWRIGHT_DATA to its folder")
+    return load_dataset(source, root=FILES)
+
+
+def changed(dataset: Dataset, **changes: Any) -> Dataset:
+    """Return a copy as a flat table."""
+    fields: dict[str, Any] = {
+        "name": dataset.name,
+        "features": dataset.table().copy(),
+        "target": dataset.target.copy(),
+        "task": dataset.task,
+        "classes": dataset.classes,
+        "columns": dataset.feature_names,
+        "groups": dataset.groups,
+        "times": dataset.times,
+        "transformations": dataset.transformations,
+    }
+    return Dataset(**(fields | changes))
+
+
+def with_column(dataset: Dataset, values: Any, name: str = "planted") -> Dataset:
+    table = np.column_stack([dataset.table(), np.asarray(values, dtype=np.float32)])
+    return changed(dataset, features=np.ascontiguousarray(table), columns=(*dataset.feature_names, name))
+
+
+def splits_of(dataset: Dataset, kind: str = "random", count: int = 1, **plan: Any) -> list[Split]:
+    return [make_split(dataset, SplitPlan(kind=kind, **plan), seed) for seed in SEEDS[:count]]
+
+
+def counted(dataset: Dataset, splits: list[Split] | None = None) -> dict[str, Finding]:
+    """Return what counting alone finds, by kind."""
+    return found(dataset, splits, budget_s=0)
+
+
+def found(dataset: Dataset, splits: list[Split] | None = None, budget_s: float = 120) -> dict[str, Finding]:
+    findings = check_data(dataset, splits or splits_of(dataset), seed=SEEDS[0], budget_s=budget_s)
+    for finding in findings:
+        assert finding.kind in KINDS
+        assert finding.title.endswith(".")
+        assert finding.causes
+        assert finding.next_check
+    return {finding.kind: finding for finding in findings}
+
+
+def frame(rows: int = 200, **columns: Any) -> Dataset:
+    draw = np.random.default_rng(5)
+    table = pd.DataFrame(
+        {"a": draw.normal(size=rows), "b": draw.normal(size=rows), "y": draw.integers(0, 2, rows)}
+    )
+    roles = {role: role for role in ("group", "time", "part") if role in columns}
+    source = Source(kind="frame", name="t", target="y", task="classification", **roles)
+    return load_dataset(source, root=Path(), frames={"t": table.assign(**columns)})
+
+
+# honest data ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_honest_data_raise_no_severe_alarm(name: str) -> None:
+    dataset = real(name)
+    splits = splits_of(dataset, "time" if dataset.times is not None else "random", count=30)
+    severe = [finding for finding in found(dataset, splits).values() if finding.severity is Severity.SEVERE]
+    assert severe == []
+
+
+def test_the_published_split_of_adult_looks_dealt_at_random() -> None:
+    if not (FILES / "adult-test.csv").is_file():
+        pytest.skip(f"adult-test.csv is not in {FILES}; set MODELWRIGHT_DATA to its folder")
+    names = ", ".join(f"'{name}'" for name in ADULT)
+    read = f"read_csv('adult-{{}}.csv', header = false, all_varchar = true, names = [{names}])"
+    query = (
+        f"SELECT *, 'train' AS part FROM {read.format('train')} UNION ALL "
+        f"SELECT * REPLACE (rtrim(income, '.') AS income), 'test' AS part FROM {read.format('test')}"
+    )
+    source = Source(kind="sql", query=query, target="income", part="part", missing=("?",))
+    dataset = load_dataset(source, root=FILES)
+    splits = splits_of(dataset, "column", count=2)
+    assert len(splits[0].test) == 16_281
+    kinds = found(dataset, splits)
+    assert "train-test-differ" not in kinds
+    assert all(finding.severity is not Severity.SEVERE for finding in kinds.values())
+    assert kinds["missing-values"].severity is Severity.INFO
+
+
+def test_small_clean_data_have_no_findings_at_all() -> None:
+    assert found(frame()) == {}
+
+
+# gaps ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes", "breast_cancer", "adult"])
+def test_missing_values_are_counted(name: str) -> None:
+    dataset = real(name)
+    table = dataset.table().copy()
+    table[3:8, 1] = np.nan
+    finding = counted(changed(dataset, features=table))["missing-values"]
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["columns"] == {dataset.feature_names[1]: 5}
+    assert finding.evidence["rows_with_gaps"] == 5
+
+
+@pytest.mark.parametrize("code", [-999, -1, 0, 9999, 99999])
+@pytest.mark.parametrize(
+    ("name", "column"), [("diabetes", 3), ("wine", 12), ("breast_cancer", 0), ("white", 8)]
+)
+def test_a_number_that_stands_for_missing_is_counted(name: str, column: int, code: float) -> None:
+    dataset = real(name)
+    table = dataset.table().copy()
+    values = table[:, column]
+    if values.min() - np.percentile(values, 75) + np.percentile(values, 25) < code < values.max():
+        pytest.skip("the code lies among the column's own values")
+    rows = np.random.default_rng(0).choice(len(table), max(2, len(table) // 50), replace=False)
+    table[rows, column] = code
+    kinds = counted(changed(dataset, features=table))
+    assert kinds["disguised-missing"].evidence["columns"][dataset.feature_names[column]]["code"] == code
+
+
+def test_a_text_that_stands_for_missing_is_counted() -> None:
+    dataset = frame(colour=np.resize(["red", "?", "blue"], 200))
+    assert counted(dataset)["disguised-missing"].evidence["columns"] == {"colour": {"code": "?"}}
+    unsure = frame(colour=np.resize(["red", "unknown"], 200))
+    assert counted(unsure)["disguised-missing"].severity is Severity.INFO
+
+
+def test_rows_that_were_dropped_are_counted() -> None:
+    table = pd.DataFrame({"x": [1.0, np.nan] * 40 + list(range(120)), "y": [0, 1] * 100})
+    dataset = load_dataset(
+        Source(kind="frame", name="t", target="y", when_missing="drop_rows"), root=Path(), frames={"t": table}
+    )
+    finding = counted(dataset)["rows-dropped"]
+    assert (finding.severity, finding.evidence["before"], finding.evidence["after"]) == (
+        Severity.WARNING,
+        200,
+        160,
+    )
+
+
+# quality ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes", "breast_cancer", "red"])
+def test_idle_columns_are_counted(name: str) -> None:
+    dataset = real(name)
+    assert counted(with_column(dataset, np.full(len(dataset), 3)))["constant-column"].subject == "planted"
+    again = counted(with_column(dataset, dataset.table()[:, 2]))["duplicate-column"]
+    assert again.evidence["pairs"] == [[dataset.feature_names[2], "planted"]]
+    assert (
+        counted(with_column(dataset, np.arange(len(dataset)) * 2 + 7))["row-number-column"].subject
+        == "planted"
+    )
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes", "breast_cancer"])
+def test_scaling_over_all_rows_is_counted(name: str) -> None:
+    from sklearn.preprocessing import StandardScaler
+
+    dataset = real(name)
+    scaled = StandardScaler().fit_transform(dataset.table()).astype(np.float32)
+    finding = counted(changed(dataset, features=np.ascontiguousarray(scaled)))["standardized-over-all-rows"]
+    assert finding.evidence["count"] == dataset.table().shape[1]
+
+
+def test_scikit_learn_s_own_scaling_of_diabetes_is_counted() -> None:
+    from sklearn.datasets import load_diabetes
+
+    dataset = changed(real("diabetes"), features=load_diabetes().data.astype(np.float32))
+    assert counted(dataset)["standardized-over-all-rows"].evidence["count"] == 10
+
+
+def test_targets_that_say_little_are_counted() -> None:
+    still = frame(y=np.full(200, 1))
+    assert counted(still)["constant-target"].severity is Severity.SEVERE
+    rare = frame(y=(np.arange(200) % 50 == 0).astype(int))
+    assert counted(rare)["class-imbalance"].evidence["majority"] == pytest.approx(0.98)
+
+
+def test_labels_that_contradict_one_another_are_counted() -> None:
+    dataset = real("iris")
+    table, target = dataset.table().copy(), dataset.target.copy()
+    table[100:110] = table[:10]
+    finding = counted(changed(dataset, features=table, target=target))["conflicting-labels"]
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["rows"] >= 20
+
+
+def test_identifiers_that_do_not_fit_a_float_are_counted() -> None:
+    dataset = frame(number=np.arange(200) + 2_000_000_000)
+    assert counted(dataset)["precision-lost"].subject == "number"
+
+
+# overlap ------------------------------------------------------------
+
+
+def published(dataset: Dataset, copies: int, draw: np.random.Generator) -> tuple[Dataset, list[Split]]:
+    """Return data whose published training part holds copies of test rows."""
+    tested = np.sort(draw.choice(len(dataset), len(dataset) // 5, replace=False))
+    rows = np.concatenate([np.arange(len(dataset)), draw.choice(tested, copies, replace=False)])
+    parts = np.full(len(rows), "train")
+    parts[tested] = "test"
+    shuffled = draw.permutation(len(rows))
+    copied = changed(
+        dataset,
+        features=np.ascontiguousarray(dataset.table()[rows][shuffled]),
+        target=dataset.target[rows][shuffled],
+        parts=parts[shuffled],
+    )
+    return copied, splits_of(copied, "column")
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_test_rows_copied_into_the_training_part_are_severe(name: str) -> None:
+    dataset = real(name)
+    copied, splits = published(dataset, max(10, len(dataset) // 25), np.random.default_rng(0))
+    finding = counted(copied, splits)["duplicate-rows-across-split"]
+    assert finding.severity is Severity.SEVERE
+    assert finding.evidence["share"] >= 0.15
+    assert finding.evidence["p_value"] <= 0.005
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_block_of_rows_that_repeats_earlier_ones_is_severe(name: str) -> None:
+    dataset = real(name)
+    rows = np.concatenate([np.arange(len(dataset)), np.arange(max(20, len(dataset) // 20))])
+    joined = changed(
+        dataset, features=np.ascontiguousarray(dataset.table()[rows]), target=dataset.target[rows]
+    )
+    finding = counted(joined)["duplicate-rows-across-split"]
+    assert finding.severity is Severity.SEVERE
+    assert finding.evidence["longest_block"] >= 20
+
+
+def test_twins_of_real_life_are_a_warning_and_a_few_of_them_are_no_matter() -> None:
+    assert counted(real("red"))["duplicate-rows-across-split"].severity is Severity.WARNING
+    assert counted(real("adult"))["duplicate-rows-across-split"].severity is Severity.INFO
+
+
+def test_twins_that_few_values_explain_are_no_leak() -> None:
+    draw = np.random.default_rng(0)
+    coarse = {name: draw.integers(0, 2, 400) for name in ("a", "b", "c", "d")}
+    dataset = frame(400, **coarse)
+    finding = counted(dataset)["duplicate-rows-across-split"]
+    assert finding.evidence["share"] > 0.9
+    assert finding.severity is Severity.WARNING
+
+
+def test_rows_copied_all_over_are_severe_where_memory_could_answer() -> None:
+    dataset = real("breast_cancer")
+    rows = np.random.default_rng(0).permutation(np.resize(np.arange(len(dataset)), 2 * len(dataset)))
+    doubled = changed(
+        dataset, features=np.ascontiguousarray(dataset.table()[rows]), target=dataset.target[rows]
+    )
+    assert counted(doubled)["duplicate-rows-across-split"].severity is Severity.SEVERE
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes", "digits", "red"])
+def test_groups_and_times_on_both_sides_are_severe(name: str) -> None:
+    dataset = real(name)
+    grouped = changed(dataset, groups=(np.arange(len(dataset)) // 3).astype(str))
+    overlap = counted(grouped)["group-overlap"]
+    assert overlap.severity is Severity.SEVERE
+    assert 0.5 < overlap.evidence["share_of_test_rows"] <= 1
+    assert "group-overlap" not in counted(grouped, splits_of(grouped, "grouped"))
+    timed = changed(dataset, times=np.arange(len(dataset)))
+    late = counted(timed)["time-overlap"]
+    assert late.severity is Severity.SEVERE
+    assert late.evidence["share_of_pairs"] == pytest.approx(0.5, abs=0.15)
+    assert "time-overlap" not in counted(timed, splits_of(timed, "time"))
+
+
+def test_classes_that_one_side_lacks_are_counted() -> None:
+    target = np.resize([0, 1, 2], 200)
+    dataset = frame(y=target)
+    rows = np.arange(200)
+    sides = (rows[target < 2], rows[target == 2])
+    untaught = [Split(train=sides[0], test=sides[1], plan=SplitPlan(), dataset=dataset.identity)]
+    untested = [Split(train=sides[1], test=sides[0], plan=SplitPlan(), dataset=dataset.identity)]
+    assert counted(dataset, untaught)["class-missing-from-train"].severity is Severity.SEVERE
+    assert counted(dataset, untaught)["class-missing-from-test"].severity is Severity.WARNING
+    assert counted(dataset, untested)["class-missing-from-train"].severity is Severity.SEVERE
+
+
+def test_a_small_test_set_is_counted() -> None:
+    dataset = frame()
+    assert counted(dataset, splits_of(dataset, test=29))["small-test-set"].evidence["test_rows"] == 29
+    assert "small-test-set" not in counted(dataset, splits_of(dataset, test=30))
+
+
+def test_every_split_is_counted_not_the_first_alone() -> None:
+    dataset = changed(real("iris"), groups=np.arange(150).astype(str))
+    assert "group-overlap" not in counted(dataset, splits_of(dataset, count=30))
+    groups = np.arange(150).astype(str)
+    splits = splits_of(dataset, count=30)
+    groups[splits[-1].test[0]] = groups[splits[-1].train[0]]
+    last = changed(dataset, groups=groups)
+    again = [Split(train=s.train, test=s.test, plan=s.plan, dataset=last.identity) for s in splits]
+    assert counted(last, again)["group-overlap"].evidence["splits_with_overlap"] >= 1
+
+
+# leaks ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_copy_of_the_target_is_severe(name: str) -> None:
+    dataset = real(name)
+    draw = np.random.default_rng(0)
+    if dataset.task == "classification":
+        copies = [draw.permutation(len(dataset.classes))[dataset.target]]
+    else:
+        copies = [7 - 3 * dataset.target, np.exp(dataset.target / dataset.target.std())]
+    for copy in copies:
+        finding = found(with_column(dataset, copy))["feature-equals-target"]
+        assert finding.severity is Severity.SEVERE
+        assert finding.subject == "planted"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["diabetes", "red", "elec", *(pytest.param(name, marks=pytest.mark.slow) for name in ("white", "adult"))],
+)
+def test_a_feature_that_nearly_determines_the_target_is_severe(name: str) -> None:
+    dataset = real(name)
+    draw = np.random.default_rng(0)
+    if dataset.task == "classification":
+        flipped = np.where(
+            draw.random(len(dataset)) < 0.02,
+            draw.integers(0, len(dataset.classes), len(dataset)),
+            dataset.target,
+        )
+        proxies = [flipped, dataset.target + 0.1 * draw.normal(size=len(dataset))]
+    else:
+        noise = draw.normal(size=len(dataset)) * dataset.target.std()
+        proxies = [dataset.target + 0.01 * noise, dataset.target + 0.05 * noise]
+    for proxy in proxies:
+        finding = found(with_column(dataset, proxy))["feature-nearly-determines-target"]
+        assert finding.severity is Severity.SEVERE
+        assert finding.subject == "planted"
+
+
+def test_a_text_that_names_the_class_is_found_behind_its_one_hot_columns() -> None:
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame({"x": draw.normal(size=300), "y": np.resize(["low", "mid", "high"], 300)})
+    table["code"] = table["y"].map({"low": "C", "mid": "A", "high": "B"})
+    dataset = load_dataset(Source(kind="frame", name="t", target="y"), root=Path(), frames={"t": table})
+    assert found(dataset)["feature-equals-target"].subject == "code"
+
+
+def test_a_gap_that_tells_the_class_is_found() -> None:
+    target = np.random.default_rng(1).integers(0, 2, 200)
+    dataset = frame(y=target, dose=np.where(target == 1, np.nan, np.random.default_rng(2).normal(size=200)))
+    kinds = found(dataset)
+    assert kinds["feature-nearly-determines-target"].subject == "dose"
+
+
+def test_a_strong_feature_among_strong_features_is_a_warning() -> None:
+    kinds = found(real("iris"))
+    assert kinds["feature-dominates-target"].subject.startswith("petal")
+    assert kinds["feature-dominates-target"].severity is Severity.WARNING
+
+
+def test_a_total_of_other_columns_is_found() -> None:
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame(draw.normal(size=(300, 4)), columns=list("abcd"))
+    table["total"] = table[["a", "b", "c"]].sum(axis=1)
+    dataset = load_dataset(Source(kind="frame", name="t", target="total"), root=Path(), frames={"t": table})
+    kinds = found(dataset)
+    assert kinds["features-determine-target"].severity is Severity.WARNING
+    assert set(kinds["features-determine-target"].evidence["largest_terms"][:3]) == {"a", "b", "c"}
+
+
+def test_many_noise_features_over_few_rows_raise_no_leak() -> None:
+    draw = np.random.default_rng(0)
+    for _ in range(10):
+        table = pd.DataFrame(draw.normal(size=(14, 300))).assign(y=np.resize([0, 1], 14))
+        dataset = load_dataset(
+            Source(kind="frame", name="t", target="y", task="classification"),
+            root=Path(),
+            frames={"t": table},
+        )
+        assert not {kind for kind in found(dataset) if kind.startswith("feature-")}
+
+
+# shift ------------------------------------------------------------
+
+
+def unit(dataset: Dataset, rows: Any, draw: np.random.Generator) -> dict[str, Any]:
+    table = dataset.table().copy()
+    table[rows, widest(dataset)] *= 1000
+    return {"features": table}
+
+
+def moved(dataset: Dataset, rows: Any, draw: np.random.Generator) -> dict[str, Any]:
+    table = dataset.table().copy()
+    table[rows, widest(dataset)] += table[:, widest(dataset)].std()
+    return {"features": table}
+
+
+def exchanged(dataset: Dataset, rows: Any, draw: np.random.Generator) -> dict[str, Any]:
+    table = dataset.table().copy()
+    table[rows] = np.roll(table[rows], 1, axis=1)
+    return {"features": table}
+
+
+def relabelled(dataset: Dataset, rows: Any, draw: np.random.Generator) -> dict[str, Any]:
+    target = dataset.target.copy()
+    target[rows] = draw.permutation(target[rows])
+    return {"target": target}
+
+
+def widest(dataset: Dataset) -> int:
+    return int(np.argmax([len(np.unique(column)) for column in dataset.table().T]))
+
+
+@pytest.mark.parametrize("change", [unit, moved, exchanged, relabelled])
+@pytest.mark.parametrize("name", REAL)
+def test_test_rows_of_another_kind_are_severe(
+    name: str, change: Callable[[Dataset, Any, np.random.Generator], dict[str, Any]]
+) -> None:
+    dataset = real(name)
+    split = splits_of(dataset, count=1)[0]
+    other = changed(dataset, **change(dataset, split.test, np.random.default_rng(0)))
+    again = Split(train=split.train, test=split.test, plan=SplitPlan(), dataset=other.identity)
+    finding = found(other, [again])["train-test-differ"]
+    assert finding.severity is Severity.SEVERE
+    if change in (unit, moved):
+        assert next(iter(finding.evidence["columns"])) == dataset.feature_names[widest(dataset)]
+
+
+def test_drift_is_a_warning_where_the_split_is_in_time() -> None:
+    dataset = real("elec in time")
+    finding = found(dataset, splits_of(dataset, "time"))["train-test-differ"]
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["auc"] > 0.8
+
+
+def test_published_parts_that_differ_are_severe_only_where_they_hardly_overlap() -> None:
+    draw = np.random.default_rng(0)
+    part = np.where(np.arange(400) % 4 == 0, "test", "train")
+    slight = frame(400, a=draw.normal(size=400) + (part == "test"), part=part)
+    assert found(slight, splits_of(slight, "column"))["train-test-differ"].severity is Severity.WARNING
+    grave = frame(400, a=draw.normal(size=400) + 8 * (part == "test"), part=part)
+    assert found(grave, splits_of(grave, "column"))["train-test-differ"].severity is Severity.SEVERE
+
+
+def null_p_values(make: Callable[[np.random.Generator], tuple[Dataset, Split]], runs: int) -> Iterator[float]:
+    for run in range(runs):
+        draw = np.random.default_rng([7, run])
+        shift = measure_shift(*make(draw), draw)
+        assert shift is not None
+        yield shift.p_value
+
+
+def of_rows(draw: np.random.Generator, rows: int, columns: int) -> Dataset:
+    table = draw.normal(size=(rows, columns)).astype(np.float32)
+    table[:, -1] = table[:, -1] > 1.5
+    return Dataset(
+        name="null",
+        features=table,
+        target=(table[:, 0] + draw.normal(size=rows) > 0).astype(np.int64),
+        task="classification",
+        classes=("a", "b"),
+        columns=tuple(f"c{place}" for place in range(columns)),
+    )
+
+
+def dealt_by_row(draw: np.random.Generator) -> tuple[Dataset, Split]:
+    dataset = of_rows(draw, 120, 6)
+    tested = np.sort(draw.choice(120, 30, replace=False))
+    rest = np.setdiff1d(np.arange(120), tested)
+    return dataset, Split(train=rest, test=tested, plan=SplitPlan(), dataset=dataset.identity)
+
+
+def dealt_by_group(draw: np.random.Generator) -> tuple[Dataset, Split]:
+    """Rows of a group are nearly alike, so dealing rows would be the wrong null."""
+    dataset = of_rows(draw, 160, 6)
+    table = np.repeat(dataset.table()[:20], 8, axis=0) + 0.1 * draw.normal(size=(160, 6)).astype(np.float32)
+    dataset = changed(dataset, features=table, groups=np.repeat(np.arange(20), 8).astype(str))
+    groups = draw.choice(20, 6, replace=False)
+    tested = np.flatnonzero(np.isin(np.repeat(np.arange(20), 8), groups))
+    rest = np.setdiff1d(np.arange(160), tested)
+    return dataset, Split(train=rest, test=tested, plan=SplitPlan(kind="grouped"), dataset=dataset.identity)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [dealt_by_row, dealt_by_group])
+def test_alike_sides_are_told_apart_no_more_often_than_the_level(make: Any) -> None:
+    runs = 2000
+    p_values = np.fromiter(null_p_values(make, runs), float)
+    for level in (SHIFT_LEVEL, 0.02, 0.05):
+        allowed = level * runs + 3 * np.sqrt(level * runs)
+        assert np.count_nonzero(p_values <= level) <= allowed
+    assert np.count_nonzero(p_values <= 0.05) >= 0.2 * 0.05 * runs  # the check can fail at all
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "diabetes"])
+def test_honest_data_raise_statistical_alarms_in_at_most_one_run_in_a_hundred(name: str) -> None:
+    dataset = real(name)
+    runs = 150
+    alarms = 0
+    for root in range(runs):
+        seeds = derive_seeds(f"honest {root}", 3)
+        for kind in ("random", "stratified" if dataset.classes else "random"):
+            splits = [make_split(dataset, SplitPlan(kind=kind), seed) for seed in seeds]
+            findings = check_data(dataset, splits, seed=seeds[0])
+            statistical = {"train-test-differ", "feature-equals-target", "feature-nearly-determines-target"}
+            alarms += any(finding.kind in statistical for finding in findings)
+            assert all(
+                finding.severity is not Severity.SEVERE or finding.kind in statistical for finding in findings
+            )
+    assert alarms <= 0.01 * 2 * runs + 3 * np.sqrt(0.01 * 2 * runs)
+
+
+# the whole ------------------------------------------------------------
+
+
+class Ticking:
+    """A clock on which each look takes a second."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> Any:
+        raise AssertionError("durations need no date")
+
+    def monotonic(self) -> float:
+        self.seconds += 1
+        return self.seconds
+
+
+@pytest.mark.parametrize(("budget", "left"), [(0.5, 2), (1.5, 1), (2.5, 1), (3.5, 0)])
+def test_what_the_budget_left_unchecked_is_said(budget: float, left: int) -> None:
+    dataset = frame()
+    splits = splits_of(dataset, count=2)
+    findings = check_data(dataset, splits, seed=SEEDS[0], budget_s=budget, clock=Ticking())
+    said = [finding for finding in findings if finding.kind == "checks-incomplete"]
+    assert len(said) == (left > 0)
+    if said:
+        assert said[0].severity is Severity.INFO
+        assert len(said[0].evidence["not_checked"]) == left
+
+
+def test_checks_draw_from_the_seed_alone() -> None:
+    dataset = real("iris")
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002  # type: ignore[index]
+    one, again = (check_data(dataset, splits_of(dataset), seed=SEEDS[3]) for _ in range(2))
+    assert [finding.record() for finding in one] == [finding.record() for finding in again]
+    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002  # type: ignore[index]
+
+
+def test_findings_come_gravest_first_and_survive_a_record() -> None:
+    dataset = with_column(changed(real("iris"), groups=np.resize(["a", "b"], 150)), real("iris").target)
+    findings = check_data(dataset, splits_of(dataset), seed=SEEDS[0])
+    order = [Severity.SEVERE, Severity.WARNING, Severity.INFO]
+    assert [order.index(finding.severity) for finding in findings] == sorted(
+        order.index(finding.severity) for finding in findings
+    )
+    assert [Finding.from_record(finding.record()) for finding in findings] == list(findings)
+
+
+def test_splits_of_other_data_are_refused() -> None:
+    with pytest.raises(BadValue, match="same data"):
+        check_data(real("iris"), splits_of(real("wine")), seed=SEEDS[0])
+    with pytest.raises(BadValue, match="same data"):
+        check_data(real("iris"), [], seed=SEEDS[0])
+
+
+def test_every_kind_of_finding_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text()
+    missing = [kind for kind in KINDS if f"### `{kind}`" not in page]
+    assert missing == []
