@@ -19,11 +19,11 @@ def test_many_decisions_are_those_of_the_intervals_one_by_one(rule: Rule, effect
     it = build_rule(rule, seeds=10, alpha=0.1)
     generator = np.random.default_rng(5)
     d = np.clip(
-        effect + generator.normal(0, 0.1, (60, 10)) * generator.choice([0.2, 1.5], (60, 1)), -0.2, 0.5
+        effect + generator.normal(0, 0.1, (30, 10)) * generator.choice([0.2, 1.5], (30, 1)), -0.2, 0.5
     )
     found = decide_many(it, d, margin=0.1, smallest_effect=0.15)
     seen: set[Outcome] = set()
-    for row in range(60):
+    for row in range(30):
         for look, seeds in enumerate(it.looks):
             outcome = decide(it.interval(d[row, :seeds], look), 0.1, 0.15)
             if outcome is not None:

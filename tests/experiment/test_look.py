@@ -55,6 +55,8 @@ def test_an_open_comparison_goes_on_and_is_inconclusive_when_all_seeds_are_spent
             assert look.readings[0].says.startswith("open: the interval from")
             with pytest.raises(NotPermitted, match="when the stopping rule says so"):
                 look.comparisons()
+            spent = look.comparisons(budget_spent=True)
+            assert (spent[0].outcome, spent[0].seeds_used) == (Outcome.INCONCLUSIVE, seeds)
     assert look is not None
     assert look.why == "The comparison is open and all 12 seeds are spent."
     assert look.comparisons()[0].outcome is Outcome.INCONCLUSIVE

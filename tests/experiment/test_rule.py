@@ -181,6 +181,20 @@ def test_a_sign_flip_look_with_too_few_seeds_is_refused_with_level_and_number() 
         built(Rule(kind="group_sequential", looks=(needed - 1, 12), test="sign_flip"))
 
 
+def test_a_sign_flip_test_of_very_many_seeds_is_refused() -> None:
+    with pytest.raises(BadValue, match="at most 1,000 seeds"):
+        built(Rule(test="sign_flip"), seeds=1_001)
+
+
+def test_rules_serve_hundreds_of_seeds() -> None:
+    d = np.random.default_rng(0).normal(0.1, 1.0, 200)
+    t = built(Rule(), seeds=200).interval(d, 0)
+    flips = built(Rule(test="sign_flip"), seeds=200).interval(d, 0)
+    assert (flips.low, flips.high) == pytest.approx((t.low, t.high), abs=0.015)
+    many = built(Rule(kind="group_sequential", looks=(10, 100, 200)), seeds=200).interval(d, 2)
+    assert many.low < t.low < t.high < many.high
+
+
 def test_a_sign_flip_look_that_no_number_of_seeds_can_save_says_so() -> None:
     with pytest.raises(BadValue, match="plan more seeds"):
         built(Rule(test="sign_flip"), seeds=20, alpha=1e-5)

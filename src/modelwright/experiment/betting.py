@@ -32,6 +32,7 @@ __all__ = ["BettingRule"]
 Array = NDArray[np.float64]
 _SHARES: Array = np.arange(1, 21) / 20
 _HALVINGS = 50
+_CELLS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +117,14 @@ class BettingRule:
         at = np.asarray(self.looks) - 1
         if not 0 <= mean < 1:
             return np.full((len(scaled), at.size), mean < 0)
-        capital = np.maximum.accumulate(_log_capital(scaled, max(mean, 1e-12)), axis=-1)
-        return capital[:, at] >= math.log(2 / self.alpha)
+        at_once = max(1, _CELLS_AT_ONCE // (scaled.shape[1] * _SHARES.size))
+        capital = np.concatenate(
+            [
+                _log_capital(scaled[start : start + at_once], max(mean, 1e-12))
+                for start in range(0, len(scaled), at_once)
+            ]
+        )
+        return np.maximum.accumulate(capital, axis=-1)[:, at] >= math.log(2 / self.alpha)
 
 
 def _log_capital(scaled: Array, mean: float) -> Array:

@@ -67,13 +67,16 @@ class Look:
         """Whether the experiment is over."""
         return self.decision == "stop"
 
-    def comparisons(self) -> tuple[Comparison, ...]:
+    def comparisons(self, *, budget_spent: bool = False) -> tuple[Comparison, ...]:
         """Return the ends of the comparisons; what is still open is inconclusive.
 
+        Args:
+            budget_spent: Whether the design's budget ends the experiment although the rule would go on.
+
         Raises:
-            NotPermitted: while the rule says to go on.
+            NotPermitted: while the rule says to go on and the budget allows it.
         """
-        if not self.stop:
+        if not (self.stop or budget_spent):
             raise NotPermitted(
                 "A verdict is passed when the stopping rule says so",
                 got=self.why,

@@ -41,6 +41,7 @@ __all__ = ["SignFlipRule", "require_reachable"]
 Array = NDArray[np.float64]
 _ALL_SIGNS = 14
 _NOISE = 1e-9
+_MOST_SEEDS = 1_000
 _HALVINGS = 44
 _CELLS_AT_ONCE = 2**20
 _STREAM = Seed(sha256_hex(b"modelwright.experiment.sign_flip"))
@@ -152,7 +153,7 @@ class SignFlipRule:
             found.append(crossed[:, :1].copy())
         return np.concatenate(found, axis=1)
 
-    def _blocks(self, seeds: int) -> Iterator[tuple[int, float, int, Array]]:
+    def _blocks(self, seeds: int) -> Iterator[tuple[int, float, int, NDArray[np.int8]]]:
         """Yield for each look: seeds, spent level, repeats of each path, (new seed, path) signs."""
         signs, before, paths = _signs(self.looks[-1]), 0, 1
         for look, spent in zip(self.looks, self.spent, strict=True):
@@ -174,8 +175,15 @@ def require_reachable(
         spending: How it is spent, to find the number of seeds that the look needs; None for one look.
 
     Raises:
-        BadValue: naming the look, the level that it must reach and the number of seeds that it needs.
+        BadValue: naming the look, the level that it must reach and the number of seeds that it needs; or
+            for more seeds than sign patterns are kept for.
     """
+    if looks[-1] > _MOST_SEEDS:
+        raise BadValue(
+            f"A sign-flip test is made for at most {_MOST_SEEDS:,} seeds",
+            got=f"{looks[-1]:,} seeds",
+            next_step="use rule.test=t, whose mean is close to normal with so many",
+        )
     for look, (seeds, level) in enumerate(zip(looks, spent, strict=True)):
         if level >= _smallest_share(seeds):
             continue
@@ -206,13 +214,13 @@ def _needed(looks: tuple[int, ...], look: int, alpha: float, spending: Spending 
 
 
 @lru_cache(maxsize=8)
-def _signs(seeds: int) -> Array:
+def _signs(seeds: int) -> NDArray[np.int8]:
     """Return (seed, path) signs; the first path is all +1, and early seeds' signs vary slowest."""
     whole = min(seeds, _ALL_SIGNS)
     bits: NDArray[Any] = (np.arange(2**whole) >> np.arange(whole)[::-1, None]) & 1
     drawn = _STREAM.generator("paths").integers(0, 2, size=(seeds - whole, 2**whole))
     drawn[:, 0] = 0
-    signs = (1 - 2 * np.concatenate([bits, drawn])).astype(np.float64)
+    signs = (1 - 2 * np.concatenate([bits, drawn])).astype(np.int8)
     signs.setflags(write=False)
     return signs
 

@@ -25,7 +25,9 @@ class StudentRule:
 
     The one-sided levels p_k are computed for the t statistics' own joint distribution, not taken over
     from normal boundaries (see `student_levels`). With one look p = alpha / 2 and this is the usual
-    interval. Each look's interval stands by itself: earlier looks do not narrow it.
+    interval. Each look's interval stands by itself: earlier looks do not narrow it. Differences that are
+    all equal give an interval of no width: right for learners without randomness, but three coarse results
+    (a success rate over few rows) can be equal by chance, so plan a later first look for those.
 
     Sources: repeated confidence intervals, Jennison and Turnbull (1989); variance for overlapping
     training sets, Nadeau and Bengio (2003), corrected resampled t test.
