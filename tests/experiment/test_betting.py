@@ -16,15 +16,15 @@ def rule(seeds: int, low: float = 0.0, high: float = 1.0, alpha: float = 0.05) -
 
 def limits_by_search(x: np.ndarray, alpha: float) -> tuple[float, float]:
     """Return the limits by trying every mean of a fine grid, with capital as the plain product of stakes."""
-    alive: list[float] = []
-    for mean in np.linspace(0.0025, 0.9975, 399):
-        up = max(np.mean([np.prod(1 + c * (x[:t] / mean - 1)) for c in SHARES]) for t in range(1, len(x) + 1))
-        down = max(
-            np.mean([np.prod(1 + c * ((1 - x[:t]) / (1 - mean) - 1)) for c in SHARES])
-            for t in range(1, len(x) + 1)
+
+    def best(results: np.ndarray, mean: float) -> float:
+        stakes = SHARES[:, None]
+        return max(
+            np.prod(1 + stakes * (results[:t] / mean - 1), axis=1).mean() for t in range(1, len(results) + 1)
         )
-        if max(up, down) < 2 / alpha:
-            alive.append(float(mean))
+
+    means = np.linspace(0.0025, 0.9975, 399)
+    alive = [float(mean) for mean in means if max(best(x, mean), best(1 - x, 1 - mean)) < 2 / alpha]
     return min(alive), max(alive)
 
 
