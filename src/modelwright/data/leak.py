@@ -153,7 +153,7 @@ def score_bins(bins: NDArray[np.int64], goal: NDArray[Any], fold: NDArray[np.int
         counts = counts.reshape(folds, width, classes)
         seen = counts.sum(axis=0) - counts
         weight = 1 / np.maximum(seen.sum(axis=1, keepdims=True), 1)
-        guess = (seen * weight + weight * 1e-9).argmax(axis=2)
+        guess = (seen * weight).argmax(axis=2)
         hits = np.take_along_axis(counts, guess[..., None], axis=2)[..., 0]
         right = np.bincount(guess.ravel(), weights=hits.ravel(), minlength=classes)
         recall = right / np.bincount(goal, minlength=classes)
