@@ -20,9 +20,11 @@ from scipy.stats import binom
 from error_report import ALPHA, ErrorCell, SavingCell, report
 from modelwright.base.fingerprint import sha256_hex
 from modelwright.base.seed import Seed
+from modelwright.experiment.betting import BettingRule
 from modelwright.experiment.decisions import decide_many
 from modelwright.experiment.rule import Rule, StoppingRule, build_rule
 from modelwright.experiment.sample_size import paired_t_power
+from modelwright.experiment.sign_flip import SignFlipRule
 from modelwright.experiment.student import StudentRule
 
 Array = NDArray[np.float64]
@@ -133,7 +135,9 @@ def naive_rule(last: int) -> StoppingRule:
     return StudentRule(looks=looks, levels=(ALPHA / 2,) * len(looks), alpha=ALPHA)
 
 
-def measure_errors(rule: StoppingRule, name: str, draw: Draw, experiments: int) -> ErrorCell:
+def measure_errors(
+    rule: StoppingRule, name: str, draw: Draw, experiments: int, *, same_shape: bool = True
+) -> ErrorCell:
     """Return one cell; the true effect is 0, and thresholds lie there and two smallest effects away."""
     generator = Seed(sha256_hex(f"error rates/{rule.name}/{name}".encode())).generator("results")
     d = draw(generator, (experiments, rule.looks[-1]))
@@ -150,6 +154,9 @@ def measure_errors(rule: StoppingRule, name: str, draw: Draw, experiments: int) 
         false_refuted=float(hit.mean()),
         false_equivalent=float(equivalent.any(axis=1).sum() / experiments),
         allowed=ALPHA / 2,
+        guaranteed=isinstance(rule, BettingRule)
+        or (isinstance(rule, SignFlipRule) and same_shape)
+        or (isinstance(rule, StudentRule) and name == "normal"),
     )
 
 
@@ -197,7 +204,9 @@ def lopsided_cells(experiments: int) -> list[ErrorCell]:
         _sequential((7, 8, 9, 10), "lan_demets_pocock", "sign_flip"),
     ]
     cells = [
-        measure_errors(rule, name, draw, experiments) for name, draw in LOPSIDED.items() for rule in rules
+        measure_errors(rule, name, draw, experiments, same_shape=False)
+        for name, draw in LOPSIDED.items()
+        for rule in rules
     ]
     bounded = [name for name in LOPSIDED if "fails" in name or "all-or-nothing" in name]
     bets = betting_rules()[2]
@@ -267,14 +276,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--experiments", type=int, default=10_000, help="simulated experiments in each cell")
     parser.add_argument("--json", action="store_true", help="print the cells as JSON instead of a summary")
     options = parser.parse_args(arguments)
-    start = time.perf_counter()
+    start = time.process_time()
     errors = error_cells(options.experiments)
     lopsided = lopsided_cells(options.experiments)
     naive = naive_cells(options.experiments)
     savings = saving_cells(options.experiments)
     bets = betting_saving(options.experiments)
-    seconds = time.perf_counter() - start
-    promised = all(cell.passes for cell in errors) and all(cell.passes for cell in savings)
+    seconds = time.process_time() - start
+    promised = all(cell.holds for cell in errors) and all(cell.passes for cell in savings)
     if options.json:
         blocks = {"errors": errors, "lopsided": lopsided, "naive": naive, "savings": [*savings, bets]}
         plain = {
@@ -284,8 +293,8 @@ def main(arguments: list[str]) -> int:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(report(options.experiments, seconds, errors, lopsided, naive, savings, bets))
     if not options.json:
-        passed, worst = sum(cell.passes for cell in errors), max(cell.worst for cell in errors)
-        print(f"{passed} of {len(errors)} error cells pass; worst {worst:.4f}")
+        held, worst = sum(cell.holds for cell in errors), max(cell.worst for cell in errors)
+        print(f"{held} of {len(errors)} error cells hold; worst {worst:.4f}")
         print(f"{sum(cell.passes for cell in savings)} of {len(savings)} savings pass; {seconds:.0f} s")
     return 0 if promised else 1
 
