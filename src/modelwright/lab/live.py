@@ -4,7 +4,6 @@ import atexit
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveView", "make_view"]
 
 _CLOCK = SystemClock()
-_FRAMES_A_SECOND = 8
+_FRAMES_A_SECOND = 6
 
 
 def make_view(console: "Console", *, clock: Clock = _CLOCK) -> "LiveView | PlainView":
@@ -47,14 +46,6 @@ def make_view(console: "Console", *, clock: Clock = _CLOCK) -> "LiveView | Plain
     if on_terminal and not os.environ.get("CI"):
         return LiveView(console, clock=clock)
     return PlainView(file)
-
-
-@dataclass(slots=True)
-class _Training:
-    """How far the trials of the next look are."""
-
-    progress: Mapping[str, tuple[int, int]]
-    updates: Mapping[str, int]
 
 
 class LiveView:

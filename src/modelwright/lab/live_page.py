@@ -22,6 +22,7 @@ from modelwright.lab.wording import (
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.segment import Segment
 
 __all__ = ["LivePage", "Note", "comparison_block", "verdict_page"]
 
@@ -72,28 +73,43 @@ class LivePage:
     doing: str = ""
     begun: float = 0.0
     whole: bool = False
+    _drawn: "tuple[object, tuple[bool, RenderableType]] | None" = field(default=None, repr=False)
 
     def draw(self, console: "Console", *, seconds: float) -> "RenderableType":
-        """Return the page, with as many notes and looks as the screen has room for."""
+        """Return the page, with as many notes and looks as the screen has room for.
+
+        What only events change is drawn once after each event: a frame costs next to nothing.
+        """
         from rich.console import Group
+
+        room = console.size.height - 1 - (len(self.progress) + 2 if self.doing else 0)
+        state = (console.width, room, len(self.notes), len(self.looks), self.prepared is None, self.whole)
+        if self._drawn is None or self._drawn[0] != state:
+            self._drawn = state, self._still(console, room)
+        tight, still = self._drawn[1]
+        return Group(still, *self._activity(console, seconds, tight=tight))
+
+    def _still(self, console: "Console", room: int) -> "tuple[bool, RenderableType]":
+        from rich.console import Group
+        from rich.segment import SegmentLines
 
         looks, notes = max(1, min(len(self.looks), _MOST_LOOKS)), len(self.notes)
         # What gives way first: earlier looks but two, events, the second look, decided comparisons.
         tries = [(most, notes, False) for most in range(looks, min(2, looks) - 1, -1)]
         tries += [(min(2, looks), most, False) for most in range(notes - 1, -1, -1)]
         tries += [(1, 0, False), (1, 0, True)]
-        page = Group()
+        lines: list[list[Segment]] = []
+        tight = False
         for most_looks, most_notes, tight in tries:
             parts = [
                 *self._head(tight=tight),
                 *self._notes(most_notes),
                 *self._comparisons(console, most_looks, tight=tight),
-                *self._activity(console, seconds, tight=tight),
             ]
-            page = Group(*parts)
-            if self.whole or len(console.render_lines(page, pad=False)) < console.size.height:
-                return page
-        return page
+            lines = console.render_lines(Group(*parts), pad=False) if parts else []
+            if self.whole or len(lines) <= room:
+                break
+        return tight, SegmentLines(lines if self.whole else lines[: max(0, room)], new_lines=True)
 
     def _head(self, *, tight: bool) -> list["RenderableType"]:
         from rich.text import Text

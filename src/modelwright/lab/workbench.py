@@ -1,4 +1,4 @@
-"""What the command line does, for Python: a project that is found, names or objects, and something to look at."""
+"""What the command line does, for Python: a project that is found, names or objects, and a view."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
