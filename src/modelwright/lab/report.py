@@ -1,5 +1,6 @@
 """The report of an experiment: one HTML file that opens anywhere and needs no network."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -43,5 +44,6 @@ def write_report(project: Project, name: str) -> Path:
             next_step=f"free space or mend the permissions, then modelwright report {name}",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return target

@@ -72,7 +72,9 @@ def make_curve(metric: str, variant: str, runs: Sequence[tuple[NDArray[Any], NDA
     edges = (0.1, 0.5, 0.9) if len(runs) >= SEEDS_FOR_DECILES else (0.0, 0.5, 1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a point without any number stays NaN
-        points = np.stack([np.nanmean(table[:, a:b], axis=1) for a, b in zip(starts, ends, strict=True)], axis=1)
+        points = np.stack(
+            [np.nanmean(table[:, a:b], axis=1) for a, b in zip(starts, ends, strict=True)], axis=1
+        )
         low, middle, high = np.nanquantile(points, edges, axis=0)
     return Curve(
         metric=metric,

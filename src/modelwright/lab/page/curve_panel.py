@@ -14,24 +14,35 @@ __all__ = ["Panel", "make_panels"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurveEnd:
+    """The last point of a curve, as text."""
+
+    variant: str
+    update: str
+    middle: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One metric.
 
     Attributes:
         metric: Its name.
-        held_out: Whether it is the metric that decides, on held-out rows.
+        decides: Whether it is the metric of the design.
         drawing: The curves.
         values: Their numbers as JSON text, for whoever points at the drawing.
         notes: What a reader must know: bands, thinning, values that are not finite.
-        ends: (variant, CSS class, last update, median, low, high) of each curve.
+        ends: What each curve comes to.
     """
 
     metric: str
-    held_out: bool
+    decides: bool
     drawing: Markup
     values: str
     notes: tuple[str, ...]
-    ends: tuple[tuple[str, str, str, str, str, str], ...]
+    ends: tuple[CurveEnd, ...]
 
 
 def make_panels(curves: Sequence[Curve], classes: dict[str, str], decides: str) -> tuple[Panel, ...]:
@@ -49,25 +60,25 @@ def make_panels(curves: Sequence[Curve], classes: dict[str, str], decides: str) 
     )
 
 
-def _make(curves: Sequence[Curve], classes: dict[str, str], held_out: bool) -> Panel:
+def _make(curves: Sequence[Curve], classes: dict[str, str], decides: bool) -> Panel:
     metric = curves[0].metric
-    ends = tuple(
-        (
-            curve.variant,
-            classes[curve.variant],
-            f"{int(curve.updates[-1]):,}",
-            *(general(float(f"{float(edge[-1]):.4g}")) for edge in (curve.middle, curve.low, curve.high)),
-        )
-        for curve in curves
-    )
-    words = "; ".join(f"{end[0]} ends at {end[3]} ({end[4]} to {end[5]})" for end in ends)
+    ends = tuple(_end(curve) for curve in curves)
+    words = "; ".join(f"{end.variant} ends at {end.middle} ({end.low} to {end.high})" for end in ends)
     return Panel(
         metric=metric,
-        held_out=held_out,
+        decides=decides,
         drawing=draw_curves(curves, classes, label=f"{metric} over updates, median of seeds: {words}"),
         values=json.dumps(curve_values(curves), separators=(",", ":")),
         notes=_notes(curves),
         ends=ends,
+    )
+
+
+def _end(curve: Curve) -> CurveEnd:
+    last = (general(float(f"{float(edge[-1]):.4g}")) for edge in (curve.low, curve.middle, curve.high))
+    low, middle, high = last
+    return CurveEnd(
+        variant=curve.variant, update=f"{int(curve.updates[-1]):,}", middle=middle, low=low, high=high
     )
 
 
@@ -80,7 +91,7 @@ def _notes(curves: Sequence[Curve]) -> tuple[str, ...]:
     for curve in curves:
         if curve.lost:
             notes.append(
-                f"{curve.variant}: {show_count(curve.lost, 'recorded value is', 'recorded values are')} not finite "
-                "and cannot be drawn."
+                f"{curve.variant}: {show_count(curve.lost, 'recorded value is', 'recorded values are')} "
+                "not finite and cannot be drawn."
             )
     return tuple(notes)

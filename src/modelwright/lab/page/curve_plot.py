@@ -34,15 +34,20 @@ def draw_curves(curves: Sequence[Curve], classes: Mapping[str, str], *, label: s
     lines = [_line(curve, across, scale, classes[curve.variant]) for curve in curves]
     dots = [dot for curve in curves for dot in _lone_points(curve, across, scale, classes[curve.variant])]
     shapes = element(
-        "svg", *bands, *lines, viewBox=f"0 0 {_GRAIN} {_GRAIN}", preserveAspectRatio="none", width="100%", height="100%"
+        "svg",
+        *bands,
+        *lines,
+        viewBox=f"0 0 {_GRAIN} {_GRAIN}",
+        preserveAspectRatio="none",
+        width="100%",
+        height="100%",
     )
-    title = curves[0].metric + (" (logarithmic)" if scale.log else "")
     ticks = None if last > 1 else [1.0]
     extra = element("div", class_="cross", hidden="hidden")
     return draw_plot(
         [shapes, *dots],
         x=Axis(scale=across, title="update", ticks=ticks, count=4),
-        y=Axis(scale=scale, title=title),
+        y=Axis(scale=scale, title="logarithmic scale" if scale.log else ""),
         height=240,
         label=label,
         extra=extra,

@@ -8,10 +8,19 @@ from markupsafe import Markup
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.look import Look, Reading
 from modelwright.experiment.question import Question
+from modelwright.experiment.verdict import Outcome
 from modelwright.lab.page.facts import Facts
-from modelwright.lab.page.interval_plot import MOST_LOOKS, Marks, draw_effect, draw_looks, effect_scale, thin
+from modelwright.lab.page.interval_plot import (
+    MOST_LOOKS,
+    Marks,
+    draw_effect,
+    draw_looks,
+    effect_scale,
+    leaves_drawing,
+    thin,
+)
 from modelwright.lab.page.number import decision_digits, fixed, general, show_count, spread_digits
-from modelwright.lab.page.pair_plot import MOST_PAIRS, Pair, draw_pairs
+from modelwright.lab.page.pair_plot import MOST_PAIRS, Pair, Side, draw_pairs
 
 __all__ = ["Effect", "LookRow", "make_effects"]
 
@@ -55,9 +64,10 @@ class Effect:
         level: Of the interval, e.g. `95%`.
         seeds: How many seeds the interval rests on.
         says: The rule's words at the last look.
-        gain: What a gain is, in words.
         bar: The interval against its marks.
         looks: The intervals of all looks.
+        unused: Whether looks were planned that have not been taken.
+        beyond: Whether an interval goes on beyond that drawing.
         rows: The same as a table; of more looks than can be drawn, those drawn.
         left_out: How many looks the table leaves out.
         pairs: The seeds' results.
@@ -75,9 +85,10 @@ class Effect:
     level: str
     seeds: int
     says: str
-    gain: str
     bar: Markup
     looks: Markup
+    unused: bool
+    beyond: bool
     rows: tuple[LookRow, ...]
     left_out: int
     pairs: Markup
@@ -92,32 +103,7 @@ def make_effects(facts: Facts, classes: dict[str, str]) -> tuple[Effect, ...]:
         facts: The experiment.
         classes: Variant -> CSS class.
     """
-    readings = facts.looks[-1].readings if facts.looks else ()
-    marks = {pair: _marks(facts.design.question, pair) for pair in facts.design.compare}
-    scale = None
-    if readings:
-        first = marks[readings[0].candidate, readings[0].baseline]
-        scale = effect_scale([reading.interval for reading in readings], first)
-    effects: list[Effect] = []
-    for at, pair in enumerate(facts.design.compare):
-        reading = readings[at] if readings else None
-        bar = Markup("")
-        if reading is not None and scale is not None:
-            label = f"{pair[0]} against {pair[1]}: {reading.interval.text()}; {reading.says}"
-            bar = draw_effect(
-                reading.interval, marks[pair], scale, look=f"tone-{_outcome(reading, facts)}", label=label
-            )
-        effects.append(_make(facts, at, pair, marks[pair], reading, bar, classes))
-    return tuple(effects)
-
-
-def _marks(question: Question, pair: tuple[str, str]) -> Marks:
-    return Marks(
-        margin=question.margin,
-        smallest=question.smallest_effect,
-        better=f"{pair[0]} better",
-        worse=f"{pair[1]} better",
-    )
+    return tuple(_make(facts, at, classes) for at in range(len(facts.design.compare)))
 
 
 def _outcome(reading: Reading, facts: Facts) -> str:
@@ -126,26 +112,23 @@ def _outcome(reading: Reading, facts: Facts) -> str:
     return "inconclusive" if facts.verdict is not None else "open"
 
 
-def _make(
-    facts: Facts,
-    at: int,
-    pair: tuple[str, str],
-    marks: Marks,
-    reading: Reading | None,
-    bar: Markup,
-    classes: dict[str, str],
-) -> Effect:
-    question = facts.design.question
-    metric = question.metric
-    better = f"{pair[0]} minus {pair[1]}" if question.sign > 0 else f"{pair[1]} minus {pair[0]}"
-    gain = f"gain on {metric}: {better}"
-    seeds = reading.seeds if reading else 0
+def _tone(reading: Reading, facts: Facts) -> str:
+    """Return the colour: of what is decided, unless an invalid experiment decides nothing."""
+    invalid = facts.verdict is not None and facts.verdict.outcome is Outcome.INVALID
+    return Outcome.INVALID.value if invalid else _outcome(reading, facts)
+
+
+def _make(facts: Facts, at: int, classes: dict[str, str]) -> Effect:
+    question, pair = facts.design.question, facts.design.compare[at]
+    marks = Marks(margin=question.margin, smallest=question.smallest_effect)
+    reading = facts.looks[-1].readings[at] if facts.looks else None
     pairs = _pairs(facts, pair)
     if reading:
         pairs = tuple(item for item in pairs if item.seed < reading.seeds) or pairs
     digits = decision_digits(reading.interval, _held(marks)) if reading else 0
     numbers = [fixed(value, digits) for value in _values(reading.interval)] if reading else ["–"] * 3
-    rows, left_out = _look_rows(facts.looks, at, pair, marks)
+    own = _own_readings(facts.looks, at)
+    rows, left_out = _look_rows(own, pair, marks)
     outcome = _outcome(reading, facts) if reading else ""
     gains = [item.gain(question.sign) for item in pairs]
     return Effect(
@@ -157,17 +140,24 @@ def _make(
         low=numbers[1],
         high=numbers[2],
         level=f"{reading.interval.level * 100:.4g}%" if reading else "",
-        seeds=seeds,
+        seeds=reading.seeds if reading else 0,
         says=reading.says if reading else "",
-        gain=gain,
-        bar=bar,
-        looks=_draw_looks(facts, at, marks, outcome, f"gain on {metric}"),
+        bar=_draw_bar(facts, reading, marks) if reading else Markup(""),
+        looks=_draw_looks(facts, at, marks, f"gain on {question.metric}"),
+        unused=bool(own) and own[-1][0].seeds < facts.design.seeds,
+        beyond=bool(own) and leaves_drawing([item.interval for _, item in own], marks),
         rows=rows,
         left_out=left_out,
         pairs=_draw_pairs(pairs, pair, question, classes),
         pair_rows=_pair_rows(pairs, question.sign),
         tally=_tally(gains, pair[0]),
     )
+
+
+def _draw_bar(facts: Facts, reading: Reading, marks: Marks) -> Markup:
+    scale = effect_scale([item.interval for item in facts.looks[-1].readings], marks)
+    label = f"{reading.candidate} against {reading.baseline}: {reading.interval.text()}; {reading.says}"
+    return draw_effect(reading.interval, marks, scale, look=f"tone-{_tone(reading, facts)}", label=label)
 
 
 def _held(marks: Marks) -> tuple[float, ...]:
@@ -184,44 +174,43 @@ def _own_readings(looks: Sequence[Look], at: int) -> list[tuple[Look, Reading]]:
 
 
 def _look_rows(
-    looks: Sequence[Look], at: int, pair: tuple[str, str], marks: Marks
+    own: Sequence[tuple[Look, Reading]], pair: tuple[str, str], marks: Marks
 ) -> tuple[tuple[LookRow, ...], int]:
-    own = _own_readings(looks, at)
     if not own:
         return (), 0
     shown = [own[place] for place in thin(range(len(own)), MOST_LOOKS)]
-    digits = max(decision_digits(own[-1][1].interval, _held(marks)), spread_digits(
-        [look.means[name] for look, _ in shown for name in pair if name in look.means]
-    ))  # fmt: skip
+    # One number of digits for the table, so that its columns align: what the closest decision needs.
+    digits = max(decision_digits(reading.interval, _held(marks)) for _, reading in shown)
     rows = [
         LookRow(
             number=look.index + 1,
             seeds=look.seeds,
             candidate=fixed(look.means.get(pair[0]), digits),
             baseline=fixed(look.means.get(pair[1]), digits),
-            estimate=fixed(reading.interval.estimate, own_digits),
-            low=fixed(reading.interval.low, own_digits),
-            high=fixed(reading.interval.high, own_digits),
+            estimate=fixed(reading.interval.estimate, digits),
+            low=fixed(reading.interval.low, digits),
+            high=fixed(reading.interval.high, digits),
             says=reading.says,
         )
         for look, reading in shown
-        for own_digits in (decision_digits(reading.interval, _held(marks)),)
     ]
     return tuple(rows), len(own) - len(shown)
 
 
-def _draw_looks(facts: Facts, at: int, marks: Marks, outcome: str, title: str) -> Markup:
+def _draw_looks(facts: Facts, at: int, marks: Marks, title: str) -> Markup:
     own = _own_readings(facts.looks, at)
     if not own:
         return Markup("")
     planned = facts.design.rule.looks or _default_looks(facts)
     last = own[-1][1]
     label = (
-        f"Interval of the gain at {show_count(len(own), 'look')}, from {own[0][0].seeds} to {own[-1][0].seeds} "
-        f"seeds; at the last: {last.interval.text()}; margin {general(marks.margin)}"
+        f"Interval of the gain at {show_count(len(own), 'look')}, from {own[0][0].seeds} to "
+        f"{own[-1][0].seeds} seeds; at the last: {last.interval.text()}; margin {general(marks.margin)}"
     )
     taken = [(look.seeds, reading.interval) for look, reading in own]
-    return draw_looks(taken, planned, marks, look=f"tone-{outcome}", title=title, label=label)
+    return draw_looks(
+        taken, planned, marks, look=f"tone-{_tone(own[-1][1], facts)}", title=title, label=label
+    )
 
 
 def _default_looks(facts: Facts) -> tuple[int, ...]:
@@ -247,11 +236,10 @@ def _draw_pairs(
     label = f"{question.metric} of {pair[0]} and {pair[1]} for each of {show_count(len(pairs), 'seed')}"
     return draw_pairs(
         pairs,
+        *(Side(name=name, kind=classes[name]) for name in pair),
         sign=question.sign,
         title=question.metric,
         label=label,
-        classes=(classes[pair[0]], classes[pair[1]]),
-        names=pair,
     )
 
 
@@ -273,8 +261,11 @@ def _tally(gains: Sequence[float | None], candidate: str) -> str:
     if not gains:
         return ""
     known = [gain for gain in gains if gain is not None]
-    text = f"{candidate} came out better in {sum(gain > 0 for gain in known)} of {show_count(len(gains), 'seed')}"
+    better = sum(gain > 0 for gain in known)
+    text = f"{candidate} came out better in {better} of {show_count(len(gains), 'seed')}"
     ties = sum(gain == 0 for gain in known)
     lost = len(gains) - len(known)
     text += f", level in {ties}" if ties else ""
-    return text + (f"; {show_count(lost, 'seed')} without a finite result on both sides" if lost else "") + "."
+    return (
+        text + (f"; {show_count(lost, 'seed')} without a finite result on both sides" if lost else "") + "."
+    )

@@ -1,5 +1,6 @@
 """Everything that the report says, collected from the journal as frozen records."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,9 @@ def collect_facts(journal: Journal, name: str) -> Facts:
     registrations = tuple(journal.registrations(name))
     if not registrations:
         known = {item.name for item in journal.registrations()}
-        raise UnknownName("registered experiment", name, known, next_step="modelwright run NAME registers one")
+        raise UnknownName(
+            "registered experiment", name, known, next_step="modelwright run NAME registers one"
+        )
     last = registrations[-1]
     design = Design.from_mapping(last.body["design"])
     problems: list[str] = []
@@ -148,7 +151,9 @@ def collect_facts(journal: Journal, name: str) -> Facts:
         verdict_entry=verdicts[-1] if verdicts else None,
         earlier=_earlier(journal, registrations),
         looks=looks,
-        findings=tuple(Finding.from_record(entry.body) for entry in journal.entries(kind="finding", design=last.design)),
+        findings=tuple(
+            Finding.from_record(entry.body) for entry in journal.entries(kind="finding", design=last.design)
+        ),
         checked=bool(journal.entries(kind="checks", design=last.design)),
         amendments=_amendments(journal, registrations),
         deviations=read_promise(journal, name).deviations,
@@ -168,7 +173,9 @@ def _promised(journal: Journal, last: Registration) -> Mapping[str, Any]:
 
 
 def _earlier(journal: Journal, registrations: Sequence[Registration]) -> tuple[EarlierVerdict, ...]:
-    entries = [entry for item in registrations for entry in journal.entries(kind="verdict", design=item.design)]
+    entries = [
+        entry for item in registrations for entry in journal.entries(kind="verdict", design=item.design)
+    ]
     present = journal.entries(kind="verdict", design=registrations[-1].design)
     return tuple(
         EarlierVerdict(sequence=entry.sequence, time=entry.time, sentence=entry.body["sentence"])
@@ -252,8 +259,8 @@ def _contradictions(
             ]
             if len(scores) < look.seeds:
                 found.append(
-                    f"Look {look.index + 1} used {look.seeds} seeds of {variant}, and {len(scores)} runs of what is "
-                    "registered now are on record. Run modelwright verify."
+                    f"Look {look.index + 1} used {look.seeds} seeds of {variant}, and {len(scores)} runs of "
+                    "what is registered now are on record. Run modelwright verify."
                 )
             elif abs(float(np.mean(scores)) - mean) > _CLOSE * max(1.0, abs(mean)):
                 found.append(
@@ -285,6 +292,4 @@ def _read_metrics(journal: Journal, run: str) -> dict[str, tuple[NDArray[Any], N
     names = column.dictionary.to_pylist()
     updates, values = table.column("update").to_numpy(), table.column("value").to_numpy()
     edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    return {
-        str(names[codes[a]]): (updates[a:b], values[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)
-    }
+    return {str(names[codes[a]]): (updates[a:b], values[a:b]) for a, b in itertools.pairwise(edges)}

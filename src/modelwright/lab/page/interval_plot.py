@@ -1,4 +1,4 @@
-"""Effects as intervals: one comparison against its margin, and how the interval narrowed from look to look."""
+"""Effects as intervals: one against its margin, and how it narrowed from look to look."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from modelwright.lab.page.plot import Axis, draw_plot
 from modelwright.lab.page.scale import Scale, fit_scale
 from modelwright.lab.page.svg import element, percent
 
-__all__ = ["MOST_LOOKS", "Marks", "draw_effect", "draw_looks", "effect_scale", "thin"]
+__all__ = ["MOST_LOOKS", "Marks", "draw_effect", "draw_looks", "effect_scale", "leaves_drawing", "thin"]
 
 MOST_LOOKS = 120
 """Looks that are drawn; of more, every so-manieth and the last."""
@@ -25,14 +25,10 @@ class Marks:
     Attributes:
         margin: The claim is a difference above it.
         smallest: Differences within plus or minus this do not matter.
-        better: Words for the right or upper end.
-        worse: Words for the left or lower end.
     """
 
     margin: float
     smallest: float
-    better: str
-    worse: str
 
 
 def effect_scale(intervals: Sequence[Interval], marks: Marks) -> Scale:
@@ -70,7 +66,9 @@ def draw_effect(interval: Interval, marks: Marks, scale: Scale, *, look: str, la
 def _zone(scale: Scale, smallest: float, *, upright: bool) -> Markup:
     low, high = scale.inside(-smallest), scale.inside(smallest)
     if upright:
-        return element("rect", x=0, width="100%", y=percent(1 - high), height=percent(high - low), class_="zone")
+        return element(
+            "rect", x=0, width="100%", y=percent(1 - high), height=percent(high - low), class_="zone"
+        )
     return element("rect", y=0, height="100%", x=percent(low), width=percent(high - low), class_="zone")
 
 
@@ -93,8 +91,16 @@ def look_scale(intervals: Sequence[Interval], marks: Marks) -> Scale:
     core += [item.estimate for item in intervals]
     low, high = min(core), max(core)
     room = _REACH * (high - low)
-    reached = [max(item.low, low - room) for item in intervals] + [min(item.high, high + room) for item in intervals]
+    reached = [max(item.low, low - room) for item in intervals] + [
+        min(item.high, high + room) for item in intervals
+    ]
     return fit_scale([*core, *reached], padding=0.04)
+
+
+def leaves_drawing(intervals: Sequence[Interval], marks: Marks) -> bool:
+    """Tell whether some look's interval is too wide for the drawing of the looks; it ends in an arrow."""
+    scale = look_scale(intervals, marks)
+    return any(not scale.holds(item.low) or not scale.holds(item.high) for item in intervals)
 
 
 def thin(items: Sequence[int], most: int) -> list[int]:
@@ -106,7 +112,13 @@ def thin(items: Sequence[int], most: int) -> list[int]:
 
 
 def draw_looks(
-    taken: Sequence[tuple[int, Interval]], planned: Sequence[int], marks: Marks, *, look: str, title: str, label: str
+    taken: Sequence[tuple[int, Interval]],
+    planned: Sequence[int],
+    marks: Marks,
+    *,
+    look: str,
+    title: str,
+    label: str,
 ) -> Markup:
     """Return the intervals of all looks at one comparison over the number of seeds.
 
@@ -134,11 +146,16 @@ def draw_looks(
     for seeds, interval in chosen:
         final = seeds == taken[-1][0]
         drawn += _one_look(interval, percent(across.place(seeds)), scale, look if final else "earlier")
-    few = [seeds for seeds in planned] if len(planned) <= 8 else None
+    few = list(planned) if len(planned) <= 8 else None
     labels = None if few is None else [str(seeds) for seeds in few]
     return draw_plot(
         drawn,
-        x=Axis(scale=across, title="seeds of each variant", ticks=None if few is None else list(map(float, few)), labels=labels),
+        x=Axis(
+            scale=across,
+            title="seeds of each variant",
+            ticks=None if few is None else list(map(float, few)),
+            labels=labels,
+        ),
         y=Axis(scale=scale, title=title),
         height=250,
         label=label,
@@ -147,12 +164,14 @@ def draw_looks(
 
 def _one_look(interval: Interval, at: str, scale: Scale, look: str) -> list[Markup]:
     low, high = scale.inside(interval.low), scale.inside(interval.high)
-    drawn = [element("line", x1=at, x2=at, y1=percent(1 - low), y2=percent(1 - high), class_=f"interval {look}")]
+    drawn = [
+        element("line", x1=at, x2=at, y1=percent(1 - low), y2=percent(1 - high), class_=f"interval {look}")
+    ]
     # An arrow stands where an interval goes on beyond the drawing.
     if not scale.holds(interval.low):
-        drawn.append(element("text", "▼", x=at, y="100%", dy="-1", class_=f"beyond {look}"))
+        drawn.append(element("text", "▼", x=at, y="100%", dy="9", class_=f"beyond {look}"))
     if not scale.holds(interval.high):
-        drawn.append(element("text", "▲", x=at, y="0", dy="9", class_=f"beyond {look}"))
+        drawn.append(element("text", "▲", x=at, y="0", dy="-1", class_=f"beyond {look}"))
     place = percent(1 - scale.inside(interval.estimate))
     drawn.append(element("circle", cx=at, cy=place, r=5, class_=f"estimate {look}"))
     return drawn

@@ -67,7 +67,7 @@ def decision_digits(interval: Interval, marks: Sequence[float]) -> int:
 
 
 def spread_digits(values: Sequence[float | None]) -> int:
-    """Return how many digits after the point tell these values apart: three significant ones of their range."""
+    """Return how many digits after the point tell values apart: three significant ones of their range."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return 0

@@ -18,7 +18,10 @@ def describe_origin(origin: Origin) -> list[tuple[str, Rows]]:
     """Return (title, rows of name and words) for each part of a lineage."""
     lineage = origin.lineage
     package = [
-        ("modelwright", f"{lineage.package.version}, {show_count(len(lineage.package.files), 'source file')}"),
+        (
+            "modelwright",
+            f"{lineage.package.version}, {show_count(len(lineage.package.files), 'source file')}",
+        ),
         ("its content", lineage.package.identity),
     ]
     return [
@@ -34,7 +37,10 @@ def _source(source: SourceRecord) -> Rows:
     if source.kind == "git":
         changed = {True: "with changes that are not committed", False: "as committed", None: ""}[source.dirty]
         rows += [
-            ("git commit", f"{source.commit or 'none yet'}" + (f" on {source.branch}" if source.branch else "")),
+            (
+                "git commit",
+                f"{source.commit or 'none yet'}" + (f" on {source.branch}" if source.branch else ""),
+            ),
             ("work tree", f"{changed}; recorded as git tree {source.tree}"),
         ]
         if source.folder:
@@ -56,8 +62,6 @@ def _data(data: Mapping[str, Any]) -> Rows:
     rows += [(f"origin: {key}", _plain(value)) for key, value in origin.items()]
     steps = [transformation_text(step) for step in data["transformations"]]
     rows.append(("transformations", "; ".join(steps) or "none"))
-    split: Mapping[str, Any] = data["split"]
-    rows.append(("split", ", ".join(f"{key} {general(value)}" for key, value in split.items())))
     return rows
 
 
@@ -82,12 +86,15 @@ def _software(environment: EnvironmentRecord) -> Rows:
     return [
         ("python", f"{environment.implementation} {environment.python}, built with {environment.compiler}"),
         ("system", ", ".join(part for part in (environment.system, environment.libc) if part)),
-        ("variables", ", ".join(f"{key}={value}" for key, value in environment.variables.items()) or "none that matter"),
+        (
+            "variables",
+            ", ".join(f"{key}={value}" for key, value in environment.variables.items()) or "none that matter",
+        ),
     ]
 
 
 def _hardware(hardware: HardwareRecord, threads: Mapping[str, Any]) -> Rows:
-    cores = f"{hardware.physical_cores or 'an unknown number of'} cores, {hardware.logical_cores} hardware threads"
+    cores = f"{hardware.physical_cores or '?'} cores, {hardware.logical_cores} hardware threads"
     rows: Rows = [
         ("processor", f"{hardware.cpu} ({hardware.architecture}), {cores}"),
         ("memory", show_bytes(hardware.memory)),

@@ -10,7 +10,7 @@ from modelwright.lab.page.plot import Axis, draw_plot
 from modelwright.lab.page.scale import Scale, fit_scale
 from modelwright.lab.page.svg import element, percent
 
-__all__ = ["MOST_PAIRS", "Pair", "draw_pairs"]
+__all__ = ["MOST_PAIRS", "Pair", "Side", "draw_pairs"]
 
 MOST_PAIRS = 400
 """Seeds that are drawn; of more, every so-manieth."""
@@ -31,18 +31,26 @@ class Pair:
         return sign * (self.candidate - self.baseline)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One variant of a comparison: its name and its CSS class."""
+
+    name: str
+    kind: str
+
+
 def draw_pairs(
-    pairs: Sequence[Pair], *, sign: int, title: str, label: str, classes: tuple[str, str], names: tuple[str, str]
+    pairs: Sequence[Pair], candidate: Side, baseline: Side, *, sign: int, title: str, label: str
 ) -> Markup:
-    """Return a drawing with a column for each seed: a full dot for the candidate, a hollow one for the baseline.
+    """Return a column for each seed: a full dot for the candidate, a hollow one for the baseline.
 
     Args:
         pairs: At least one.
+        candidate: Variant that is claimed to be better.
+        baseline: Variant that it is compared with.
         sign: +1 where more of the metric is better, else -1.
         title: The metric.
         label: The same in words.
-        classes: CSS classes of candidate and baseline.
-        names: Their names.
     """
     scores = [value for pair in pairs for value in (pair.candidate, pair.baseline) if value is not None]
     scale = fit_scale(scores)
@@ -51,7 +59,15 @@ def draw_pairs(
     radius = 5 if len(pairs) <= 40 else 2.5
     drawn: list[Markup] = []
     for place in thin(range(len(pairs)), MOST_PAIRS):
-        drawn += _draw_pair(pairs[place], scale, percent(across.place(pairs[place].seed)), radius, sign, classes, names)
+        pair = pairs[place]
+        at = percent(across.place(pair.seed))
+        gain = pair.gain(sign)
+        if pair.candidate is not None and pair.baseline is not None and gain is not None:
+            ends = [percent(1 - scale.place(value)) for value in (pair.candidate, pair.baseline)]
+            kind = "join up" if gain > 0 else "join down"
+            drawn.append(element("line", x1=at, x2=at, y1=ends[0], y2=ends[1], class_=kind))
+        drawn.append(_mark(pair.seed, pair.baseline, baseline, scale, at=at, radius=radius, hollow=" hollow"))
+        drawn.append(_mark(pair.seed, pair.candidate, candidate, scale, at=at, radius=radius, hollow=""))
     ticks = [tick for tick in across.ticks(8) if tick == round(tick) and 0 <= tick <= last]
     return draw_plot(
         drawn,
@@ -62,28 +78,12 @@ def draw_pairs(
     )
 
 
-def _draw_pair(
-    pair: Pair, scale: Scale, at: str, radius: float, sign: int, classes: tuple[str, str], names: tuple[str, str]
-) -> list[Markup]:
-    gain = pair.gain(sign)
-    drawn: list[Markup] = []
-    if gain is not None and pair.candidate is not None and pair.baseline is not None:
-        ends = [percent(1 - scale.place(value)) for value in (pair.candidate, pair.baseline)]
-        drawn.append(
-            element("line", x1=at, x2=at, y1=ends[0], y2=ends[1], class_="join up" if gain > 0 else "join down")
-        )
-    for value, kind, name, hollow in (
-        (pair.baseline, classes[1], names[1], " hollow"),
-        (pair.candidate, classes[0], names[0], ""),
-    ):
-        if value is None:
-            drawn.append(
-                element("text", "×", element("title", f"seed {pair.seed}, {name}: no finite result"),
-                        x=at, y="100%", dy="-3", class_=f"lost {kind}")
-            )  # fmt: skip
-        else:
-            drawn.append(
-                element("circle", element("title", f"seed {pair.seed}, {name}: {value:.6g}"),
-                        cx=at, cy=percent(1 - scale.place(value)), r=radius, class_=f"dot {kind}{hollow}")
-            )  # fmt: skip
-    return drawn
+def _mark(
+    seed: int, value: float | None, side: Side, scale: Scale, *, at: str, radius: float, hollow: str
+) -> Markup:
+    if value is None:
+        words = element("title", f"seed {seed}, {side.name}: no finite result")
+        return element("text", "×", words, x=at, y="100%", dy="-3", class_=f"lost {side.kind}")
+    words = element("title", f"seed {seed}, {side.name}: {value:.6g}")
+    place = percent(1 - scale.place(value))
+    return element("circle", words, cx=at, cy=place, r=radius, class_=f"dot {side.kind}{hollow}")

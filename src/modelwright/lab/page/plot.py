@@ -64,11 +64,11 @@ def draw_plot(
     y_labels = [element("span", text, style=f"top:{percent(1 - place)}") for place, text in y_marks]
     x_labels = [element("span", text, style=f"left:{percent(place)}") for place, text in x_marks]
     parts = [
-        element("div", y.title, class_="y-title") if y else Markup(""),
+        element("div", y.title, class_="y-title") if y and y.title else Markup(""),
         element("div", *y_labels, class_="y-axis", aria_hidden="true") if y else Markup(""),
         element("div", area, extra or "", class_="drawing"),
         element("div", *x_labels, class_="x-axis", aria_hidden="true"),
-        element("div", x.title, class_="x-title"),
+        element("div", x.title, class_="x-title") if x.title else Markup(""),
     ]
     # Half of the widest label may hang over either end of the axis.
     style = f"--y-labels:{widest_y}ch;--overhang:{widest_x / 2:g}ch"

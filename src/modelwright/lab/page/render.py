@@ -2,26 +2,29 @@
 
 import base64
 import hashlib
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from modelwright.base.finding import Severity
 from modelwright.lab.page.curve_panel import make_panels
 from modelwright.lab.page.effect import make_effects
 from modelwright.lab.page.facts import Facts
-from modelwright.lab.page.number import general, show_count, show_seconds, show_time
+from modelwright.lab.page.number import general, show_count, show_time
 from modelwright.lab.page.origin_table import describe_origin, describe_usage
 from modelwright.lab.page.setting_table import describe_design, design_text, variant_rows
-from modelwright.lab.page.trial_table import MOST_ROWS, trial_rows
+from modelwright.lab.page.trial_table import MOST_ROWS, trial_rows, trial_traces
 from modelwright.lab.training import test_metric_name
 
 __all__ = ["render_page"]
 
 _TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 _PALETTE = 6
+_HASH = re.compile(r"\b([0-9a-f]{40,64})\b")
 SYMBOLS = {
     "supported": "✓",
     "refuted": "✕",
@@ -46,13 +49,25 @@ def render_page(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(general=general, moment=show_time, seconds=show_seconds)
-    environment.globals["count"] = show_count
+    environment.filters.update(general=general, moment=show_time, hashes=_mark_hashes)
     script = _source("script.html.j2")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
     return environment.get_template("report.html.j2").render(
-        style=Markup(_source("style.html.j2")), script=Markup(script), policy=policy, **_context(facts)
+        style=Markup(_source("style.html.j2")),
+        script=Markup(script),
+        policy=policy,
+        count=show_count,
+        **_context(facts),
+    )
+
+
+def _mark_hashes(text: str) -> Markup:
+    """Return escaped text with long hexadecimal names set in a face in which they can be compared."""
+    parts = _HASH.split(text)
+    return Markup("").join(
+        Markup('<span class="mono">{}</span>').format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
     )
 
 
@@ -65,7 +80,9 @@ def _context(facts: Facts) -> dict[str, Any]:
     classes = {name: f"c-v{place % _PALETTE}" for place, name in enumerate(facts.variants)}
     decides = design.question.metric if design.question.reported else test_metric_name(design.question.metric)
     outcome = facts.verdict.outcome.value if facts.verdict else "open"
-    severe = [item for item in facts.findings if item.severity is Severity.SEVERE and item.kind not in design.accept]
+    severe = [
+        item for item in facts.findings if item.severity is Severity.SEVERE and item.kind not in design.accept
+    ]
     rows = trial_rows(facts, classes)
     return {
         "facts": facts,
@@ -83,7 +100,11 @@ def _context(facts: Facts) -> dict[str, Any]:
         "settings": variant_rows(design, facts.variants),
         "design_text": design_text(design),
         "severe": len(severe),
+        "diverged": sum(trial.diverged for trial in facts.used.values()),
+        "worst": design.question.bounds[0 if design.question.sign > 0 else 1] or 0.0,
+        "worst_known": design.question.bounds[0 if design.question.sign > 0 else 1] is not None,
         "trials": rows,
+        "traces": trial_traces(facts),
         "trials_left_out": max(0, len(facts.trials) - MOST_ROWS),
         "origins": [(origin, describe_origin(origin)) for origin in facts.origins],
         "usage": describe_usage(facts.usage, len(facts.trials)),
@@ -101,7 +122,6 @@ def _headline(facts: Facts) -> str:
     if facts.looks:
         look = facts.looks[-1]
         return f"No verdict yet: {look.seeds} of at most {most} of each variant looked at. {look.why}"
-    done = len(facts.used)
-    if done:
-        return f"No verdict yet: {show_count(done, 'trial')} done, and no look taken. A design of at most {most}."
-    return f"No verdict yet: the design is registered, and no trial has finished. A design of at most {most}."
+    counts = Counter(trial.row.status for trial in facts.trials)
+    done = ", ".join(f"{counts[status]} {status}" for status in sorted(counts)) or "none has started"
+    return f"No verdict yet: a design of at most {most} is registered, no look is taken. Trials: {done}."

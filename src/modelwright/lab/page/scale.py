@@ -1,5 +1,6 @@
 """From a value to a place along an axis, and the ticks that label it."""
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,16 +59,17 @@ class Scale:
         if self.log or not ticks:
             return [f"{tick:g}" for tick in ticks]
         largest = max(map(abs, ticks))
-        step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=largest or 1.0)
+        step = min((b - a for a, b in itertools.pairwise(ticks)), default=largest or 1.0)
         if largest >= 1e6 or (0 < largest < 1e-4):
             return [f"{tick:g}" for tick in ticks]
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         return [f"{tick:,.{digits}f}" for tick in ticks]
 
 
-def _round_step(least: float) -> float:
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
+def _round_step(wanted: float) -> float:
+    """Return the step of 1, 2 or 5 times a power of ten whose ratio to the wanted one is nearest to 1."""
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return min((step * power for step in (1, 2, 5, 10)), key=lambda step: abs(math.log(step / wanted)))
 
 
 def fit_scale(values: Iterable[float], *, padding: float = 0.06, may_log: bool = False) -> Scale:

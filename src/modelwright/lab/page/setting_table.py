@@ -10,6 +10,8 @@ from modelwright.lab.page.number import general, show_count, show_seconds
 
 __all__ = ["SettingRow", "describe_design", "design_text", "variant_rows"]
 
+_DATA = ("name", "path", "query", "target", "group", "time")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingRow:
@@ -60,17 +62,16 @@ def describe_design(design: Design) -> list[tuple[str, str]]:
     low, high = question.bounds
     source = "reported by the learner" if question.reported else "computed from predictions on held-out rows"
     bounds = "" if low is None and high is None else f", from {general(low)} to {general(high)}"
-    split = ", ".join(
-        f"{key} {general(value)}" for key, value in design.record()["split"].items() if value not in ("", None)
-    )
-    data = ", ".join(
-        f"{key} {general(value)}" for key, value in design.record()["data"].items() if key in ("name", "path", "query", "target", "group", "time") and value
-    )
+    data = design.record()["data"]
+    named = [f"{key} {general(data[key])}" for key in _DATA if data[key]]
     rows = [
         ("metric", f"{question.metric}: {direction}{bounds}; {source}"),
         ("margin", f"{question.margin:g}: the claim is a gain above it"),
-        ("smallest effect", f"{question.smallest_effect:g}: a smaller difference matters to nobody"),
-        ("comparisons", "; ".join(f"{candidate} against {baseline}" for candidate, baseline in design.compare)),
+        ("smallest effect", f"{question.smallest_effect:g}: differences within it do not matter"),
+        (
+            "comparisons",
+            "; ".join(f"{candidate} against {baseline}" for candidate, baseline in design.compare),
+        ),
         ("scope", design.scope.replace("_", " ")),
         ("seeds", f"at most {design.seeds} of each variant, paired"),
         ("stopping rule", rule.name),
@@ -78,16 +79,28 @@ def describe_design(design: Design) -> list[tuple[str, str]]:
         ("it assumes", rule.assumption),
         ("error rate", f"{design.alpha:g} for any false claim, half on each side"),
         ("power", f"{design.power:g} wanted at an effect of {question.margin + question.smallest_effect:g}"),
-        ("data", f"{design.data.kind}: {data}"),
-        ("split", split),
+        ("data", ", ".join([f"kind {design.data.kind}", *named])),
+        ("split", _split(design)),
         ("accepted findings", ", ".join(design.accept) or "none"),
-        ("budget", "none" if design.budget.seconds is None else f"{show_seconds(design.budget.seconds)} of training"),
+        (
+            "budget",
+            "none" if design.budget.seconds is None else f"{show_seconds(design.budget.seconds)} of training",
+        ),
         ("tolerance of reruns", f"{design.tolerance:g} relative"),
     ]
     if len(design.compare) > 1:
         shared = f"{design.correction.capitalize()} over {show_count(len(design.compare), 'comparison')}"
         rows.insert(9, ("correction", shared))
     return rows
+
+
+def _split(design: Design) -> str:
+    split = design.split
+    test = f"{split.test * 100:g}% of rows" if split.test < 1 else f"{split.test:g} rows"
+    words = [split.kind, f"test part {split.part}" if split.kind == "column" else f"{test} held out"]
+    words += [f"{split.inner} inner folds"] if split.inner else []
+    words += [f"gap {split.gap:g}"] if split.gap else []
+    return ", ".join([*words, "the same for all seeds" if split.shared else "each seed draws its own"])
 
 
 def design_text(design: Design) -> str:

@@ -1,4 +1,4 @@
-"""SVG elements as escaped markup. Coordinates are percentages of the drawing, so text keeps its size on any screen."""
+"""SVG elements as escaped markup, placed in percentages so that text keeps its size on any screen."""
 
 import math
 

@@ -19,6 +19,7 @@ class TrialFact:
         row: As the journal lists it.
         reason: Why it has no score, or ended early; empty where all is well.
         note: The first line of an error, empty without one.
+        trace: The traceback of that error, empty without one.
         lineage: Hash of the lineage's artefact.
         threads: Numerical threads as they were held, as recorded.
         config: The variant's configuration.
@@ -32,6 +33,7 @@ class TrialFact:
     row: RunRow
     reason: str
     note: str
+    trace: str
     lineage: str
     threads: Mapping[str, Any]
     config: Mapping[str, Any]
@@ -70,7 +72,11 @@ def read_trials(journal: Journal, name: str, designs: Sequence[str]) -> tuple[Tr
         name: Name of the experiment.
         designs: Hashes of all designs registered under the name.
     """
-    starts = {entry.run: entry.body for design in designs for entry in journal.entries(kind="run.started", design=design)}
+    starts = {
+        entry.run: entry.body
+        for design in designs
+        for entry in journal.entries(kind="run.started", design=design)
+    }
     rows = journal.runs(experiment=name, order="started")
     facts: list[TrialFact] = []
     for row in rows:
@@ -88,6 +94,7 @@ def _read(row: RunRow, start: Mapping[str, Any], end: Mapping[str, Any]) -> Tria
         row=row,
         reason=str(end.get("reason") or ""),
         note=text.splitlines()[0] if text else "",
+        trace=str(end.get("trace") or ""),
         lineage=start["lineage"],
         threads=start["threads"],
         config=start["config"],

@@ -6,10 +6,12 @@ from modelwright.lab.page.facts import Facts
 from modelwright.lab.page.number import fixed, show_seconds, spread_digits
 from modelwright.lab.page.trial_fact import TrialFact
 
-__all__ = ["MOST_ROWS", "TrialRow", "trial_rows"]
+__all__ = ["MOST_ROWS", "TrialRow", "trial_rows", "trial_traces"]
 
 MOST_ROWS = 600
 """Rows that the page holds; what goes beyond is counted."""
+
+MOST_TRACES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,15 @@ def trial_rows(facts: Facts, classes: dict[str, str]) -> tuple[TrialRow, ...]:
         )
         for trial in ordered[:MOST_ROWS]
     )
+
+
+def trial_traces(facts: Facts) -> tuple[tuple[str, str], ...]:
+    """Return (run, traceback) of each error once: trials of one job fail together."""
+    found: dict[str, str] = {}
+    for trial in facts.trials:
+        if trial.trace:
+            found.setdefault(trial.trace, trial.row.run)
+    return tuple((run, trace) for trace, run in found.items())[:MOST_TRACES]
 
 
 def _note(trial: TrialFact, counts: bool) -> str:
