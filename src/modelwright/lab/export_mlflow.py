@@ -56,19 +56,29 @@ def export_mlflow(
         summary = ExportSummary(destination=address, experiments=names)
         with _quiet_mlflow(), _progress(console, journal, names) as advance:
             from mlflow import MlflowClient
-            from mlflow.exceptions import MlflowException
 
             try:
                 client = MlflowClient(tracking_uri=address)
                 for one in names:
                     MlflowCopy(journal, client, summary, advance, address).experiment(known[one])
-            except MlflowException as error:
+            except _refusals() as error:
                 raise StoreFailed(
                     "MLflow takes what is exported",
-                    got=str(error),
+                    got=str(error).splitlines()[0],
                     next_step="look at the address, then export again: nothing is written twice",
                 ) from error
     return summary
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return what MLflow and what it stands on raise where a store refuses."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ModuleNotFoundError:  # a slim MLflow speaks to servers only
+        return MlflowException, OSError
+    return MlflowException, OSError, SQLAlchemyError
 
 
 @contextlib.contextmanager

@@ -163,7 +163,9 @@ def find_identity(journal: Journal, identity: str) -> Registration | RunRow:
             raise BadValue("A hash's beginning fits one design only", got=f"{identity}: {shown}")
         if begun:
             return begun[0]
-    names = [*known, *(row.run for row in journal.runs(limit=_NAMES_TO_COMPARE))]
+    runs = [row.run for row in journal.runs(limit=_NAMES_TO_COMPARE)]
+    # Nobody types the digits at a run's end, so its name without them is compared as well.
+    names = [*known, *runs, *(run.rpartition("-")[0] for run in runs)]
     unknown = UnknownName("experiment, design or run", identity, names, next_step="modelwright list")
     if not identity:
         raise unknown
