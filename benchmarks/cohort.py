@@ -203,7 +203,8 @@ def main() -> None:
         "# Seeds as a cohort",
         "",
         "Written by `python benchmarks/cohort.py`. Scikit-learn's digits, batches of 64, Adam; processor",
-        f"seconds of one thread, median of {repeats} turns, both sides in the same process with equal losses.",
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = [line for line in lines if line.startswith("model name")]
         "The peer trains one seed after another with a `torch.nn` module and records nothing; the cohort",
         "computes all its metrics.",
         "",

@@ -81,6 +81,7 @@ CASES = {
     ),
     "generator": ("diabetes", {"learner": "mine.py:train"}),
 }
+SHIPPED = list(CASES)[:6]
 
 
 @contextmanager
@@ -135,7 +136,9 @@ def test_a_seed_has_the_same_bits_alone_among_5_and_among_16(name, ragged, given
     assert len({tuple(sorted(map(repr, one.items()))) for one in among_16}) == 16
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [name if name in SHIPPED else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
 def test_a_seed_has_the_same_bits_on_two_threads(name, given, root):
     data, variant = CASES[name]
     whole = given(data, 16)
@@ -170,7 +173,7 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("batch", [1, 7, 64, 1000])
+@pytest.mark.parametrize("batch", [1, 7, 64, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("width", [(1, 1), (1, 64), (64, 1), (7, 10), (13, 3), (64, 64), (100, 10)], ids=str)
 @pytest.mark.parametrize("count", [1, 2])
 def test_affine_maps_and_their_gradients_ignore_company_and_threads(batch, width, count):
@@ -267,7 +270,8 @@ def test_a_seed_that_diverges_leaves_the_others_untouched(learner, clip, given, 
     healthy, sick = numbers((whole, variant), root), numbers((poisoned, variant), root)
     for place in (0, 1, 3):
         assert sick[place] == healthy[place]
-    assert not np.frombuffer(sick[2][8, "train_loss"]) < 1e20
+    loss, norm = (np.frombuffer(sick[2][8, metric])[0] for metric in ("train_loss", "grad_norm"))
+    assert not (loss < 1e20 and norm < 1e20)
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 127, 129, 313, 1563])

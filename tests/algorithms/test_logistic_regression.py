@@ -15,7 +15,9 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("l2", [1.0, 10.0, pytest.param(0.5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "l2", [1.0, pytest.param(10.0, marks=pytest.mark.slow), pytest.param(0.5, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("rule", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("data", ["wine", "cancer"], ids=["three classes", "two classes"])
 def test_on_all_rows_it_converges_to_the_probabilities_of_scikit_learn(data, rule, l2, given):

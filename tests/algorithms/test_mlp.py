@@ -136,7 +136,7 @@ def test_the_start_has_the_deviation_that_keeps_signals_alive(given):
     start = network.initial(digits.seeds)
     assert start["weight_1"].std() == pytest.approx(np.sqrt(2 / 64), rel=0.02)
     assert start["weight_2"].std() == pytest.approx(np.sqrt(2 / 400), rel=0.02)
-    assert start["weight_3"].std() == pytest.approx(np.sqrt(1 / 400), rel=0.05)
+    assert start["weight_3"].std() == pytest.approx(0.1 / np.sqrt(400), rel=0.05)
     assert not start["bias_1"].any()
     assert not np.array_equal(start["weight_1"][0], start["weight_1"][1])
     assert np.array_equal(start["weight_1"][1], network.initial([digits.seeds[1]])["weight_1"][0])

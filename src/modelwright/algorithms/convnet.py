@@ -87,7 +87,7 @@ class ConvolutionalNetwork:
             shapes |= {"weight_1": (flat, config.hidden), "bias_1": (1, config.hidden)}
             gains["weight_1"] = float(np.sqrt(2.0))
         shapes |= {"weight_out": (config.hidden or flat, self.outputs), "bias_out": (1, self.outputs)}
-        gains["weight_out"] = 1.0
+        gains["weight_out"] = 0.1
         return draw_weights(seeds, shapes, gains)
 
     def forward(

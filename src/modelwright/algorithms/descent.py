@@ -133,7 +133,8 @@ def _descend(
         metrics = {
             "train_loss": _row_mean(losses),
             "grad_norm": grad_norm,
-            "update_ratio": seed_norm(weights.packed - before) / np.maximum(weight_norm, 1e-12),
+            "update_ratio": seed_norm(weights.packed - before)
+            / np.where(weight_norm > 0, weight_norm, np.nan),
             "weight_norm": weight_norm,
             "learning_rate": np.full(len(seeds), rate),
             "epoch": update * taken / counts,

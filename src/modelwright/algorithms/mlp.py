@@ -7,9 +7,9 @@
     backward: d_out = softmax(z) - onehot(y)  or  2 (z - y);
               dW_l = h_{l-1}' d_l,  db_l = 1' d_l,  d_{l-1} = (d_l W_l') * phi'                  (4)
 
-Weights start uniform with deviation gain / sqrt(fan_in), gain sqrt(2) before a rectifier, 5/3 before tanh
-and 1 before the output; biases at zero. While training, dropout removes each hidden unit with probability
-`dropout`.
+Weights start uniform with deviation gain / sqrt(fan_in), gain sqrt(2) before a rectifier, 5/3 before tanh and
+0.1 before the output, so that all classes start as nearly equal; biases at zero. While training, dropout
+removes each hidden unit with probability `dropout`.
 
 Source: Goodfellow, Bengio and Courville, Deep Learning, sections 6.2 to 6.5; He et al. 2015 for the start.
 A healthy run: `train_loss` starts near log(classes) (or 1 for values), `update_ratio` between 1e-4 and 1e-2,
@@ -70,7 +70,7 @@ class Perceptron:
             shapes[f"weight_{layer}"] = (sizes[layer - 1], sizes[layer])
             shapes[f"bias_{layer}"] = (1, sizes[layer])
             gains[f"weight_{layer}"] = float(np.sqrt(2.0)) if config.activation == "relu" else 5.0 / 3.0
-        gains[f"weight_{len(sizes) - 1}"] = 1.0
+        gains[f"weight_{len(sizes) - 1}"] = 0.1
         return draw_weights(seeds, shapes, gains)
 
     def forward(

@@ -53,7 +53,7 @@ def draw_weights(
         seeds: Their streams `init` are drawn from, in the order of `shapes`.
         shapes: Name -> (fan_in, out) of a weight or (1, out) of a bias.
         gains: Name -> gain, of weights; a name without one is a bias and starts at zero. sqrt(2) before a
-            rectifier, 5/3 before tanh, 1 before the output.
+            rectifier, 5/3 before tanh, small before the output.
 
     Source: He et al. 2015, equation 10; Glorot and Bengio 2010.
     """

@@ -14,7 +14,8 @@ def imported_files(start: Path, *, root: Path) -> tuple[Path, ...]:
     """Return `start` and every Python file that it imports, directly or not, sorted.
 
     Followed are files of Modelwright, files under `root` and files beside the importing file; what is
-    installed belongs to the environment and is left out. Imports inside functions count.
+    installed belongs to the environment and is left out, and so is Modelwright's own front door, which names
+    everything. Imports inside functions count.
 
     Args:
         start: The first file.
@@ -35,7 +36,7 @@ def imported_files(start: Path, *, root: Path) -> tuple[Path, ...]:
 
 
 def _is_ours(file: Path, root: Path) -> bool:
-    if "site-packages" in file.parts:
+    if "site-packages" in file.parts or file == _PACKAGE / "__init__.py":
         return False
     return file.is_relative_to(_PACKAGE) or file.is_relative_to(root.resolve())
 
