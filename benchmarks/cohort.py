@@ -203,8 +203,7 @@ def main() -> None:
         "# Seeds as a cohort",
         "",
         "Written by `python benchmarks/cohort.py`. Scikit-learn's digits, batches of 64, Adam; processor",
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = [line for line in lines if line.startswith("model name")]
+        f"seconds of one thread, median of {repeats} turns, both sides in one process with equal losses.",
         "The peer trains one seed after another with a `torch.nn` module and records nothing; the cohort",
         "computes all its metrics.",
         "",
