@@ -211,7 +211,7 @@ def test_the_same_journal_gives_the_same_bytes(project: Project) -> None:
 def test_writing_leaves_nothing_beside_the_report(project: Project) -> None:
     path = write_report(project, "supported")
     assert path == project.journal_folder / "reports" / "supported.html"
-    assert {copy.suffix for other in path.parent.iterdir()} == {".html"}
+    assert {other.suffix for other in path.parent.iterdir()} == {".html"}
 
 
 def test_a_report_changes_nothing_in_the_journal(project: Project) -> None:
