@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = ["RayConnection"]
 _SMALLEST_STORE = 128 * 2**20
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """No statistics to anybody, and no hiding of devices from tasks that reserve none, nor a warning about it."""
+_OURS = (*_QUIET, "RAY_gcs_server_port_wait_time_s")
 
 
 class RayConnection:
@@ -74,20 +76,23 @@ class RayConnection:
             "num_cpus": self._cpus,
             "include_dashboard": False,
             "object_store_memory": max(_SMALLEST_STORE, 3 * size),
-            "_node_ip_address": "127.0.0.1",
         }
         with _quietly(self.ray):
             try:
                 if self._address == "auto":
                     self._find(own)
+                elif self._address == "local":
+                    self._begin("local", own)
                 else:
-                    self._begin(self._address, own if self._address == "local" else {})
+                    _knock(self._address)
+                    self._begin(self._address, {})
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 self.ray.shutdown()
                 raise WorkerLost(
                     "A Ray cluster answers at the address",
                     got=f"{self._address}: {str(error).strip() or type(error).__name__}",
-                    next_step="ray start --head on its first machine, or address=local to start one here",
+                    next_step="ray start --head on its first machine (ray stop first where one has crashed), "
+                    "or address=local to start one here",
                 ) from error
         self._ours = True
 
@@ -98,6 +103,8 @@ class RayConnection:
         try:
             self._begin(None, own)
         except ValueError:
+            # Ray would try for two minutes to reach one that has crashed and left its address behind.
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "3")
             self._begin(None, {})
 
     def _begin(self, address: str | None, own: Mapping[str, Any]) -> None:
@@ -124,15 +131,23 @@ def _not_a_driver(got: str) -> BadValue:
     )
 
 
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens; Ray itself would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("an address is HOST:PORT")
+    socket.create_connection((host, int(port)), timeout=10).close()
+
+
 @contextlib.contextmanager
 def _quietly(ray: Any) -> Generator[None, None, None]:
     """Keep Ray from writing to our output, and from changing signals and variables of this process."""
     logger, worker = logging.getLogger("ray"), ray._private.worker
     level, listen = logger.level, getattr(worker, "listen_error_messages", None)
-    before = {name: os.environ.get(name) for name in _QUIET}
+    before = dict(os.environ)
     handler = signal.getsignal(signal.SIGTERM)
     logger.setLevel(logging.ERROR)
-    os.environ.update({name: value for name, value in _QUIET.items() if before[name] is None})
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in before})
     if listen is not None:
         # It prints every lost worker to stdout, where a program may be reading; ours are messages.
         worker.listen_error_messages = _hear_nothing
@@ -143,9 +158,9 @@ def _quietly(ray: Any) -> Generator[None, None, None]:
             worker.listen_error_messages = listen
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in os.environ.keys() - before.keys():
+            if name in _OURS or not name.startswith("RAY_"):  # its own are its memory of the connection
+                del os.environ[name]
         logger.setLevel(level)
 
 

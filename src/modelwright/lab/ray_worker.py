@@ -1,9 +1,12 @@
 """What runs on the cluster: one job in a worker process of Ray, its messages yielded as bytes."""
 
+import contextlib
+import os
 import pickle
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from modelwright.algorithms.learner import source_files
 from modelwright.base.errors import ModelwrightError, SourceMissing
@@ -47,8 +50,33 @@ def serve_job(workload: bytes, job: bytes) -> Iterator[bytes]:
     wanted, code = pickle.loads(job)
     if code is not None:
         _check_code(package | code, shared, wanted)
+    _part_sockets_at_fork()
     for message in train_job(shared, wanted):
         yield pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+_OURS: set[int] = set()
+"""Descriptors of the sockets that Ray has open in this process."""
+
+
+def _part_sockets_at_fork() -> None:
+    """Have processes that the learner forks let go of Ray's sockets.
+
+    Ray sees a worker's death by its sockets, and would wait for as long as a forked process holds them.
+    """
+    if not _OURS:
+        os.register_at_fork(after_in_child=_let_go)
+    _OURS.clear()
+    for entry in Path("/proc/self/fd").glob("*"):  # elsewhere than on Linux there is no such folder
+        with contextlib.suppress(OSError):
+            if entry.readlink().name.startswith("socket:"):
+                _OURS.add(int(entry.name))
+
+
+def _let_go() -> None:
+    for descriptor in _OURS:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _package() -> _Code:
