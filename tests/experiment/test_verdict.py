@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from modelwright.base.errors import BadValue
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.question import Question
+from modelwright.experiment.sentence import seeds_to_decide
 from modelwright.experiment.verdict import Comparison, Outcome, Scope, Verdict, decide, judge, overall_outcome
 
 QUESTION = Question(hypothesis="better", metric="accuracy", margin=0.01, smallest_effect=0.01)
@@ -155,6 +156,12 @@ def test_a_spent_budget_says_what_would_settle_it() -> None:
     assert "settles neither the margin 0.01 nor equivalence within 0.01" in far.sentence
     # Estimate 0.01 is on the margin and on the smallest effect: nothing will settle it.
     assert "no practical number of seeds would settle it" in far.sentence
+
+
+@pytest.mark.parametrize("width", [0.0, 5e-324, 1e-200, 1e-9])
+def test_a_hair_thin_interval_needs_one_seed_more(width: float) -> None:
+    found = seeds_to_decide(interval(0.0, width), seeds=8, margin=0.5, smallest_effect=0.1)
+    assert found == 9
 
 
 def test_more_seeds_cannot_settle_what_overlapping_training_sets_leave_open() -> None:

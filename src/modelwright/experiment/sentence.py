@@ -36,8 +36,10 @@ def seeds_to_decide(
     """
     half, estimate = interval.width / 2, interval.estimate
     gap = max(abs(estimate - margin), smallest_effect - abs(estimate))
-    if half <= 0 or gap <= 0:
+    if gap <= 0:
         return None
+    if half < gap * 1e-6:
+        return seeds + 1
     rest = (1 / seeds + inflation) * (gap / half) ** 2 - inflation
     if rest <= 1 / _MANY:
         return None
