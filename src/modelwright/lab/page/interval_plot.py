@@ -169,9 +169,9 @@ def _one_look(interval: Interval, at: str, scale: Scale, look: str) -> list[Mark
     ]
     # An arrow stands where an interval goes on beyond the drawing.
     if not scale.holds(interval.low):
-        drawn.append(element("text", "▼", x=at, y="100%", dy="9", class_=f"beyond {look}"))
+        drawn.append(element("text", "▼", x=at, y="100%", dy="1", class_=f"beyond {look}"))
     if not scale.holds(interval.high):
-        drawn.append(element("text", "▲", x=at, y="0", dy="-1", class_=f"beyond {look}"))
+        drawn.append(element("text", "▲", x=at, y="0", dy="11", class_=f"beyond {look}"))
     place = percent(1 - scale.inside(interval.estimate))
     drawn.append(element("circle", cx=at, cy=place, r=5, class_=f"estimate {look}"))
     return drawn
