@@ -157,7 +157,7 @@ def test_a_cluster_started_here_is_quiet_and_leaves_nothing_even_when_the_launch
         assert (tmp_path / "beats").stat().st_size == beats
     finally:
         launcher.kill()
-        launcher.communicate()
+        launcher.wait()
         for pid in agents:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

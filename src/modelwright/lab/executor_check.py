@@ -66,7 +66,8 @@ def check_results_are_those_of_the_same_process(make: Make, folder: Path) -> Non
 def check_jobs_run_side_by_side(make: Make, folder: Path) -> None:
     """Two jobs that wait for each other both end."""
     made = CheckJobs(folder)
-    jobs = [made.job(name, "meet", folder=str(made.marks), mark=name) for name in ("one", "two")]
+    settings: dict[str, Any] = {"folder": str(made.marks), "patience": _PATIENCE_SECONDS}
+    jobs = [made.job(name, "meet", mark=name, **settings) for name in ("one", "two")]
     with _closing(make()) as executor:
         told = _collect(executor, made.workload, jobs)
     scores = [_finished(told[job.identity]).scores[0] for job in jobs]
@@ -94,7 +95,7 @@ def check_errors_are_told(make: Make, folder: Path) -> None:
 def check_a_killed_worker_is_replaced(make: Make, folder: Path) -> None:
     """A killed attempt is Lost, nothing more of it arrives, and the next one comes to the same result."""
     made = CheckJobs(folder)
-    fallen = made.job("fallen", "fall", folder=str(made.marks))
+    fallen = made.job("fallen", "fall", folder=str(made.marks), pause=0.2)
     beside = made.job("beside", "fit", first=1, pause=0.1)
     with _closing(make()) as executor:
         told = _collect(executor, made.workload, [fallen, beside])
