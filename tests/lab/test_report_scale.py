@@ -37,7 +37,7 @@ def test_a_fitted_scale_holds_its_values_with_room_and_has_round_ticks(values: l
     assert all(0 < scale.place(value) < 1 for value in values)
     ticks = scale.ticks()
     assert 2 <= len(ticks) <= 12
-    assert all(scale.low <= tick <= scale.high for tick in ticks)
+    assert all(-1e-6 < scale.place(tick) < 1 + 1e-6 for tick in ticks)
     steps = [late - early for early, late in itertools.pairwise(ticks)]
     assert max(steps) == pytest.approx(min(steps), rel=1e-3)
     lead = steps[0] / 10 ** math.floor(math.log10(steps[0]) + 1e-9)
