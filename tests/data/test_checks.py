@@ -162,7 +162,7 @@ def test_small_clean_data_have_no_findings_at_all() -> None:
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes", "breast_cancer", "adult"])
-def test_missing_values_are_counted(name: str) -> None:
+def test_missing_values_are_found(name: str) -> None:
     dataset = real(name)
     table = dataset.table().copy()
     table[3:8, 1] = np.nan
@@ -176,7 +176,7 @@ def test_missing_values_are_counted(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "column"), [("diabetes", 3), ("wine", 12), ("breast_cancer", 0), ("white", 8)]
 )
-def test_a_number_that_stands_for_missing_is_counted(name: str, column: int, code: float) -> None:
+def test_a_number_that_stands_for_missing_is_found(name: str, column: int, code: float) -> None:
     dataset = real(name)
     table = dataset.table().copy()
     values = table[:, column]
@@ -188,7 +188,7 @@ def test_a_number_that_stands_for_missing_is_counted(name: str, column: int, cod
     assert kinds["disguised-missing"].evidence["columns"][dataset.feature_names[column]]["code"] == code
 
 
-def test_a_text_that_stands_for_missing_is_counted() -> None:
+def test_a_text_that_stands_for_missing_is_found() -> None:
     dataset = frame(colour=np.resize(["red", "?", "blue"], 200))
     assert counted(dataset)["disguised-missing"].evidence["columns"] == {"colour": {"code": "?"}}
     unsure = frame(colour=np.resize(["red", "unknown"], 200))
@@ -212,7 +212,7 @@ def test_rows_that_were_dropped_are_counted() -> None:
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes", "breast_cancer", "red"])
-def test_idle_columns_are_counted(name: str) -> None:
+def test_idle_columns_are_found(name: str) -> None:
     dataset = real(name)
     assert counted(with_column(dataset, np.full(len(dataset), 3)))["constant-column"].subject == "planted"
     again = counted(with_column(dataset, dataset.table()[:, 2]))["duplicate-column"]
@@ -224,7 +224,7 @@ def test_idle_columns_are_counted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes", "breast_cancer"])
-def test_scaling_over_all_rows_is_counted(name: str) -> None:
+def test_scaling_over_all_rows_is_found(name: str) -> None:
     from sklearn.preprocessing import StandardScaler
 
     dataset = real(name)
@@ -233,14 +233,14 @@ def test_scaling_over_all_rows_is_counted(name: str) -> None:
     assert finding.evidence["count"] == dataset.table().shape[1]
 
 
-def test_scikit_learn_s_own_scaling_of_diabetes_is_counted() -> None:
+def test_scikit_learn_s_own_scaling_of_diabetes_is_found() -> None:
     from sklearn.datasets import load_diabetes
 
     dataset = changed(real("diabetes"), features=load_diabetes().data.astype(np.float32))
     assert counted(dataset)["standardized-over-all-rows"].evidence["count"] == 10
 
 
-def test_targets_that_say_little_are_counted() -> None:
+def test_targets_that_say_little_are_found() -> None:
     still = frame(y=np.full(200, 1))
     assert counted(still)["constant-target"].severity is Severity.SEVERE
     rare = frame(y=(np.arange(200) % 50 == 0).astype(int))
@@ -256,7 +256,7 @@ def test_labels_that_contradict_one_another_are_counted() -> None:
     assert finding.evidence["rows"] >= 20
 
 
-def test_identifiers_that_do_not_fit_a_float_are_counted() -> None:
+def test_identifiers_that_do_not_fit_a_float_are_found() -> None:
     dataset = frame(number=np.arange(200) + 2_000_000_000)
     assert counted(dataset)["precision-lost"].subject == "number"
 
@@ -340,7 +340,7 @@ def test_groups_and_times_on_both_sides_are_severe(name: str) -> None:
     assert "time-overlap" not in counted(timed, splits_of(timed, "time"))
 
 
-def test_classes_that_one_side_lacks_are_counted() -> None:
+def test_classes_that_one_side_lacks_are_found() -> None:
     target = np.resize([0, 1, 2], 200)
     dataset = frame(y=target)
     rows = np.arange(200)
@@ -352,7 +352,7 @@ def test_classes_that_one_side_lacks_are_counted() -> None:
     assert counted(dataset, untested)["class-missing-from-train"].severity is Severity.SEVERE
 
 
-def test_a_small_test_set_is_counted() -> None:
+def test_a_small_test_set_is_found() -> None:
     dataset = frame()
     assert counted(dataset, splits_of(dataset, test=29))["small-test-set"].evidence["test_rows"] == 29
     assert "small-test-set" not in counted(dataset, splits_of(dataset, test=30))
@@ -505,6 +505,18 @@ def test_drift_is_a_warning_where_the_split_is_in_time() -> None:
     assert finding.evidence["auc"] > 0.8
 
 
+def test_a_slight_difference_between_sides_that_should_be_alike_is_a_warning() -> None:
+    plain = frame(4000)
+    split = splits_of(plain)[0]
+    values = np.random.default_rng(0).normal(size=4000)
+    values[split.test] += 0.25
+    dataset = frame(4000, a=values)
+    again = Split(train=split.train, test=split.test, plan=SplitPlan(), dataset=dataset.identity)
+    finding = found(dataset, [again])["train-test-differ"]
+    assert finding.severity is Severity.WARNING
+    assert 0.5 < finding.evidence["columns"]["a"] < 0.6
+
+
 def test_published_parts_that_differ_are_severe_only_where_they_hardly_overlap() -> None:
     draw = np.random.default_rng(0)
     part = np.where(np.arange(400) % 4 == 0, "test", "train")
@@ -519,6 +531,7 @@ def null_p_values(make: Callable[[np.random.Generator], tuple[Dataset, Split]], 
         draw = np.random.default_rng([7, run])
         shift = measure_shift(*make(draw), draw)
         assert shift is not None
+        assert shift.p_value == min(1, 2 * min(shift.classifier_p_value, shift.column_p_value))
         yield shift.p_value
 
 
@@ -551,6 +564,12 @@ def dealt_by_group(draw: np.random.Generator) -> tuple[Dataset, Split]:
     tested = np.flatnonzero(np.isin(np.repeat(np.arange(20), 8), groups))
     rest = np.setdiff1d(np.arange(160), tested)
     return dataset, Split(train=rest, test=tested, plan=SplitPlan(kind="grouped"), dataset=dataset.identity)
+
+
+@pytest.mark.parametrize("make", [dealt_by_row, dealt_by_group])
+def test_alike_sides_are_seldom_told_apart_in_a_short_run(make: Any) -> None:
+    p_values = np.fromiter(null_p_values(make, 60), float)
+    assert np.count_nonzero(p_values <= 0.05) <= 9  # 3 are expected
 
 
 @pytest.mark.slow

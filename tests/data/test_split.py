@@ -65,6 +65,7 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another(kind: str) 
     np.testing.assert_array_equal(one.test, again.test)
     if plan.shared:
         np.testing.assert_array_equal(one.test, other.test)
+        assert (one.identity == other.identity) is (kind == "time")  # inner folds are drawn, but not in time
     else:
         assert one.identity != other.identity
         assert not np.array_equal(one.test, other.test)
@@ -101,6 +102,11 @@ def test_a_share_is_rounded_up_and_a_count_is_kept(test: float, count: int) -> N
     assert len(make_split(rows_of(), SplitPlan(test=test), SEEDS[0]).test) == count
 
 
+def test_a_share_is_not_rounded_up_for_a_float_s_last_digit() -> None:
+    assert 0.07 * 100 > 7
+    assert len(make_split(rows_of(100), SplitPlan(test=0.07), SEEDS[0]).test) == 7
+
+
 def test_sizes_agree_with_scikit_learn() -> None:
     from sklearn.model_selection import train_test_split
 
@@ -113,8 +119,12 @@ def test_sizes_agree_with_scikit_learn() -> None:
 def test_each_row_tests_equally_often_under_random_splits() -> None:
     dataset = rows_of(60)
     counts = np.zeros(60)
+    neighbours = 0
     for seed in derive_seeds("often", 2000):
-        counts[make_split(dataset, SplitPlan(test=0.25), seed).test] += 1
+        tested = make_split(dataset, SplitPlan(test=0.25), seed).test
+        counts[tested] += 1
+        neighbours += int(np.isin([10, 11], tested).all())
+    assert abs(neighbours / 2000 - 15 / 60 * 14 / 59) < 0.022  # four deviations
     expected = 2000 * 0.25
     chi_square = np.square(counts - expected).sum() / (expected * 0.75)
     assert 25 < chi_square < 105  # 59 degrees of freedom: mean 59, deviation 11
@@ -151,6 +161,20 @@ def test_stratified_splits_keep_every_class_s_share(sizes: list[int], share: flo
     free = (np.floor(exact) >= 1) & (np.ceil(exact) <= np.array(sizes) - 1)
     if free.all():
         assert (np.abs(tested - exact) < 1).all()
+
+
+@pytest.mark.parametrize("kind", ["random", "stratified"])
+def test_any_two_rows_share_an_inner_fold_equally_often(kind: str) -> None:
+    target = np.repeat([0, 1], 30)
+    dataset = rows_of(60, labels=2, target=target)
+    together = {(0, 1): 0, (0, 3): 0}
+    for seed in derive_seeds("folds", 600):
+        split = make_split(dataset, SplitPlan(kind=kind, test=2, inner=3), seed)
+        for one, other in together:
+            if np.isin([one, other], split.train).all():
+                together[one, other] += any(np.isin([one, other], rows).all() for _, rows in split.inner)
+    for count in together.values():
+        assert 0.22 < count / 600 < 0.4  # nearly a third
 
 
 def test_stratified_remainders_are_dealt_by_lot() -> None:

@@ -184,7 +184,7 @@ def _sides(
 
 
 def _count(test: float, rows: int) -> int:
-    """Return how many test rows; a share is rounded up, as scikit-learn does."""
+    """Return how many test rows; a share is rounded up as in scikit-learn, a float's last digit apart."""
     count = int(test) if test >= 1 else math.ceil(test * rows - 1e-9)
     if not 1 <= count < rows:
         raise BadValue(
