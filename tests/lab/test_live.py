@@ -319,6 +319,9 @@ def test_the_page_fits_the_screen_at_every_moment_and_always_says_what_is_going_
         texts = ["".join(segment.text for segment in line) for line in lines]
         assert len(texts) < height
         assert all(len(text) <= width for text in texts)
+        if page.looks and width >= 80 and height >= 24:  # nothing that counts is cropped
+            decision = f"look {len(page.looks)} of 4: {'stop' if page.looks[-1].stop else 'go on'}"
+            assert any(decision in text for text in texts)
         if page.doing:
             assert texts[-1].rstrip().endswith("1:15")
 

@@ -170,7 +170,6 @@ class LivePage:
         return parts
 
     def _activity(self, console: "Console", seconds: float, *, tight: bool) -> list["RenderableType"]:
-        from rich.progress_bar import ProgressBar
         from rich.spinner import Spinner
         from rich.table import Table
         from rich.text import Text
@@ -187,18 +186,36 @@ class LivePage:
             grid.add_column(no_wrap=True, justify="right")
             grid.add_column(no_wrap=True)
             for name, (done, wanted) in self.progress.items():
-                updates = self.updates.get(name, 0)
                 grid.add_row(
                     Text(name),
-                    ProgressBar(total=wanted, completed=done, width=min(24, max(8, console.width // 4))),
+                    _progress_bar(done, wanted, min(24, max(8, console.width // 4)), console),
                     Text(f"{done} of {wanted} trials"),
-                    Text(f"{updates:,} update{'s' * (updates != 1)}" if updates else "", style="dim"),
+                    Text(self._updates(name), style="dim"),
                 )
             parts.append(grid)
         clock = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
         spinner = "line" if console.options.ascii_only else "dots"
         parts.append(Spinner(spinner, Text(f"{self.doing}, {clock}", style="dim"), style="cyan"))
         return parts
+
+    def _updates(self, name: str) -> str:
+        made = self.updates.get(name, 0)
+        if not made:
+            return ""
+        total = None if self.prepared is None else self.prepared.design.variants[name].get("updates")
+        of = f" of {total:,}" if isinstance(total, int) and total >= made else ""
+        return f"{made:,}{of} update{'s' * (made != 1 or bool(of))}"
+
+
+def _progress_bar(done: int, wanted: int, width: int, console: "Console") -> "RenderableType":
+    """Return a bar that can be read without colours too."""
+    from rich.text import Text
+
+    full, empty = ("#", ".") if console.options.ascii_only else ("█", "░")
+    filled = width * done // max(1, wanted)
+    return Text.assemble(
+        (full * filled, "green" if done == wanted else "cyan"), (empty * (width - filled), "dim")
+    )
 
 
 def comparison_block(

@@ -139,12 +139,12 @@ def next_commands(design: Design, project: Project, findings: Mapping[str, bool]
     first = next(iter(design.variants))
     commands = [
         (f"show {design.name}", "everything about this experiment"),
-        (f"rerun {design.name}-{first}-00", "execute a run again and compare bit by bit"),
+        (f"rerun {design.name}-{first}-00", "execute a run again and compare"),
         ("verify", "recompute every hash of the record"),
         ("list", "what else is on record"),
     ]
     if any(findings.values()):
-        commands.insert(0, (f"findings {design.name}", "what makes the verdict invalid, and what to check"))
+        commands.insert(0, (f"findings {design.name}", "what makes the verdict invalid"))
     where = (
         "" if _finds_itself(project) else f" --journal {shlex.quote(shorten_path(project.journal_folder))}"
     )
