@@ -147,22 +147,29 @@ def test_a_worker_finds_the_modules_that_the_launcher_finds(tmp_path, monkeypatc
     assert isinstance(messages[-1], Finished), messages[-1]
 
 
-def test_closing_ends_what_a_learner_started(tmp_path):
+@pytest.mark.parametrize("end", ["closed", "killed"])
+def test_what_a_learner_started_ends_with_its_worker(end, tmp_path):
     made = CheckJobs(tmp_path)
     (tmp_path / "learners.py").write_text(
-        "import subprocess, sys, time\n"
-        "def helped(file):\n"
-        "    helper = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "    open(file, 'w').write(str(helper.pid))\n"
+        "import os, signal, subprocess, sys, time\n"
+        "def helped(file, killed):\n"
+        "    if not os.path.exists(file):\n"
+        "        helper = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "        open(file, 'w').write(str(helper.pid))\n"
+        "        if killed:\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
         "    while True:\n"
         "        time.sleep(0.1)\n"
         "        yield {'score': 1.0}\n"
     )
     executor = LocalExecutor(1)
-    stream = executor.run(made.workload, [made.job("helped", "helped", file=str(tmp_path / "pid"))])
+    job = made.job("helped", "helped", file=str(tmp_path / "pid"), killed=end == "killed")
+    stream = executor.run(made.workload, [job])
     assert any(isinstance(message, Progress) for message in stream)  # stops at the first
-    executor.close()
+    if end == "closed":
+        executor.close()
     _wait_until(lambda: not _lives(int((tmp_path / "pid").read_text())))
+    executor.close()
 
 
 _LAUNCH = """
