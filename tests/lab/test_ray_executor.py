@@ -192,7 +192,9 @@ def cluster() -> Iterator[object]:
         made.add_node(**_NODE)
         yield made
     finally:
+        logs = made.head_node.get_session_dir_path()
         made.shutdown()
+        shutil.rmtree(logs, ignore_errors=True)
         del os.environ["RAY_USAGE_STATS_ENABLED"]
 
 
