@@ -180,6 +180,24 @@ def test_what_was_learnt_and_the_lineage_are_artefacts(exported: Any) -> None:
     assert {file.path for file in client.list_artifacts(identity)} == {"state.npz", "lineage.json"}
 
 
+def test_no_call_is_larger_than_a_server_takes(
+    exported: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _, summary = exported
+    sizes: list[tuple[int, int]] = []
+    log_batch = mlflow.MlflowClient.log_batch
+
+    def counted(self: Any, run_id: str, metrics: Any = (), params: Any = (), **more: Any) -> Any:
+        sizes.append((len(metrics), len(params)))
+        return log_batch(self, run_id, metrics=metrics, params=params, **more)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", counted)
+    export_mlflow(project, destination=f"sqlite:///{tmp_path}/sizes.db")
+    assert sum(metrics for metrics, _ in sizes) == summary.metrics
+    assert max(metrics for metrics, _ in sizes) == 1000
+    assert 0 < max(params for _, params in sizes) <= 100
+
+
 def test_exporting_again_adds_what_is_new_and_nothing_twice(exported: Any, tmp_path: Path) -> None:
     project, client, _ = exported
     before = {name: sorted(runs_of(client, name)) for name in ("small", "flawed")}

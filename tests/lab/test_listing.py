@@ -268,6 +268,12 @@ def test_a_run_is_shown_with_its_last_metrics_usage_and_lineage(small_project: P
         assert "not in git" in text or "commit" in text
         assert shown.seed in text
         json.dumps(shown.record(), allow_nan=False)
+        # GaussianNB makes no iterations: a number that is none has no JSON form.
+        plain = show(journal, "small-bayes-00")
+        assert isinstance(plain, ShownRun)
+        assert plain.metrics["iterations"] is None
+        json.dumps(plain.record(), allow_nan=False)
+        assert "not a number" in page(render_shown(plain))
 
 
 def test_a_failed_an_interrupted_and_a_running_run_are_shown_with_their_reason(copied: Project) -> None:
