@@ -318,11 +318,14 @@ def test_twins_that_few_values_explain_are_no_leak() -> None:
 
 def test_rows_copied_all_over_are_severe_where_memory_could_answer() -> None:
     dataset = real("breast_cancer")
-    rows = np.random.default_rng(0).permutation(np.resize(np.arange(len(dataset)), 2 * len(dataset)))
+    rows = np.random.default_rng(0).permutation(np.r_[: len(dataset), : int(0.45 * len(dataset))])
     doubled = changed(
         dataset, features=np.ascontiguousarray(dataset.table()[rows]), target=dataset.target[rows]
     )
-    assert counted(doubled)["duplicate-rows-across-split"].severity is Severity.SEVERE
+    finding = counted(doubled)["duplicate-rows-across-split"]
+    assert finding.severity is Severity.SEVERE
+    assert finding.evidence["longest_block"] < 20
+    assert finding.evidence["p_value"] > 0.005
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes", "digits", "red"])
@@ -430,6 +433,14 @@ def test_a_strong_feature_among_strong_features_is_a_warning() -> None:
     assert kinds["feature-dominates-target"].severity is Severity.WARNING
 
 
+def test_a_perfect_feature_is_no_leak_where_others_do_as_well() -> None:
+    iris = real("iris")
+    setosa = changed(iris, target=(iris.target == 0).astype(np.int64), classes=("other", "setosa"))
+    kinds = found(setosa)
+    assert kinds["feature-dominates-target"].evidence["score"] == 1
+    assert "feature-nearly-determines-target" not in kinds
+
+
 def test_a_total_of_other_columns_is_found() -> None:
     draw = np.random.default_rng(0)
     table = pd.DataFrame(draw.normal(size=(300, 4)), columns=list("abcd"))
@@ -505,6 +516,14 @@ def test_drift_is_a_warning_where_the_split_is_in_time() -> None:
     assert finding.evidence["auc"] > 0.8
 
 
+def test_drift_that_tells_every_row_is_still_a_warning_in_time() -> None:
+    draw = np.random.default_rng(0)
+    dataset = frame(400, a=np.arange(400) + draw.normal(size=400), time=np.arange(400))
+    finding = found(dataset, splits_of(dataset, "time"))["train-test-differ"]
+    assert finding.evidence["columns"]["a"] == 1
+    assert finding.severity is Severity.WARNING
+
+
 def test_a_slight_difference_between_sides_that_should_be_alike_is_a_warning() -> None:
     plain = frame(4000)
     split = splits_of(plain)[0]
@@ -569,7 +588,7 @@ def dealt_by_group(draw: np.random.Generator) -> tuple[Dataset, Split]:
 @pytest.mark.parametrize("make", [dealt_by_row, dealt_by_group])
 def test_alike_sides_are_seldom_told_apart_in_a_short_run(make: Any) -> None:
     p_values = np.fromiter(null_p_values(make, 60), float)
-    assert np.count_nonzero(p_values <= 0.05) <= 9  # 3 are expected
+    assert np.count_nonzero(p_values <= 0.05) <= 6  # 3 are expected
 
 
 @pytest.mark.slow

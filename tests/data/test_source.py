@@ -429,11 +429,19 @@ def test_a_query_cannot_write_files(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_query_does_not_see_python_s_variables(tmp_path: Path) -> None:
-    secret = FRAME
-    with pytest.raises(BadValue, match="secret"):
-        load_dataset(Source(kind="sql", query="SELECT * FROM secret", target="fell_ill"), root=tmp_path)
-    assert len(secret) == 6
+def test_a_query_sees_the_frames_given_by_name_and_no_other_variable(tmp_path: Path) -> None:
+    for name in ("frame", "frames", "secret"):
+        source = Source(kind="sql", query=f"SELECT * FROM {name}", target="fell_ill")
+        with pytest.raises(BadValue, match=name):
+            load_dataset(source, root=tmp_path, frames={"mine": FRAME})
+
+
+def test_a_select_with_side_effects_finds_the_database_read_only(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "d.duckdb")) as connection:
+        connection.execute("CREATE SEQUENCE s")
+    source = Source(kind="sql", path="d.duckdb", query="SELECT nextval('s') AS x, 1 AS y", target="y")
+    with pytest.raises(BadValue, match="read-only"):
+        load_dataset(source, root=tmp_path)
 
 
 def test_the_origin_of_a_query_names_its_files(tmp_path: Path, databases: list[Path]) -> None:
