@@ -1,0 +1,1 @@
+"""Designs that ship with Modelwright: `modelwright run NAME`."""

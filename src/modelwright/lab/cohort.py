@@ -1,0 +1,227 @@
+"""Run trials on an executor and write down what happens: one run per trial, metrics as they come."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from modelwright.base.errors import Misuse, ModelwrightError, WorkerLost
+from modelwright.base.fingerprint import canonical_json
+from modelwright.base.seed import Seed
+from modelwright.journal.journal import Journal
+from modelwright.journal.metric_writer import MetricWriter
+from modelwright.lab.job import Executor, Failed, Finished, Job, Lost, Progress, Started, Workload
+from modelwright.lab.lineage.package import record_package
+from modelwright.lab.lineage.record import Lineage
+from modelwright.lab.lineage.source import SourceRecord
+from modelwright.lab.prepare import Prepared, Trial
+
+__all__ = ["Recorder", "failed_job", "make_jobs"]
+
+
+def make_jobs(prepared: Prepared, trials: Sequence[Trial], workers: int) -> list[Job]:
+    """Part trials into jobs so that all workers have work; a trial's result does not depend on its company."""
+    jobs: list[Job] = []
+    for variant in prepared.design.variants:
+        own = [trial for trial in trials if trial.variant == variant]
+        parts = np.array_split(np.arange(len(own)), min(workers, len(own))) if own else []
+        for part in parts:
+            chosen = [own[at] for at in part]
+            jobs.append(
+                Job(
+                    identity=f"{variant}:{chosen[0].index}-{chosen[-1].index}",
+                    variant=variant,
+                    config=prepared.design.variants[variant],
+                    indices=tuple(trial.index for trial in chosen),
+                    seeds=tuple(trial.seed for trial in chosen),
+                    splits=tuple(trial.split for trial in chosen),
+                )
+            )
+    return jobs
+
+
+@dataclass(slots=True)
+class _Open:
+    """A job at work: its runs and the writer of its metrics."""
+
+    runs: tuple[str, ...]
+    writer: MetricWriter
+    updates: int = 0
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Writes runs down. It is the only writer; workers stream their steps here.
+
+    Attributes:
+        journal: The record.
+        prepared: The design.
+        design_hash: Under which runs are entered.
+        source: The user's source, recorded once per launch.
+        told: Called after every message with updates per variant.
+    """
+
+    journal: Journal
+    prepared: Prepared
+    design_hash: str
+    source: SourceRecord
+    told: Callable[[], None] = lambda: None
+    lost: Callable[[str, str], None] = lambda variant, why: None
+    updates: dict[str, int] = field(default_factory=dict[str, int])
+    finished: dict[str, int] = field(default_factory=dict[str, int])
+    _open: dict[str, _Open] = field(default_factory=dict[str, _Open])
+    _trials: dict[tuple[str, int], Trial] = field(default_factory=dict[tuple[str, int], Trial])
+
+    def run(self, executor: Executor, workload: Workload, trials: Sequence[Trial], workers: int) -> None:
+        """Run the trials to their end.
+
+        Raises:
+            Misuse, WorkerLost: where a learner failed; what is finished stays on record.
+            StoreFailed: where the journal cannot be written.
+        """
+        jobs = {job.identity: job for job in make_jobs(self.prepared, trials, workers)}
+        self._trials = {(trial.variant, trial.index): trial for trial in trials}
+        stream = executor.run(workload, list(jobs.values()))
+        try:
+            for message in stream:
+                job = jobs[message.job]
+                if isinstance(message, Started):
+                    self._start(job, message)
+                elif isinstance(message, Progress):
+                    self._progress(job, message)
+                elif isinstance(message, Finished):
+                    self._finish(job, message)
+                elif isinstance(message, Lost):
+                    self._interrupt(job, message.why)
+                    self.lost(job.variant, message.why)
+                else:
+                    self._fail(job, message)
+                self.told()
+        finally:
+            executor_close = getattr(stream, "close", None)
+            if self._open and executor_close is not None:
+                executor_close()
+            for identity in list(self._open):
+                self._interrupt(jobs[identity], "the launch ended before it")
+
+    def _start(self, job: Job, message: Started) -> None:
+        if job.identity in self._open:
+            self._interrupt(job, "its worker started it again")
+        lineage = self._lineage(job, message)
+        runs: list[str] = []
+        for at, index in enumerate(job.indices):
+            trial = self._trials[job.variant, index]
+            attempt = len(self.journal.runs(trial=trial.address))
+            run = f"{self.prepared.design.name}-{job.variant}-{index:02d}-{_tag(trial.address, attempt)}"
+            self.journal.start_run(
+                run,
+                trial=trial.address,
+                design=self.design_hash,
+                experiment=self.prepared.design.name,
+                variant=job.variant,
+                seed_index=index,
+                body={
+                    "config": job.config,
+                    "seed": job.seeds[at].key,
+                    "split": job.splits[at].identity,
+                    "data": self.prepared.dataset.identity,
+                    "code": self.prepared.code[job.variant],
+                    "lineage": lineage,
+                    "threads": message.pinned,
+                    "company": list(job.indices),
+                },
+            )
+            runs.append(run)
+        self._open[job.identity] = _Open(runs=tuple(runs), writer=self.journal.metric_writer(runs))
+
+    def _lineage(self, job: Job, message: Started) -> str:
+        data = {
+            "identity": self.prepared.dataset.identity,
+            "origin": self.prepared.dataset.origin,
+            "transformations": self.prepared.dataset.transformations,
+            "split": self.prepared.design.split,
+        }
+        lineage = Lineage(
+            source=self.source,
+            package=record_package(),
+            config={"variant": job.config, "question": self.prepared.design.record()["question"]},
+            data=data,
+            environment=message.environment,
+            hardware=message.hardware,
+        )
+        return self.journal.artefacts.put(canonical_json(lineage.record()).encode())
+
+    def _progress(self, job: Job, message: Progress) -> None:
+        opened = self._open[job.identity]
+        for update, metrics in message.steps:
+            opened.writer.write(update, metrics)
+            opened.updates = update
+        self.updates[job.variant] = max(self.updates.get(job.variant, 0), opened.updates)
+
+    def _finish(self, job: Job, message: Finished) -> None:
+        opened = self._open[job.identity]
+        files = opened.writer.finish()
+        usage = message.usage.record()
+        for at, run in enumerate(opened.runs):
+            score = float(message.scores[at])
+            state = message.states[at] if message.states else None
+            good = math.isfinite(score)
+            self.journal.finish_run(
+                run,
+                status="finished" if good else "failed",
+                score=score if good else None,
+                body={
+                    "usage": usage,
+                    "shared_by": len(opened.runs),
+                    "updates": opened.updates,
+                    "state": self.journal.artefacts.put(state) if state is not None else None,
+                    "reason": None if good else "diverged",
+                },
+                metrics=files[run],
+            )
+        del self._open[job.identity]
+        self.finished[job.variant] = self.finished.get(job.variant, 0) + len(opened.runs)
+
+    def _interrupt(self, job: Job, why: str) -> None:
+        opened = self._open.pop(job.identity, None)
+        if opened is None:
+            return
+        opened.writer.abandon()
+        for run in opened.runs:
+            self.journal.finish_run(run, status="interrupted", score=None, body={"reason": why})
+
+    def _fail(self, job: Job, message: Failed) -> None:
+        opened = self._open.pop(job.identity, None)
+        if opened is not None:
+            opened.writer.abandon()
+            for run in opened.runs:
+                self.journal.finish_run(
+                    run,
+                    status="failed",
+                    score=None,
+                    body={"reason": "error", "error": message.error, "trace": message.trace},
+                )
+        raise failed_job(job, message)
+
+
+def _tag(address: str, attempt: int) -> str:
+    """Six digits that differ from attempt to attempt and are the same wherever the journal is rebuilt."""
+    return Seed(address).child(f"run/{attempt}").key[:6]
+
+
+def failed_job(job: Job, message: Failed) -> ModelwrightError:
+    """Return the error to raise where a learner failed: what it said, and where."""
+    parts: Mapping[str, Any] = message.error
+    if message.misuse:
+        return Misuse(
+            str(parts["rule"]), got=parts["got"], nearest=parts["nearest"], next_step=parts["next_step"]
+        )
+    place = [line.strip() for line in message.trace.splitlines() if line.strip().startswith("File ")]
+    return WorkerLost(
+        f"The learner of {job.variant} trains without an error",
+        got=f"{parts['error']}: {parts['rule']}" + (f" at {place[-1]}" if place else ""),
+        nearest=parts.get("nearest"),
+        next_step=parts.get("next_step") or "mend it and run again: finished trials are kept",
+    )

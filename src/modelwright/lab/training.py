@@ -1,0 +1,157 @@
+"""Train one job to its end, in whatever process this is."""
+
+import io
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.algorithms.learner import build_learner
+from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName
+from modelwright.base.metric import find_metric
+from modelwright.base.step import Model, Step
+from modelwright.lab.job import Failed, Finished, Job, Message, Progress, Started, Workload
+from modelwright.lab.lineage.environment import record_environment
+from modelwright.lab.lineage.hardware import record_hardware
+from modelwright.lab.lineage.threads import pinned_threads
+from modelwright.lab.lineage.usage import Meter
+
+__all__ = ["test_metric_name", "train_job"]
+
+_BATCH_SECONDS = 0.25
+
+
+def test_metric_name(metric: str) -> str:
+    """Return the name under which the design's metric on held-out rows is recorded."""
+    return f"test_{metric}"
+
+
+def train_job(workload: Workload, job: Job) -> Iterator[Message]:
+    """Train a job's trials and yield messages; a learner's error becomes `Failed`, never an exception.
+
+    The learner sees training rows only; held-out rows are scored here, at every step that offers a model.
+    """
+    try:
+        # Imported before the hardware is recorded, so that the record names the libraries that compute.
+        learner = build_learner(job.config, root=workload.root)
+        with Meter() as meter, pinned_threads(workload.threads) as pinned:
+            yield Started(
+                job=job.identity,
+                environment=record_environment(),
+                hardware=record_hardware(),
+                pinned=pinned.record(),
+            )
+            experience = workload.dataset.experience(job.splits)
+            scorer = _Scorer(workload, job)
+            steps: list[tuple[int, Mapping[str, NDArray[np.float64]]]] = []
+            sent = time.monotonic()
+            for step in learner.train(experience, job.seeds):
+                steps.append((step.update, scorer.read(step)))
+                if time.monotonic() - sent > _BATCH_SECONDS:
+                    yield Progress(job=job.identity, steps=steps)
+                    steps, sent = [], time.monotonic()
+            if steps:
+                yield Progress(job=job.identity, steps=steps)
+            scores, states = scorer.result()
+        yield Finished(job=job.identity, scores=scores, states=states, usage=meter.usage)
+    except GeneratorExit:
+        raise
+    except ModelwrightError as error:
+        yield Failed(
+            job=job.identity, error=error.record(), trace=traceback.format_exc(), misuse=isinstance(error, Misuse)
+        )
+    except Exception as error:
+        yield Failed(
+            job=job.identity,
+            error={"error": type(error).__name__, "rule": str(error)},
+            trace=traceback.format_exc(),
+            misuse=False,
+        )
+
+
+class _Scorer:
+    """Reads the stream of a job: scores models on held-out rows and keeps the last result of each seed."""
+
+    def __init__(self, workload: Workload, job: Job) -> None:
+        self._question = workload.question
+        self._seeds = len(job.seeds)
+        self._score = np.full(self._seeds, np.nan)
+        self._seen = False
+        self._model: Model | None = None
+        self._state: list[dict[str, NDArray[Any]]] = []
+        self._update = 0
+        if not workload.question.reported:
+            features, target = workload.dataset.features, workload.dataset.target
+            self._features = [features[split.test] for split in job.splits]
+            self._targets = [target[split.test] for split in job.splits]
+
+    def read(self, step: Step) -> Mapping[str, NDArray[np.float64]]:
+        """Return the step's metrics with the held-out score, where it can be taken."""
+        if step.update <= self._update:
+            raise BadValue("Updates grow from step to step", got=f"{step.update} after {self._update}")
+        self._update = step.update
+        if any(len(values) != self._seeds for values in step.metrics.values()):
+            raise BadValue(
+                f"A step of {self._seeds} seeds has {self._seeds} numbers for each metric",
+                got={name: len(values) for name, values in step.metrics.items()},
+            )
+        if step.model is not None:
+            self._state = _split_state(step.model.state(), self._seeds)
+        if self._question.reported:
+            return self._reported(step)
+        if step.model is None:
+            return step.metrics
+        self._score = self._evaluate(step.model)
+        self._seen = True
+        return {**step.metrics, test_metric_name(self._question.metric): self._score}
+
+    def _reported(self, step: Step) -> Mapping[str, NDArray[np.float64]]:
+        values = step.metrics.get(self._question.metric)
+        if values is not None:
+            self._seen = True
+            self._score = np.where(np.isnan(values), self._score, values)
+        elif self._update > 1 and not self._seen and step.model is not None:
+            raise self._unreported(step.metrics)
+        return step.metrics
+
+    def _unreported(self, names: Sequence[str] | Mapping[str, Any]) -> UnknownName:
+        return UnknownName(
+            "metric reported by the learner",
+            self._question.metric,
+            names,
+            next_step=f"yield it, or set question.metric to one of {', '.join(sorted(names)) or '(none)'}",
+        )
+
+    def _evaluate(self, model: Model) -> NDArray[np.float64]:
+        metric = find_metric(self._question.metric)
+        predictions = model.predict(self._features)
+        pairs = zip(self._targets, predictions, strict=True)
+        return np.array([metric.compute(target, prediction) for target, prediction in pairs])
+
+    def result(self) -> tuple[NDArray[np.float64], tuple[bytes, ...]]:
+        """Return scores (seed,) and one archive of learnt numbers per seed."""
+        if self._update == 0:
+            raise BadValue("A learner yields at least one step", got="none")
+        if not self._seen:
+            if self._question.reported:
+                raise self._unreported({})
+            raise BadValue(
+                f"{self._question.metric} is computed from a model, and the learner offered none",
+                got="steps without a model",
+                next_step="let the learner report the metric itself and set question.reported=true",
+            )
+        return self._score, tuple(_archive(state) for state in self._state)
+
+
+def _split_state(state: Mapping[str, NDArray[Any]], seeds: int) -> list[dict[str, NDArray[Any]]]:
+    return [{name: np.array(values[seed]) for name, values in state.items()} for seed in range(seeds)]
+
+
+def _archive(state: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the same bytes for the same numbers; NumPy dates its archives 1980."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: state[name] for name in sorted(state)})
+    return buffer.getvalue()
