@@ -164,7 +164,14 @@ def build_rule(
             got=f"look 1 at {looks[0]} seeds, where the two-sided level would be {alpha:g}",
             nearest=f"a first look at {MINIMUM_SEEDS} seeds",
         )
-    return StudentRule.plan(looks=looks, alpha=alpha, spending=spending, inflation=scope_inflation)
+    low, high = bounds
+    return StudentRule.plan(
+        looks=looks,
+        alpha=alpha,
+        spending=spending,
+        inflation=scope_inflation,
+        bounds=None if low is None or high is None else (low, high),
+    )
 
 
 def _require_numbers(seeds: int, alpha: float, scope_inflation: float) -> None:

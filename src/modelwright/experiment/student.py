@@ -16,6 +16,8 @@ __all__ = ["MINIMUM_SEEDS", "StudentRule"]
 MINIMUM_SEEDS = 3
 """Fewest seeds at which a t interval is offered; with two, one degree of freedom says next to nothing."""
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentRule:
@@ -25,9 +27,17 @@ class StudentRule:
 
     The one-sided levels p_k are computed for the t statistics' own joint distribution, not taken over
     from normal boundaries (see `student_levels`). With one look p = alpha / 2 and this is the usual
-    interval. Each look's interval stands by itself: earlier looks do not narrow it. Differences that are
-    all equal give an interval of no width: right for learners without randomness, but three coarse results
-    (a success rate over few rows) can be equal by chance, so plan a later first look for those.
+    interval. Each look's interval stands by itself: earlier looks do not narrow it.
+
+    Differences that are all equal have no spread to build on. Where a difference has bounds (a success
+    rate over few rows), n equal ones can be chance: a value that comes with probability pi comes n times
+    with probability pi^n, so pi >= 1 - q with q = 1 - p_k^(1 / (n - 1)), and the mean lies within
+
+        [d + q (low - d), d + q (high - d)].
+
+    (The exponent is n - 1 rather than n because any value may be the one that repeats: the sum of pi_d^n
+    over all values d with pi_d < 1 - q is below (1 - q)^(n - 1) = p_k.) Without bounds the results are
+    continuous, equal ones mean learners without randomness, and the interval has no width.
 
     Sources: repeated confidence intervals, Jennison and Turnbull (1989); variance for overlapping
     training sets, Nadeau and Bengio (2003), corrected resampled t test.
@@ -38,6 +48,7 @@ class StudentRule:
         alpha: Probability that any look's interval misses.
         spending: How the level is spent; None for one look.
         inflation: n_test / n_train for conclusions about new data, else 0.
+        bounds: Smallest and largest possible difference; None where there are none.
     """
 
     looks: tuple[int, ...]
@@ -45,14 +56,22 @@ class StudentRule:
     alpha: float
     spending: Spending | None = None
     inflation: float = 0.0
+    bounds: tuple[float, float] | None = None
 
     @staticmethod
     def plan(
-        *, looks: tuple[int, ...], alpha: float, spending: Spending | None, inflation: float
+        *,
+        looks: tuple[int, ...],
+        alpha: float,
+        spending: Spending | None,
+        inflation: float,
+        bounds: tuple[float, float] | None = None,
     ) -> "StudentRule":
         """Return the rule with its levels computed."""
         levels = nominal_levels(looks, alpha / 2, spending)
-        return StudentRule(looks=looks, levels=levels, alpha=alpha, spending=spending, inflation=inflation)
+        return StudentRule(
+            looks=looks, levels=levels, alpha=alpha, spending=spending, inflation=inflation, bounds=bounds
+        )
 
     @property
     def name(self) -> str:
@@ -91,31 +110,37 @@ class StudentRule:
     def interval(self, differences: ArrayLike, look: int) -> Interval:
         """Return the interval at a look; see `StoppingRule`."""
         values = differences_at(self.looks, look, differences)
-        estimate = float(values.mean())
-        half = self.half_width_factor(look) * float(values.std(ddof=1))
-        if np.ptp(values) == 0:  # equal numbers have no spread, whatever rounding says
-            estimate, half = float(values[0]), 0.0
-        return Interval(low=estimate - half, high=estimate + half, level=1 - self.alpha, estimate=estimate)
+        low, high = self._limits_at(values[np.newaxis], look)
+        return Interval(
+            low=float(low[0]), high=float(high[0]), level=1 - self.alpha, estimate=float(values.mean())
+        )
 
     def beyond(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
         """Return (experiment, look) whether the lower limit is above `effect`; see `StoppingRule`."""
-        mean, half = self._limits(differences)
-        return mean - half > effect
+        return self._limits(differences)[0] > effect
 
     def short_of(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
         """Return (experiment, look) whether the upper limit is below `effect`; see `StoppingRule`."""
-        mean, half = self._limits(differences)
-        return mean + half < effect
+        return self._limits(differences)[1] < effect
 
     def _limits(self, differences: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return mean and half-width, each (experiment, look)."""
+        """Return lower and upper limits, each (experiment, look)."""
         values = experiments_at(self.looks, differences)
-        mean = np.stack([values[:, :seeds].mean(axis=1) for seeds in self.looks], axis=1)
-        half = np.stack(
-            [
-                self.half_width_factor(look) * values[:, :seeds].std(axis=1, ddof=1)
-                for look, seeds in enumerate(self.looks)
-            ],
-            axis=1,
-        )
-        return mean, half
+        pairs = [self._limits_at(values[:, :seeds], look) for look, seeds in enumerate(self.looks)]
+        return np.stack([low for low, _ in pairs], axis=1), np.stack([high for _, high in pairs], axis=1)
+
+    def _limits_at(
+        self, values: NDArray[np.float64], look: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the limits (experiment,) for (experiment, seed) differences at a look."""
+        mean = values.mean(axis=1)
+        half = self.half_width_factor(look) * values.std(axis=1, ddof=1)
+        low, high = mean - half, mean + half
+        # 44/45 - 43/45 and 43/45 - 42/45 are equal, whatever rounding says.
+        equal = np.ptp(values, axis=1) <= _ROUNDING * np.maximum(1, np.abs(mean))
+        if equal.any():
+            least, most = self.bounds or (0.0, 0.0)
+            rare = 1 - self.levels[look] ** (1 / (values.shape[1] - 1)) if self.bounds else 0.0
+            low = np.where(equal, mean + rare * np.minimum(least - mean, 0), low)
+            high = np.where(equal, mean + rare * np.maximum(most - mean, 0), high)
+        return low, high
