@@ -58,7 +58,7 @@ def part_of(experience: Experience, places: Sequence[int]) -> Experience:
 def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]]) -> Iterator[Step]:
     """Pull all streams in turn and yield one step per round.
 
-    A stream that has ended, or lacks a metric that others have, counts as NaN. The model, where every
+    A stream that has ended, or lacks a metric that others have, counts as NaN and as absent. The model, where every
     stream has offered one, is offered in the rounds in which any stream offers its own; an ended stream
     keeps its last.
 
@@ -72,6 +72,7 @@ def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]
     update = 0
     while running:
         metrics: dict[str, NDArray[np.float64]] = {}
+        absent: dict[str, NDArray[np.bool_]] = {}
         offered = False
         for part in list(running):
             step = next(running[part], None)
@@ -82,11 +83,15 @@ def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]
             if step.model is not None:
                 models[part], offered = step.model, True
             for name, values in step.metrics.items():
-                metrics.setdefault(name, np.full(size, np.nan))[list(places[part])] = values
+                own = list(places[part])
+                metrics.setdefault(name, np.full(size, np.nan))[own] = values
+                missing = step.absent.get(name, np.zeros(len(own), dtype=np.bool_))
+                absent.setdefault(name, np.ones(size, dtype=np.bool_))[own] = missing
         if running:
             known = [model for model in models if model is not None]
             whole = JoinedModel(known, places) if offered and len(known) == len(models) else None
-            yield Step(update=update, metrics=metrics, model=whole)
+            gaps = {name: flags for name, flags in absent.items() if flags.any()}
+            yield Step(update=update, metrics=metrics, model=whole, absent=gaps)
 
 
 class JoinedModel:

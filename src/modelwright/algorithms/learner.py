@@ -19,13 +19,13 @@ from modelwright.algorithms import LEARNERS
 from modelwright.algorithms.configure import configure
 from modelwright.algorithms.sources import imported_files
 from modelwright.base.errors import BadValue, UnknownName
-from modelwright.base.fingerprint import jsonable
+from modelwright.base.fingerprint import fingerprint, jsonable, sha256_hex
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings
 from modelwright.base.step import Step
 from modelwright.data.experience import Experience
 
-__all__ = ["Learner", "build_learner", "complete_config", "source_files"]
+__all__ = ["Learner", "build_learner", "complete_config", "source_files", "source_identity"]
 
 
 _CHOICES = f"{', '.join(LEARNERS)}, a class such as sklearn.svm.SVC, or file.py:function"
@@ -94,6 +94,13 @@ def source_files(variant: Mapping[str, Any], *, root: Path) -> tuple[Path, ...]:
     `complete_config`.
     """
     return _resolve(variant, root).sources(root)
+
+
+def source_identity(variant: Mapping[str, Any], *, root: Path) -> str:
+    """Return the sha256 of the learner's source files and their names. Arguments and errors as in `source_files`."""
+    # Names without folders: a project that moves keeps its trials.
+    files = source_files(variant, root=root)
+    return fingerprint(sorted((file.name, sha256_hex(file.read_bytes())) for file in files))
 
 
 def _resolve(variant: Mapping[str, Any], root: Path) -> Any:

@@ -5,7 +5,7 @@ Sources: scikit-learn's definitions (`sklearn.metrics`), which compute all but t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class Metric:
         low: Smallest possible value, None where there is none.
         high: Largest possible value, None where there is none.
         doc: One sentence.
+        probabilities: Whether it reads the probabilities themselves, not only the likeliest class.
         formula: (target (row,), prediction) -> number. Prediction is (row, class) probabilities for
             classification, (row,) values for regression.
     """
@@ -41,6 +42,7 @@ class Metric:
     high: float | None
     doc: str
     formula: Callable[[Array, Array], float]
+    probabilities: bool = False
 
     def compute(self, target: Array, prediction: Array) -> float:
         """Return the metric on one seed's held-out rows.
@@ -89,7 +91,9 @@ def _brier(target: Array, probability: Array) -> float:
 def _macro_f1(target: Array, probability: Array) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(target, probability.argmax(axis=1), average="macro", zero_division=0.0))
+    return float(
+        f1_score(target, probability.argmax(axis=1), average="macro", zero_division=cast("Any", 0.0))
+    )
 
 
 def _roc_auc(target: Array, probability: Array) -> float:
@@ -97,7 +101,9 @@ def _roc_auc(target: Array, probability: Array) -> float:
 
     if probability.shape[1] == 2:
         return float(roc_auc_score(target, probability[:, 1]))
-    return float(roc_auc_score(target, probability, multi_class="ovr", labels=np.arange(probability.shape[1])))
+    return float(
+        roc_auc_score(target, probability, multi_class="ovr", labels=np.arange(probability.shape[1]))
+    )
 
 
 def _rmse(target: Array, value: Array) -> float:
@@ -122,20 +128,79 @@ def _metric(
     high: float | None,
     doc: str,
     formula: Callable[[Array, Array], float],
+    probabilities: bool = False,
 ) -> Metric:
-    return Metric(name=name, direction=direction, task=task, low=low, high=high, doc=doc, formula=formula)
+    return Metric(
+        name=name,
+        direction=direction,
+        task=task,
+        low=low,
+        high=high,
+        doc=doc,
+        formula=formula,
+        probabilities=probabilities,
+    )
 
 
 METRICS: tuple[Metric, ...] = (
-    _metric("accuracy", "maximize", "classification", 0, 1, "Share of rows whose likeliest class is right.", _accuracy),
     _metric(
-        "balanced_accuracy", "maximize", "classification", 0, 1, "Mean of the classes' recalls.", _balanced_accuracy
+        "accuracy",
+        "maximize",
+        "classification",
+        0,
+        1,
+        "Share of rows whose likeliest class is right.",
+        _accuracy,
+    ),
+    _metric(
+        "balanced_accuracy",
+        "maximize",
+        "classification",
+        0,
+        1,
+        "Mean of the classes' recalls.",
+        _balanced_accuracy,
     ),
     _metric("macro_f1", "maximize", "classification", 0, 1, "Mean of the classes' F1 scores.", _macro_f1),
-    _metric("roc_auc", "maximize", "classification", 0, 1, "Area under the ROC curve, one against rest.", _roc_auc),
-    _metric("log_loss", "minimize", "classification", 0, None, "Mean negative log-likelihood, nats.", _log_loss),
-    _metric("brier", "minimize", "classification", 0, 2, "Mean squared error of the class probabilities.", _brier),
-    _metric("rmse", "minimize", "regression", 0, None, "Root of the mean squared error, in the target's unit.", _rmse),
+    _metric(
+        "roc_auc",
+        "maximize",
+        "classification",
+        0,
+        1,
+        "Area under the ROC curve, one against rest.",
+        _roc_auc,
+        True,
+    ),
+    _metric(
+        "log_loss",
+        "minimize",
+        "classification",
+        0,
+        None,
+        "Mean negative log-likelihood, nats.",
+        _log_loss,
+        True,
+    ),
+    _metric(
+        "brier",
+        "minimize",
+        "classification",
+        0,
+        2,
+        "Mean squared error of the class probabilities.",
+        _brier,
+        True,
+    ),
+    _metric(
+        "rmse",
+        "minimize",
+        "regression",
+        0,
+        None,
+        "Root of the mean squared error, in the target's unit.",
+        _rmse,
+    ),
     _metric("mae", "minimize", "regression", 0, None, "Mean absolute error, in the target's unit.", _mae),
     _metric("r2", "maximize", "regression", None, 1, "Share of the variance that is explained.", _r2),
 )

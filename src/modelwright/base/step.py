@@ -5,7 +5,7 @@ and stopping are done by readers, and stopping is no longer pulling.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +43,8 @@ class Step:
     Attributes:
         update: Updates done so far; the first step of a run has at least 1 and the count only grows.
         metrics: Name -> array (seed,) of float64. NaN where a seed has no such number at this step.
+        absent: Name -> (seed,) whether a seed reported no such number at this step, where only some did; so
+            that a missing number is told from one that is NaN because learning diverged.
         model: The models at this step where the learner offers them for evaluation (always at its
             last step, if it has models at all), else None.
     """
@@ -50,6 +52,7 @@ class Step:
     update: int
     metrics: Mapping[str, NDArray[np.float64]]
     model: Model | None = None
+    absent: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict[str, "NDArray[np.bool_]"])
 
     def __post_init__(self) -> None:
         if self.update < 1:

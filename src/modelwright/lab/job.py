@@ -47,6 +47,7 @@ class Job:
         indices: Seed numbers of the design.
         seeds: Their seeds, in the same order.
         splits: Their splits, in the same order.
+        code: Identity of the learner's source as registered; None where any will do.
     """
 
     identity: str
@@ -55,6 +56,7 @@ class Job:
     indices: tuple[int, ...]
     seeds: tuple[Seed, ...]
     splits: tuple[Split, ...]
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

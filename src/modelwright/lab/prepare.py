@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelwright.algorithms.learner import complete_config, source_files
+from modelwright.algorithms.learner import complete_config, source_files, source_identity
 from modelwright.base.errors import BadValue, ModelwrightError, UnknownName
-from modelwright.base.fingerprint import fingerprint, sha256_hex
+from modelwright.base.fingerprint import fingerprint
 from modelwright.base.metric import METRICS, find_metric
 from modelwright.base.seed import Seed, derive_seeds
 from modelwright.data.checks import KINDS
@@ -164,16 +164,14 @@ def prepare_design(
         dataset, design.split, fixed_split_seed(base) if design.split.shared else derive_seeds(base, 1)[0]
     )
     inflation = len(first.test) / len(first.train) if design.scope == "new_data" else 0.0
-    files = {
-        name: source_files(variant, root=project.root) for name, variant in design.variants.items()
-    }
+    files = {name: source_files(variant, root=project.root) for name, variant in design.variants.items()}
     return Prepared(
         design=design,
         project=project,
         dataset=dataset,
         rule=design.shared_rule(scope_inflation=inflation),
         scope_inflation=inflation,
-        code={name: _code_identity(paths) for name, paths in files.items()},
+        code={name: source_identity(variant, root=project.root) for name, variant in design.variants.items()},
         code_files=files,
         root=base,
     )
@@ -191,8 +189,3 @@ def _check_accepted(design: Design) -> None:
             got=f"accept={DIVERGED} with {design.question.metric}",
             next_step="mend the learner, or give question.low and question.high",
         )
-
-
-def _code_identity(paths: tuple[Path, ...]) -> str:
-    # Names without folders: a project that moves keeps its trials.
-    return fingerprint(sorted((path.name, sha256_hex(path.read_bytes())) for path in paths))

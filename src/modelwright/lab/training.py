@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.learner import build_learner
-from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName
+from modelwright.algorithms.learner import build_learner, source_identity
+from modelwright.base.errors import BadValue, Misuse, ModelwrightError, NotPermitted, UnknownName
 from modelwright.base.metric import find_metric
 from modelwright.base.step import Model, Step
 from modelwright.lab.job import Failed, Finished, Job, Message, Progress, Started, Workload
@@ -37,6 +37,7 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
     try:
         # Imported before the hardware is recorded, so that the record names the libraries that compute.
         learner = build_learner(job.config, root=workload.root)
+        _require_code(workload, job)
         with Meter() as meter, pinned_threads(workload.threads) as pinned:
             yield Started(
                 job=job.identity,
@@ -61,7 +62,10 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
         raise
     except ModelwrightError as error:
         yield Failed(
-            job=job.identity, error=error.record(), trace=traceback.format_exc(), misuse=isinstance(error, Misuse)
+            job=job.identity,
+            error=error.record(),
+            trace=traceback.format_exc(),
+            misuse=isinstance(error, Misuse),
         )
     except Exception as error:
         yield Failed(
@@ -72,11 +76,22 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
         )
 
 
+def _require_code(workload: Workload, job: Job) -> None:
+    """Refuse a learner that was edited since its trials were registered or prepared."""
+    if job.code is not None and source_identity(job.config, root=workload.root) != job.code:
+        raise NotPermitted(
+            f"The source of {job.variant} stays as it is while its trials run",
+            got="files that changed since the launch",
+            next_step="put them back, or run again with --amend 'reason': finished trials are kept",
+        )
+
+
 class _Scorer:
     """Reads the stream of a job: scores models on held-out rows and keeps the last result of each seed."""
 
     def __init__(self, workload: Workload, job: Job) -> None:
         self._question = workload.question
+        self._variant, self._learner = job.variant, job.config["learner"]
         self._seeds = len(job.seeds)
         self._score = np.full(self._seeds, np.nan)
         self._seen = False
@@ -112,7 +127,8 @@ class _Scorer:
         values = step.metrics.get(self._question.metric)
         if values is not None:
             self._seen = True
-            self._score = np.where(np.isnan(values), self._score, values)
+            missing = step.absent.get(self._question.metric, np.zeros(self._seeds, dtype=np.bool_))
+            self._score = np.where(missing, self._score, values)
         elif self._update > 1 and not self._seen and step.model is not None:
             raise self._unreported(step.metrics)
         return step.metrics
@@ -127,6 +143,13 @@ class _Scorer:
 
     def _evaluate(self, model: Model) -> NDArray[np.float64]:
         metric = find_metric(self._question.metric)
+        if metric.probabilities and not getattr(model, "probabilistic", True):
+            raise BadValue(
+                f"{metric.name} reads probabilities of classes, and {self._variant} predicts classes only",
+                got=f"{metric.name} for {self._learner}",
+                nearest="accuracy",
+                next_step="choose a metric of classes, or a learner with predict_proba",
+            )
         predictions = model.predict(self._features)
         pairs = zip(self._targets, predictions, strict=True)
         return np.array([metric.compute(target, prediction) for target, prediction in pairs])
@@ -153,5 +176,6 @@ def _split_state(state: Mapping[str, NDArray[Any]], seeds: int) -> list[dict[str
 def _archive(state: Mapping[str, NDArray[Any]]) -> bytes:
     """Return the same bytes for the same numbers; NumPy dates its archives 1980."""
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: state[name] for name in sorted(state)})
+    arrays: dict[str, Any] = {name: state[name] for name in sorted(state)}
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
