@@ -20,12 +20,13 @@ from modelwright.experiment.design import Design
 from modelwright.lab import ray_cluster, ray_worker
 from modelwright.lab.check_jobs import CheckJobs
 from modelwright.lab.executor_check import EXECUTOR_CHECKS
+from modelwright.lab.executors import open_executor
 from modelwright.lab.job import Finished, Progress, Started
 from modelwright.lab.launch import Launch
 from modelwright.lab.local import LocalExecutor
 from modelwright.lab.project import Project
 from modelwright.lab.ray_cluster import RayExecutor
-from modelwright.lab.run import open_executor, run_design
+from modelwright.lab.run import run_design
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'modelwright[ray]'")
 pytestmark = pytest.mark.ray

@@ -371,9 +371,9 @@ class Journal:
 
         return answer_query(self.folder, self._database, self._metrics, sql)
 
-    def verify(self) -> Verification:
-        """Recompute everything and say what does not hold."""
-        return verify_journal(self.folder, self._database)
+    def verify(self, *, files: bool = True) -> Verification:
+        """Recompute everything and say what does not hold; without `files` the database alone."""
+        return verify_journal(self.folder, self._database, files=files)
 
     def rebuild(self) -> None:
         """Make the lists of runs, cohorts and artefacts anew from the ledger."""

@@ -45,33 +45,27 @@ class _Check:
         self.damages.append(Damage(part=part, subject=str(subject), what=what))
 
 
-def verify_journal(folder: Path, database: Database) -> Verification:
+def verify_journal(folder: Path, database: Database, *, files: bool = True) -> Verification:
     """Check the journal in `folder`; nothing is changed. What cannot be read is damage, not an error.
 
-    Other processes may write meanwhile: the state of one moment is checked.
+    Without `files` metric files and artefacts are left out: the ledger and its tables alone are checked. Other processes may write meanwhile: the state of one moment is checked.
     """
-    found, disturbed = _verify_once(folder, database)
+    found, disturbed = _verify_once(folder, database, files)
     for _ in range(_ATTEMPTS - 1):
         # An immutable connection may have read pages that another process was changing.
         if found.ok or not disturbed:
             break
-        found, disturbed = _verify_once(folder, database)
+        found, disturbed = _verify_once(folder, database, files)
     return found
 
 
-def _verify_once(folder: Path, database: Database) -> tuple[Verification, bool]:
+def _verify_once(folder: Path, database: Database, files: bool) -> tuple[Verification, bool]:
     told = read_head(folder / "head")  # before the snapshot, or it could be ahead of it
     with database.snapshot() as connection:
         check = _Check(folder, connection, told)
         # One after another, each on its own: damage in one must not hide damage in the next.
-        for part in (
-            _check_chain,
-            _check_pages,
-            _check_head,
-            _check_projections,
-            _check_metrics,
-            _check_artefacts,
-        ):
+        parts = (_check_chain, _check_pages, _check_head, _check_projections)
+        for part in (*parts, _check_metrics, _check_artefacts) if files else parts:
             try:
                 part(check)
             except sqlite3.Error as error:

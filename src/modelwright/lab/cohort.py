@@ -1,7 +1,7 @@
 """Run trials on an executor and write down what happens: one run per trial, metrics as they come."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from modelwright.base.fingerprint import canonical_json
 from modelwright.base.seed import Seed
 from modelwright.journal.journal import Journal
 from modelwright.journal.metric_writer import MetricWriter
-from modelwright.lab.job import Executor, Failed, Finished, Job, Lost, Progress, Started, Workload
+from modelwright.lab.job import Executor, Failed, Finished, Job, Lost, Message, Progress, Started, Workload
 from modelwright.lab.lineage.package import record_package
 from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.source import SourceRecord
@@ -21,12 +21,12 @@ from modelwright.lab.prepare import Prepared, Trial
 __all__ = ["Recorder", "failed_job", "make_jobs"]
 
 
-def make_jobs(prepared: Prepared, trials: Sequence[Trial], workers: int) -> list[Job]:
-    """Part trials into jobs so that all workers have work; a trial's result does not depend on its company."""
+def make_jobs(prepared: Prepared, trials: Sequence[Trial], slots: int) -> list[Job]:
+    """Part trials into jobs so that all slots have work; a trial's result does not depend on its company."""
     jobs: list[Job] = []
     for variant in prepared.design.variants:
         own = [trial for trial in trials if trial.variant == variant]
-        parts = np.array_split(np.arange(len(own)), min(workers, len(own))) if own else []
+        parts = np.array_split(np.arange(len(own)), min(slots, len(own))) if own else []
         for part in parts:
             chosen = [own[at] for at in part]
             jobs.append(
@@ -37,6 +37,7 @@ def make_jobs(prepared: Prepared, trials: Sequence[Trial], workers: int) -> list
                     indices=tuple(trial.index for trial in chosen),
                     seeds=tuple(trial.seed for trial in chosen),
                     splits=tuple(trial.split for trial in chosen),
+                    code=prepared.code[variant],
                 )
             )
     return jobs
@@ -60,7 +61,10 @@ class Recorder:
         prepared: The design.
         design_hash: Under which runs are entered.
         source: The user's source, recorded once per launch.
-        told: Called after every message with updates per variant.
+        told: Called before the first message and after every one.
+        lost: Called with variant and reason where a worker went away.
+        updates: Variant -> updates so far in the present `run`.
+        finished: Variant -> trials finished in the present `run`.
     """
 
     journal: Journal
@@ -74,37 +78,42 @@ class Recorder:
     _open: dict[str, _Open] = field(default_factory=dict[str, _Open])
     _trials: dict[tuple[str, int], Trial] = field(default_factory=dict[tuple[str, int], Trial])
 
-    def run(self, executor: Executor, workload: Workload, trials: Sequence[Trial], workers: int) -> None:
+    def run(self, executor: Executor, workload: Workload, trials: Sequence[Trial]) -> None:
         """Run the trials to their end.
 
         Raises:
             Misuse, WorkerLost: where a learner failed; what is finished stays on record.
             StoreFailed: where the journal cannot be written.
         """
-        jobs = {job.identity: job for job in make_jobs(self.prepared, trials, workers)}
+        self.updates, self.finished = {}, {}
+        jobs = {job.identity: job for job in make_jobs(self.prepared, trials, executor.slots)}
         self._trials = {(trial.variant, trial.index): trial for trial in trials}
+        self.told()
         stream = executor.run(workload, list(jobs.values()))
         try:
             for message in stream:
-                job = jobs[message.job]
-                if isinstance(message, Started):
-                    self._start(job, message)
-                elif isinstance(message, Progress):
-                    self._progress(job, message)
-                elif isinstance(message, Finished):
-                    self._finish(job, message)
-                elif isinstance(message, Lost):
-                    self._interrupt(job, message.why)
-                    self.lost(job.variant, message.why)
-                else:
-                    self._fail(job, message)
+                self._read(jobs[message.job], message)
                 self.told()
         finally:
-            executor_close = getattr(stream, "close", None)
-            if self._open and executor_close is not None:
-                executor_close()
+            # Jobs stop before their runs are closed, whatever ended the reading.
+            if isinstance(stream, Generator):
+                stream.close()
             for identity in list(self._open):
                 self._interrupt(jobs[identity], "the launch ended before it")
+
+    def _read(self, job: Job, message: Message) -> None:
+        match message:
+            case Started():
+                self._start(job, message)
+            case Progress():
+                self._progress(job, message)
+            case Finished():
+                self._finish(job, message)
+            case Lost():
+                self._interrupt(job, message.why)
+                self.lost(job.variant, message.why)
+            case Failed():
+                self._fail(job, message)
 
     def _start(self, job: Job, message: Started) -> None:
         if job.identity in self._open:

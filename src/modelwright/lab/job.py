@@ -125,11 +125,16 @@ Message = Started | Progress | Finished | Failed | Lost
 class Executor(Protocol):
     """Where jobs run."""
 
+    @property
+    def slots(self) -> int:
+        """How many jobs can be at work at once, at least 1; trials are parted into so many jobs."""
+        ...
+
     def run(self, workload: Workload, jobs: Sequence[Job]) -> Iterator[Message]:
         """Run the jobs and yield what their workers say, until every job is finished or failed.
 
         Messages of one job come in order: Started, Progress ..., then Finished, Failed or Lost; after Lost
-        the job starts again. Messages of several jobs are mixed. Closing the iterator stops the workers' jobs.
+        the job starts again. Messages of several jobs are mixed. Closing the iterator stops the jobs.
 
         Raises:
             WorkerLost: where a job lost its worker too often.

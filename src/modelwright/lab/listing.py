@@ -11,6 +11,7 @@ from modelwright.experiment.verdict import Verdict
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
 from modelwright.journal.run_row import RunRow
+from modelwright.lab.standing import AMENDMENT, standing_entries
 from modelwright.lab.wording import OUTCOME_STYLES, SEVERITY_STYLES, clean
 
 if TYPE_CHECKING:
@@ -113,13 +114,22 @@ def current_designs(journal: Journal) -> dict[str, list[Registration]]:
 
 def list_experiments_on_record(journal: Journal) -> list[ListedExperiment]:
     """Return every registered experiment, the newest first."""
-    looks: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in journal.entries(kind="look"):
-        looks.setdefault(str(entry.design), []).append(entry.body)
-    verdicts = {entry.design: Verdict.from_record(entry.body) for entry in journal.entries(kind="verdict")}
+    # Read once for all experiments; each design's entries before its last amendment stand no longer.
     silent: dict[str, int] = {}
-    for entry in journal.entries(kind="amendment"):
+    since: dict[str, int] = {}
+    for entry in journal.entries(kind=AMENDMENT):
         silent[str(entry.design)] = silent.get(str(entry.design), 0) + 1
+        since[str(entry.design)] = entry.sequence
+    looks: dict[str, list[Mapping[str, Any]]] = {}
+    verdicts: dict[str, Verdict] = {}
+    for entry in (*journal.entries(kind="look"), *journal.entries(kind="verdict")):
+        design = str(entry.design)
+        if entry.sequence < since.get(design, 0):
+            continue
+        if entry.kind == "look":
+            looks.setdefault(design, []).append(entry.body)
+        else:
+            verdicts[design] = Verdict.from_record(entry.body)
     rows: list[ListedExperiment] = []
     for name, chain in current_designs(journal).items():
         last = chain[-1]
@@ -197,7 +207,7 @@ def list_findings(journal: Journal, name: str | None = None) -> list[ListedFindi
     rows: list[ListedFinding] = []
     for experiment in known if name is None else (name,):
         last = known[experiment][-1]
-        for entry in journal.entries(kind="finding", design=last.design):
+        for entry in standing_entries(journal, last.design, "finding"):
             rows.append(
                 ListedFinding(
                     experiment=experiment,

@@ -37,6 +37,11 @@ class LocalExecutor:
         self._blob: bytes | None = None
         self._workload: Workload | None = None
 
+    @property
+    def slots(self) -> int:
+        """Processes at once."""
+        return self._most
+
     def run(self, workload: Workload, jobs: Sequence[Job]) -> Iterator[Message]:
         """Run jobs; see `Executor`."""
         if workload is not self._workload or any(worker.job for worker in self._workers):

@@ -17,12 +17,12 @@ from modelwright.experiment.design import Design
 from modelwright.experiment.sample_size import seeds_needed
 from modelwright.experiment.simulated_power import simulate_power
 from modelwright.lab.cohort import failed_job
+from modelwright.lab.executors import open_executor
 from modelwright.lab.job import Failed, Finished, Job, Workload
 from modelwright.lab.launch import Launch
 from modelwright.lab.prepare import Prepared, fixed_split_seed, prepare_design
 from modelwright.lab.project import Project
 from modelwright.lab.promise import seeds_root
-from modelwright.lab.run import open_executor
 
 __all__ = ["PILOT", "Plan", "Prospect", "plan_design"]
 

@@ -18,12 +18,9 @@ from modelwright.data.split import Split, make_split
 from modelwright.experiment.correction import SharedRule
 from modelwright.experiment.design import Design
 from modelwright.lab.project import Project
+from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES
 
-__all__ = ["DIVERGED", "Prepared", "Trial", "complete_design", "fixed_split_seed", "prepare_design"]
-
-DIVERGED = "diverged-trial"
-"""Kind of the finding for a trial whose result is not a number."""
-
+__all__ = ["Prepared", "Trial", "complete_design", "fixed_split_seed", "prepare_design"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
@@ -178,7 +175,7 @@ def prepare_design(
 
 
 def _check_accepted(design: Design) -> None:
-    known = (*KINDS, DIVERGED)
+    known = (*KINDS, DIVERGED, EQUAL_DIFFERENCES)
     for kind in design.accept:
         if kind not in known:
             raise UnknownName("kind of finding to accept", kind, known)

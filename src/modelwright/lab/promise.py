@@ -13,12 +13,9 @@ from modelwright.base.errors import NotPermitted
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
 from modelwright.lab.prepare import Prepared
+from modelwright.lab.standing import AMENDMENT
 
-__all__ = ["AMENDMENT", "Promise", "changed_settings", "promise_design", "seeds_root"]
-
-AMENDMENT = "amendment"
-"""Kind of the entry for an amendment that leaves the design itself as it is."""
-
+__all__ = ["Promise", "changed_settings", "promise_design", "seeds_root"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:

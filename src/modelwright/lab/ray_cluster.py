@@ -55,6 +55,14 @@ class RayExecutor:
         self._sent: Any = None
         self._task: Any = None
 
+    @property
+    def slots(self) -> int:
+        """Jobs at once: `workers` where given, else as many as the cluster's nodes have room for."""
+        if self._workers is not None:
+            return self._workers
+        self._connection.join(0)
+        return max(1, sum(size // self._threads for size in self._sizes()))
+
     def run(self, workload: Workload, jobs: Sequence[Job]) -> Iterator[Message]:
         """Run jobs; see `Executor`.
 

@@ -1,7 +1,7 @@
 """From a design to its verdict: register, check, train, look, until the rule says stop."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,29 +10,34 @@ from typing import Any
 import numpy as np
 
 from modelwright.base.clock import Clock, SystemClock
-from modelwright.base.errors import Deviated
-from modelwright.base.finding import Cause, Finding, Severity
+from modelwright.base.errors import Corrupted, Deviated
+from modelwright.base.finding import Finding, Severity
 from modelwright.base.seed import Seed
 from modelwright.data.checks import check_data
 from modelwright.experiment.design import Design
 from modelwright.experiment.look import Look, evaluate_look
 from modelwright.experiment.verdict import Verdict, judge
+from modelwright.journal.entry import Entry
 from modelwright.journal.journal import Journal
 from modelwright.journal.lock import experiment_lock
 from modelwright.journal.run_row import RunRow
 from modelwright.lab.cohort import Recorder
+from modelwright.lab.executors import open_executor
 from modelwright.lab.job import Executor, Workload
 from modelwright.lab.launch import Launch
 from modelwright.lab.lineage.source import snapshot_source
-from modelwright.lab.prepare import DIVERGED, Prepared, Trial, prepare_design
+from modelwright.lab.prepare import Prepared, Trial, prepare_design
 from modelwright.lab.project import Project
 from modelwright.lab.promise import Promise, promise_design, seeds_root
+from modelwright.lab.standing import standing_entries
+from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES, find_diverged, find_equal_differences
 from modelwright.lab.view import QuietView, View
 
-__all__ = ["Result", "open_executor", "run_design"]
+__all__ = ["Result", "run_design"]
 
 _CLOCK = SystemClock()
 _DONE = ("finished", "failed")
+_SPENT = "The budget"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +61,6 @@ class Result:
     findings: tuple[Finding, ...]
     report: Path
     trained: int
-
-
-def open_executor(launch: Launch) -> Executor:
-    """Return the executor that a launch asks for."""
-    if launch.executor == "ray":
-        from modelwright.lab.ray_cluster import RayExecutor
-
-        return RayExecutor(workers=launch.workers, threads=launch.threads, address=launch.address)
-    from modelwright.lab.local import LocalExecutor
-
-    return LocalExecutor(launch.local_workers, launch.threads)
 
 
 def run_design(
@@ -96,9 +90,13 @@ def run_design(
         Misuse: for a design, data or learner that cannot be right; nothing has run then.
         NotPermitted: for an unexplained change of what is registered, or while another process runs it.
         WorldFailed: where the disk, a worker or a learner failed; run again to go on.
+        Corrupted: where what is on record of the experiment does not hold.
     """
     launch, view = launch or Launch(), view or QuietView()
-    with project.open_journal(clock=clock) as journal, experiment_lock(journal.folder, design.name, clock=clock):
+    with (
+        project.open_journal(clock=clock) as journal,
+        experiment_lock(journal.folder, design.name, clock=clock),
+    ):
         prepared = prepare_design(design, project, root=seeds_root(journal, design.name), frames=frames)
         promise = promise_design(journal, prepared, amend=amend)
         session = _Session(journal, prepared, promise, launch, view)
@@ -112,7 +110,7 @@ def run_design(
 
 
 @contextmanager
-def _closing(executor: Executor | None, launch: Launch) -> Iterator[Executor]:
+def _closing(executor: Executor | None, launch: Launch) -> Generator[Executor]:
     if executor is not None:
         yield executor
         return
@@ -153,8 +151,8 @@ class _Session:
             self._view.looked(look)
             if look.stop:
                 break
-        findings += self._diverged(looks[-1].seeds)
-        verdict = self._judge(looks[-1], findings)
+        findings += self._check_results(looks)
+        verdict = self._judge(looks, findings)
         return Result(
             name=self._design.name,
             design=self._promise.design,
@@ -165,17 +163,34 @@ class _Session:
             trained=self._trained,
         )
 
-    def _entries(self, kind: str) -> list[Any]:
-        return self._journal.entries(kind=kind, design=self._promise.design)
+    def _entries(self, kind: str) -> list[Entry]:
+        return standing_entries(self._journal, self._promise.design, kind)
 
     def _tidy(self) -> None:
-        """Close runs that a killed process left open: the lock is ours, so nobody is working on them."""
-        for row in self._journal.runs(experiment=self._design.name, status="running"):
-            self._journal.finish_run(
-                row.run, status="interrupted", score=None, body={"reason": "its process ended without a word"}
+        """Hold the record to its hashes, and close runs that a killed process left open.
+
+        The lock is ours, so nobody is working on a run that is still open.
+        """
+        rows = self._journal.runs(experiment=self._design.name, order="started")
+        if not rows:
+            return
+        damages = self._journal.verify(files=False).damages
+        if damages:
+            raise Corrupted(
+                "What is on record holds before a verdict is built on it",
+                got=f"{damages[0].part} {damages[0].subject}: {damages[0].what}",
+                next_step="modelwright verify names everything; go on with a copy of the journal from before, "
+                "or run anew with --journal DIR: seeds derive from the design, so the same trials come out",
             )
-        for row in self._journal.runs(experiment=self._design.name, order="started"):
-            if row.status in _DONE and (row.score is not None or self._is_diverged(row)):
+        for row in rows:
+            if row.status == "running":
+                self._journal.finish_run(
+                    row.run,
+                    status="interrupted",
+                    score=None,
+                    body={"reason": "its process ended without a word"},
+                )
+            elif row.status in _DONE and (row.score is not None or self._is_diverged(row)):
                 self._rows.setdefault(row.trial, row)
 
     def _is_diverged(self, row: RunRow) -> bool:
@@ -185,48 +200,44 @@ class _Session:
     # ---- checks ----
 
     def _check_data(self) -> list[Finding]:
-        on_record = self._entries("checks")
-        if on_record:
-            findings = [Finding.from_record(entry.body) for entry in self._entries("finding")]
-            findings = [finding for finding in findings if finding.kind != DIVERGED]
+        if self._entries("checks"):
+            found = [Finding.from_record(entry.body) for entry in self._entries("finding")]
+            findings = [finding for finding in found if finding.kind not in (DIVERGED, EQUAL_DIFFERENCES)]
         else:
             splits = [self._prepared.split(index) for index in range(self._design.seeds)]
             seed = Seed(self._prepared.root).child("checks")
-            known = {entry.body["kind"] + entry.body["subject"] for entry in self._entries("finding")}
             findings = list(check_data(self._prepared.dataset, splits, seed=seed))
-            for finding in findings:
-                if finding.kind + finding.subject not in known:
-                    self._journal.append("finding", finding.record(), design=self._promise.design)
+            self._write(findings)
             self._journal.append("checks", {"findings": len(findings)}, design=self._promise.design)
         for finding in findings:
             self._view.found(finding, accepted=finding.kind in self._design.accept)
         return findings
 
-    def _diverged(self, seeds: int) -> list[Finding]:
+    def _check_results(self, looks: Sequence[Look]) -> list[Finding]:
         findings: list[Finding] = []
-        for variant in self._design.variants:
+        reached = dict.fromkeys(self._design.variants, 0)
+        for look in looks:
+            reached |= dict.fromkeys(look.means, look.seeds)
+        for variant, seeds in reached.items():
             rows = [self._row(variant, index) for index in range(seeds)]
-            bad = [row for row in rows if row is not None and row.score is None]
-            if not bad:
-                continue
-            finding = Finding(
-                kind=DIVERGED,
-                severity=Severity.SEVERE,
-                title=f"{len(bad)} of {len([r for r in rows if r])} trials of {variant} ended without a finite result.",
-                evidence={"runs": [row.run for row in bad], "seeds": [row.seed_index for row in bad]},
-                causes=(
-                    Cause(what="the learning rate is too large"),
-                    Cause(what="values of the data overflow the learner's arithmetic"),
-                ),
-                next_check=f"modelwright show {bad[0].run}: find the first update whose loss is not a number",
-                subject=variant,
-            )
-            findings.append(finding)
-            known = [entry.body["subject"] for entry in self._entries("finding") if entry.body["kind"] == DIVERGED]
-            if variant not in known:
-                self._journal.append("finding", finding.record(), design=self._promise.design)
-                self._view.found(finding, accepted=DIVERGED in self._design.accept)
+            findings += find_diverged(variant, [row for row in rows if row is not None])
+        for reading in looks[-1].readings:
+            names = (reading.candidate, reading.baseline)
+            results = {
+                name: np.array([self._score(name, at) for at in range(reading.seeds)]) for name in names
+            }
+            findings += find_equal_differences([names], results)
+        for finding in self._write(findings):
+            self._view.found(finding, accepted=finding.kind in self._design.accept)
         return findings
+
+    def _write(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Enter findings that are not on record yet, and return those."""
+        known = {(entry.body["kind"], entry.body["subject"]) for entry in self._entries("finding")}
+        new = [finding for finding in findings if (finding.kind, finding.subject) not in known]
+        for finding in new:
+            self._journal.append("finding", finding.record(), design=self._promise.design)
+        return new
 
     # ---- trials ----
 
@@ -249,16 +260,15 @@ class _Session:
             return
         recorder = self._recorder or self._new_recorder()
         before = {variant: wanted - sum(t.variant == variant for t in missing) for variant in active}
-        recorder.finished = {}
 
         def told() -> None:
-            progress = {name: (count + recorder.finished.get(name, 0), wanted) for name, count in before.items()}
+            progress = {
+                name: (count + recorder.finished.get(name, 0), wanted) for name, count in before.items()
+            }
             self._view.trained(progress, updates=recorder.updates)
 
         recorder.told = told
-        told()
-        workers = self._launch.workers or self._launch.local_workers
-        recorder.run(executor, self._workload, missing, workers)
+        recorder.run(executor, self._workload, missing)
         self._trained += len(missing)
         addresses = {trial.address for trial in missing}
         for row in self._journal.runs(experiment=self._design.name, order="started"):
@@ -299,7 +309,7 @@ class _Session:
         spent = self._spent()
         limit = self._design.budget.seconds
         if limit is not None and spent >= limit and not look.stop:
-            why = f"The budget of {limit:g} s of training is spent ({spent:.0f} s)."
+            why = f"{_SPENT} of {limit:g} s of training is spent ({spent:.0f} s)."
             look = dataclasses.replace(look, decision="stop", why=why)
         if index < len(recorded):
             # Time is no part of a design's mathematics: a look that a spent budget ended stays ended.
@@ -338,12 +348,12 @@ class _Session:
                 spent += body["usage"]["wall_seconds"] / body["shared_by"]
         return spent
 
-    def _judge(self, look: Look, findings: list[Finding]) -> Verdict:
+    def _judge(self, looks: Sequence[Look], findings: Sequence[Finding]) -> Verdict:
         accepted = self._design.accept
         severe = [f for f in findings if f.severity is Severity.SEVERE and f.kind not in accepted]
         verdict = judge(
             self._design.question,
-            look.comparisons(),
+            looks[-1].comparisons(budget_spent=looks[-1].why.startswith(_SPENT)),
             scope=self._design.scope,
             assumption=self._prepared.rule.assumption,
             scope_inflation=self._prepared.scope_inflation,

@@ -20,6 +20,7 @@ from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.usage import Usage
 from modelwright.lab.listing import ListedFinding, current_designs, list_findings
 from modelwright.lab.promise import read_promise
+from modelwright.lab.standing import standing_entries
 
 __all__ = ["ShownExperiment", "ShownRun", "find_identity", "read_lineage", "show", "started_record"]
 
@@ -190,8 +191,8 @@ def _show_experiment(journal: Journal, registration: Registration) -> ShownExper
     chain = journal.registrations(registration.name)
     present = chain[-1].design
     design = Design.from_mapping(registration.body["design"])
-    entries = journal.entries(design=registration.design)
-    verdicts = [Verdict.from_record(entry.body) for entry in entries if entry.kind == "verdict"]
+    looks = standing_entries(journal, registration.design, "look")
+    verdicts = standing_entries(journal, registration.design, "verdict")
     report = journal.folder / "reports" / f"{registration.name}.html"
     promised = registration.design == present
     return ShownExperiment(
@@ -202,8 +203,8 @@ def _show_experiment(journal: Journal, registration: Registration) -> ShownExper
         registered=registration.time,
         data=registration.body["data"],
         rule=_rule_name(design),
-        verdict=verdicts[-1] if verdicts else None,
-        looks=tuple(Look.from_record(entry.body) for entry in entries if entry.kind == "look"),
+        verdict=Verdict.from_record(verdicts[-1].body) if verdicts else None,
+        looks=tuple(Look.from_record(entry.body) for entry in looks),
         findings=tuple(list_findings(journal, registration.name)) if promised else (),
         amendments=read_promise(journal, registration.name).amendments,
         runs=Counter(row.status for row in journal.runs(experiment=registration.name)),

@@ -23,7 +23,8 @@ from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.page.curve import Curve, make_curves
 from modelwright.lab.page.origin import Origin, Used, join_lineages, sum_usage
 from modelwright.lab.page.trial_fact import TrialFact, read_trials
-from modelwright.lab.promise import AMENDMENT, read_promise
+from modelwright.lab.promise import read_promise
+from modelwright.lab.standing import AMENDMENT, standing_entries
 
 __all__ = ["Amendment", "EarlierVerdict", "Facts", "collect_facts"]
 
@@ -135,9 +136,9 @@ def collect_facts(journal: Journal, name: str) -> Facts:
     lineages = _read_lineages(journal, trials, problems)
     promised = _promised(journal, last)
     used = _used_runs(design, promised, trials, lineages)
-    looks = tuple(Look.from_record(entry.body) for entry in journal.entries(kind="look", design=last.design))
+    looks = tuple(Look.from_record(entry.body) for entry in standing_entries(journal, last.design, "look"))
     problems += _contradictions(design, looks, used)
-    verdicts = journal.entries(kind="verdict", design=last.design)
+    verdicts = standing_entries(journal, last.design, "verdict")
     moments = [last.time, *(row.finished or row.started for row in (trial.row for trial in trials))]
     moments += [entry.time for entry in verdicts[-1:]]
     return Facts(
@@ -152,9 +153,9 @@ def collect_facts(journal: Journal, name: str) -> Facts:
         earlier=_earlier(journal, registrations),
         looks=looks,
         findings=tuple(
-            Finding.from_record(entry.body) for entry in journal.entries(kind="finding", design=last.design)
+            Finding.from_record(entry.body) for entry in standing_entries(journal, last.design, "finding")
         ),
-        checked=bool(journal.entries(kind="checks", design=last.design)),
+        checked=bool(standing_entries(journal, last.design, "checks")),
         amendments=_amendments(journal, registrations),
         deviations=read_promise(journal, name).deviations,
         trials=trials,
@@ -176,7 +177,7 @@ def _earlier(journal: Journal, registrations: Sequence[Registration]) -> tuple[E
     entries = [
         entry for item in registrations for entry in journal.entries(kind="verdict", design=item.design)
     ]
-    present = journal.entries(kind="verdict", design=registrations[-1].design)
+    present = standing_entries(journal, registrations[-1].design, "verdict")
     return tuple(
         EarlierVerdict(sequence=entry.sequence, time=entry.time, sentence=entry.body["sentence"])
         for entry in sorted(entries, key=lambda entry: entry.sequence)
