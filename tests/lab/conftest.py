@@ -3,7 +3,7 @@
 It is shared: a test that writes takes a copy of it first (`shutil.copytree` of `small_project.root`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,9 @@ FLAWED: dict[str, Any] = {
 class HereExecutor:
     """Trains in this process: the same training without the seconds that a worker takes to start."""
 
-    def run(self, workload: Workload, jobs: Sequence[Job]) -> Iterator[Message]:
+    slots = 2
+
+    def run(self, workload: Workload, jobs: Sequence[Job]) -> Generator[Message]:
         for job in jobs:
             yield from train_job(workload, job)
 

@@ -2,7 +2,7 @@
 
 import functools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,9 @@ class HereExecutor:
     def __init__(self, jobs: int = 10**6) -> None:
         self.jobs = jobs
 
-    def run(self, workload: Workload, jobs: Sequence[Job]) -> Iterator[Message]:
+    slots = 2
+
+    def run(self, workload: Workload, jobs: Sequence[Job]) -> Generator[Message]:
         for job in jobs:
             self.jobs -= 1
             if self.jobs < 0:

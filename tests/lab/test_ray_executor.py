@@ -265,6 +265,7 @@ class _Saboteur:
         self._inner = RayExecutor(workers=2, threads=1, address="auto")
         self._cluster, self._node, self._marks = cluster, node, marks
         self.messages: list[object] = []
+        self.slots = 2
 
     def run(self, workload, jobs):
         seeds = {job.identity: job.seeds for job in jobs}

@@ -1,7 +1,7 @@
 """Run trials on an executor and write down what happens: one run per trial, metrics as they come."""
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,8 +96,7 @@ class Recorder:
                 self.told()
         finally:
             # Jobs stop before their runs are closed, whatever ended the reading.
-            if isinstance(stream, Generator):
-                stream.close()
+            stream.close()
             for identity in list(self._open):
                 self._interrupt(jobs[identity], "the launch ended before it")
 

@@ -28,6 +28,12 @@ Check = Callable[[Make, Path], None]
 _PATIENCE_SECONDS = 60.0
 
 
+def check_slots_are_counted(make: Make, folder: Path) -> None:
+    """An executor says how many jobs it runs at once, so that a cohort is parted to use them all."""
+    with _closing(make()) as executor:
+        _require(executor.slots >= 2, "at least two jobs run at once", executor.slots)
+
+
 def check_messages_come_in_order(make: Make, folder: Path) -> None:
     """Each job says Started, Progress ..., Finished: more jobs than workers, twice, and learners print."""
     made = CheckJobs(folder)
@@ -164,6 +170,7 @@ def check_closing_the_iterator_stops_the_work(make: Make, folder: Path) -> None:
 
 
 EXECUTOR_CHECKS: tuple[Check, ...] = (
+    check_slots_are_counted,
     check_messages_come_in_order,
     check_results_are_those_of_the_same_process,
     check_jobs_run_side_by_side,

@@ -1,6 +1,6 @@
 """What crosses between the process that launches and the workers that train."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -130,11 +130,11 @@ class Executor(Protocol):
         """How many jobs can be at work at once, at least 1; trials are parted into so many jobs."""
         ...
 
-    def run(self, workload: Workload, jobs: Sequence[Job]) -> Iterator[Message]:
+    def run(self, workload: Workload, jobs: Sequence[Job]) -> Generator[Message]:
         """Run the jobs and yield what their workers say, until every job is finished or failed.
 
         Messages of one job come in order: Started, Progress ..., then Finished, Failed or Lost; after Lost
-        the job starts again. Messages of several jobs are mixed. Closing the iterator stops the jobs.
+        the job starts again. Messages of several jobs are mixed. Closing the generator stops the jobs.
 
         Raises:
             WorkerLost: where a job lost its worker too often.

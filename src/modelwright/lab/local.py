@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import IO, Any
 
@@ -42,7 +42,7 @@ class LocalExecutor:
         """Processes at once."""
         return self._most
 
-    def run(self, workload: Workload, jobs: Sequence[Job]) -> Iterator[Message]:
+    def run(self, workload: Workload, jobs: Sequence[Job]) -> Generator[Message]:
         """Run jobs; see `Executor`."""
         if workload is not self._workload or any(worker.job for worker in self._workers):
             self.close()

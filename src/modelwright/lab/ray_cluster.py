@@ -10,7 +10,7 @@ import os
 import pickle
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from modelwright.base.errors import ModelwrightError, SourceMissing, WorkerLost
@@ -63,7 +63,7 @@ class RayExecutor:
         self._connection.join(0)
         return max(1, sum(size // self._threads for size in self._sizes()))
 
-    def run(self, workload: Workload, jobs: Sequence[Job]) -> Iterator[Message]:
+    def run(self, workload: Workload, jobs: Sequence[Job]) -> Generator[Message]:
         """Run jobs; see `Executor`.
 
         Raises:
