@@ -41,7 +41,7 @@ test: .venv/.dev ## the fast tests; the others: make test PYTEST='-m slow'
 lint: .venv/.dev ## ruff and strict pyright
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pyright --pythonpath $(RUN)
+	$(RUN) -m pyright
 
 bench: .venv/.dev ## measure again what benchmarks/results says, about ten minutes
 	set -e; for name in $(BENCH); do $(RUN) benchmarks/$$name.py; done
