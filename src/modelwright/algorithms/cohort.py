@@ -58,9 +58,9 @@ def part_of(experience: Experience, places: Sequence[int]) -> Experience:
 def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]]) -> Iterator[Step]:
     """Pull all streams in turn and yield one step per round.
 
-    A stream that has ended, or lacks a metric that others have, counts as NaN and as absent. The model, where every
-    stream has offered one, is offered in the rounds in which any stream offers its own; an ended stream
-    keeps its last.
+    A stream that has ended, or lacks a metric that others have, counts as NaN and as absent. The model,
+    where every stream has offered one, is offered in the rounds in which any stream offers its own; an
+    ended stream keeps its last.
 
     Args:
         streams: One per part of the cohort.

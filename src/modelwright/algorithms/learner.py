@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modelwright.algorithms import LEARNERS
-from modelwright.algorithms.configure import configure
 from modelwright.algorithms.sources import imported_files
+from modelwright.base.configure import configure
 from modelwright.base.errors import BadValue, UnknownName
 from modelwright.base.fingerprint import fingerprint, jsonable, sha256_hex
 from modelwright.base.seed import Seed
@@ -97,7 +97,7 @@ def source_files(variant: Mapping[str, Any], *, root: Path) -> tuple[Path, ...]:
 
 
 def source_identity(variant: Mapping[str, Any], *, root: Path) -> str:
-    """Return the sha256 of the learner's source files and their names. Arguments and errors as in `source_files`."""
+    """Return the sha256 of the learner's source files and their names; see `source_files`."""
     # Names without folders: a project that moves keeps its trials.
     files = source_files(variant, root=root)
     return fingerprint(sorted((file.name, sha256_hex(file.read_bytes())) for file in files))
@@ -113,7 +113,8 @@ def _resolve(variant: Mapping[str, Any], root: Path) -> Any:
         )
     settings = {key: value for key, value in variant.items() if key != "learner"}
     if name in LEARNERS:
-        return _Native(name=name, config=configure(import_module(LEARNERS[name]).Config, settings))
+        config = configure(import_module(LEARNERS[name]).Config, settings, where=name)
+        return _Native(name=name, config=config)
     if ":" in name:
         from modelwright.algorithms.generator import Generator
 

@@ -4,6 +4,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+from modelwright.base.errors import BadValue
+
 __all__ = ["Clock", "SystemClock", "timestamp"]
 
 
@@ -32,5 +34,15 @@ class SystemClock:
 
 
 def timestamp(instant: datetime) -> str:
-    """Return `instant` as ISO 8601 in UTC with microseconds, e.g. `2026-01-31T09:05:00.000000Z`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """Return `instant` as ISO 8601 in UTC with microseconds, e.g. `2026-01-31T09:05:00.000000Z`.
+
+    Texts sort as their instants do.
+
+    Raises:
+        BadValue: for an instant without a time zone, which could mean any hour.
+    """
+    if instant.utcoffset() is None:
+        raise BadValue(
+            "An instant has a time zone", got=instant.isoformat(), nearest=f"{instant.isoformat()}+00:00"
+        )
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -38,7 +38,7 @@ __all__ = [
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the name most like `name`, or None where none is close."""
-    pool = {candidate.lower(): candidate for candidate in names}
+    pool = {candidate.lower(): candidate for candidate in sorted(names, reverse=True)}
     found = difflib.get_close_matches(name.lower(), list(pool), n=1, cutoff=0.5)
     return pool[found[0]] if found else None
 
@@ -60,35 +60,48 @@ class ModelwrightError(Exception):
         self.got = got
         self.nearest = nearest
         self.next_step = next_step
-        parts = [rule.rstrip(".") + "."]
+        parts = [rule.rstrip(".")]
         if got is not None:
-            parts.append(f"Got {got if isinstance(got, str) else repr(got)}.")
+            parts.append(f"Got {_shown(got)}")
         if nearest is not None:
-            parts.append(f"Nearest: {nearest}.")
+            parts.append(f"Nearest: {nearest}")
         if next_step is not None:
-            parts.append(f"Next: {next_step.rstrip('.')}.")
-        super().__init__(" ".join(parts))
+            parts.append(f"Next: {next_step.rstrip('.')}")
+        super().__init__(" ".join(part if part.endswith(".") else f"{part}." for part in parts))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Keep the four parts across processes; the default would pass the joined text as the rule."""
-        return (_rebuild, (type(self), self.rule, self.got, self.nearest, self.next_step))
+        """Keep the four parts and the notes across processes.
+
+        The default would pass the joined text as the rule. What was got goes as text, because it may be of a
+        kind that cannot be pickled.
+        """
+        got = None if self.got is None else _shown(self.got)
+        parts = {"got": got, "nearest": self.nearest, "next_step": self.next_step}
+        return (_rebuild, (type(self), self.rule, parts, tuple(getattr(self, "__notes__", ()))))
 
     def record(self) -> dict[str, str | None]:
         """Return the parts as JSON-ready text, for `--json` and the journal."""
         return {
             "error": type(self).__name__,
             "rule": self.rule,
-            "got": None if self.got is None else str(self.got),
+            "got": None if self.got is None else _shown(self.got),
             "nearest": self.nearest,
             "next_step": self.next_step,
         }
 
 
+def _shown(got: object) -> str:
+    # An empty text, or one of spaces, would read as nothing.
+    return got if isinstance(got, str) and got.strip() else repr(got)
+
+
 def _rebuild(
-    kind: type[ModelwrightError], rule: str, got: object, nearest: str | None, next_step: str | None
+    kind: type[ModelwrightError], rule: str, parts: dict[str, str | None], notes: tuple[str, ...]
 ) -> ModelwrightError:
     error = kind.__new__(kind)
-    ModelwrightError.__init__(error, rule, got=got, nearest=nearest, next_step=next_step)
+    ModelwrightError.__init__(error, rule, **parts)
+    for note in notes:
+        error.add_note(note)
     return error
 
 

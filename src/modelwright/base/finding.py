@@ -1,14 +1,17 @@
 """Something wrong, with evidence. Spoken by data checks, the doctor, release gates and monitors alike."""
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelwright.base.errors import BadValue
+from modelwright.base.errors import BadValue, UnknownName
 from modelwright.base.fingerprint import jsonable
 
 __all__ = ["Cause", "Finding", "Severity"]
+
+_KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class Severity(enum.StrEnum):
@@ -39,10 +42,14 @@ class Finding:
         kind: Stable name in kebab case, e.g. `duplicate-rows-across-split`. Designs accept findings by it.
         severity: See `Severity`.
         title: One sentence that a newcomer understands.
-        evidence: The numbers that the finding rests on; JSON types only.
+        evidence: The numbers that the finding rests on; kept as plain JSON types.
         causes: Likely causes, the likeliest first.
         next_check: What to look at next, as an instruction.
         subject: What it speaks of: a column, a split, a variant, a run.
+
+    Raises:
+        BadValue: for a kind of another form, or evidence that JSON cannot hold.
+        UnknownName: for a severity that does not exist.
     """
 
     kind: str
@@ -54,9 +61,12 @@ class Finding:
     subject: str = ""
 
     def __post_init__(self) -> None:
-        if not self.kind or self.kind != self.kind.lower() or " " in self.kind or "_" in self.kind:
+        if not _KEBAB.fullmatch(self.kind):
             raise BadValue("A finding's kind is kebab case", got=self.kind)
-        jsonable(self.evidence)
+        if self.severity not in list(Severity):
+            raise UnknownName("severity", str(self.severity), [severity.value for severity in Severity])
+        object.__setattr__(self, "severity", Severity(self.severity))
+        object.__setattr__(self, "evidence", jsonable(self.evidence))
 
     def record(self) -> dict[str, Any]:
         """Return the finding as JSON types, for the journal and `--json`."""
@@ -67,7 +77,7 @@ class Finding:
         """Return the finding that `record` was made from."""
         return Finding(
             kind=record["kind"],
-            severity=Severity(record["severity"]),
+            severity=record["severity"],
             title=record["title"],
             evidence=record["evidence"],
             causes=tuple(Cause(**cause) for cause in record["causes"]),

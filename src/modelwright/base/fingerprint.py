@@ -1,9 +1,10 @@
 """Identity by content: canonical JSON and its sha256.
 
 Two values have one fingerprint exactly when their canonical JSON is the same text. The form follows
-RFC 8785 where Python allows: keys sorted, no spaces, UTF-8, a float without a fraction written as an
-integer (`1.0` and `1` are one value), other floats in their shortest exact form. NaN and infinities
-have no JSON form and are refused, so that a broken number never enters a hash unseen.
+RFC 8785 where Python allows: keys sorted (by code point), no spaces, UTF-8, a float without a fraction
+and below 2**53 written as an integer (`1.0` and `1` are one value, and so are `-0.0` and `0`), other
+floats in their shortest exact form. NaN and infinities have no JSON form and are refused, so that a
+broken number never enters a hash unseen.
 """
 
 import dataclasses
@@ -16,12 +17,14 @@ from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 
 __all__ = ["canonical_json", "fingerprint", "jsonable", "sha256_hex"]
 
 _EXACT_INTEGERS = 2**53
+_LONGEST_INTEGER = 10**1000  # from 10**4300 on Python itself refuses to write one out
 
 
 def sha256_hex(content: bytes) -> str:
@@ -36,29 +39,58 @@ def jsonable(value: object) -> Any:
     scalars and arrays.
 
     Raises:
-        BadValue: for NaN, an infinity, a key that is not text, or any other type.
+        BadValue: for NaN, an infinity, an integer of more than 1000 digits, text that is not Unicode, a key
+            that is not text, or any other type.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
         return jsonable(value.value)
-    if value is None or isinstance(value, str | bool):
+    if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, np.generic):
-        return jsonable(value.item())
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return _array(value)
     if isinstance(value, int):
-        return value
+        return _integer(value)
     if isinstance(value, float):
         return _number(value)
-    if isinstance(value, np.ndarray):
-        return jsonable(value.tolist())
     if isinstance(value, Mapping):
         return _object(cast("Mapping[object, object]", value))
     if isinstance(value, AbstractSet):
         return sorted((jsonable(item) for item in cast("AbstractSet[object]", value)), key=json.dumps)
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [jsonable(item) for item in cast("Sequence[object]", value)]
-    raise BadValue("Only JSON's own types have a canonical form", got=f"a {type(value).__name__}: {value!r}")
+    raise _other(value)
+
+
+def _other(value: object) -> BadValue:
+    return BadValue("Only JSON's own types have a canonical form", got=f"a {type(value).__name__}: {value!r}")
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadValue("Text in a record is Unicode without lone surrogates", got=ascii(value)) from None
+    return str.__str__(value)
+
+
+def _array(value: "np.generic[Any] | NDArray[Any]") -> Any:
+    items = value.tolist()
+    # Dates would pass for integers, and a long double stays NumPy's own.
+    if value.dtype.kind not in "biufUO" or isinstance(items, np.generic):
+        raise _other(value)
+    return jsonable(items)
+
+
+def _integer(value: int) -> int:
+    if abs(value) >= _LONGEST_INTEGER:
+        raise BadValue(
+            "An integer in a record has at most 1000 digits", got=f"one of {value.bit_length()} bits"
+        )
+    return int(value)
 
 
 def _number(value: float) -> int | float:
@@ -74,13 +106,15 @@ def _object(value: Mapping[object, object]) -> dict[str, Any]:
     for key, item in value.items():
         if not isinstance(key, str):
             raise BadValue("Keys of a record must be text", got=f"{key!r} ({type(key).__name__})")
-        plain[key] = jsonable(item)
+        plain[_text(key)] = jsonable(item)
     return plain
 
 
 def canonical_json(value: object) -> str:
     """Return the one JSON text of `value`. Errors as in `jsonable`."""
-    return json.dumps(jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
 
 
 def fingerprint(value: object) -> str:

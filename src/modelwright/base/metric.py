@@ -17,6 +17,8 @@ __all__ = ["METRICS", "Direction", "Metric", "Task", "find_metric"]
 Direction = Literal["maximize", "minimize"]
 Task = Literal["classification", "regression"]
 Array = NDArray[Any]
+Formula = Callable[[Array, Array], float]
+_SUM_TOLERANCE = 1e-3  # a softmax in half precision stays within it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,32 +43,62 @@ class Metric:
     low: float | None
     high: float | None
     doc: str
-    formula: Callable[[Array, Array], float]
+    formula: Formula
     probabilities: bool = False
 
     def compute(self, target: Array, prediction: Array) -> float:
-        """Return the metric on one seed's held-out rows.
+        """Return the metric on one seed's held-out rows, reckoned in double precision.
 
         Args:
             target: (row,) class indices or values.
             prediction: (row, class) probabilities or (row,) values.
 
         Returns:
-            The number; NaN where a prediction is not finite, so that a diverged seed shows as such.
+            The number; NaN where a prediction or the number itself is not finite, so that a diverged seed
+            shows as such.
 
         Raises:
-            BadValue: where shapes do not fit, or there are no rows.
+            BadValue: where shapes do not fit, there are no rows, a target is not finite or no class index,
+                a metric of probabilities is given something else, or the metric is undefined on these rows.
         """
+        try:
+            truth, guess = np.asarray(target, np.float64), np.asarray(prediction, np.float64)
+        except (TypeError, ValueError) as error:
+            raise BadValue(f"{self.name} is computed from numbers", got=str(error)) from error
         wanted = 2 if self.task == "classification" else 1
-        if len(target) == 0 or len(target) != len(prediction) or np.ndim(prediction) != wanted:
+        if truth.ndim != 1 or guess.ndim != wanted or len(truth) != len(guess) or len(truth) == 0:
             shape = "(row, class) probabilities" if wanted == 2 else "(row,) values"
             raise BadValue(
                 f"{self.name} needs at least one row and predictions of shape {shape}, one for each target",
-                got=f"target {np.shape(target)}, prediction {np.shape(prediction)}",
+                got=f"target {truth.shape}, prediction {guess.shape}",
             )
-        if not np.isfinite(prediction).all():
+        if not np.isfinite(truth).all():
+            raise BadValue(f"Every target of {self.name} is finite", got=f"{truth[~np.isfinite(truth)][0]}")
+        if self.task == "classification":
+            wrong = (truth < 0) | (truth >= guess.shape[1]) | (truth != np.floor(truth))
+            if wrong.any():
+                raise BadValue(
+                    f"Targets of {self.name} are class indices below {guess.shape[1]}, the number of columns",
+                    got=f"{truth[wrong][0]:g}",
+                )
+            truth = truth.astype(np.int64)
+        if not np.isfinite(guess).all():
             return float("nan")
-        return float(self.formula(target, prediction))
+        if self.probabilities:
+            _require_probabilities(self.name, guess)
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = self.formula(truth, guess)
+        return value if np.isfinite(value) else float("nan")
+
+
+def _require_probabilities(name: str, guess: Array) -> None:
+    worst = int(np.argmax(np.abs(guess.sum(axis=1) - 1)))
+    if (guess < 0).any() or abs(guess[worst].sum() - 1) > _SUM_TOLERANCE:
+        raise BadValue(
+            f"{name} needs probabilities: no number below 0, each row with a sum of 1",
+            got=f"numbers from {guess.min():g} on, a row with a sum of {guess[worst].sum():g}",
+            next_step="pass predictions through a softmax, or choose a metric of classes such as accuracy",
+        )
 
 
 def _accuracy(target: Array, probability: Array) -> float:
@@ -79,12 +111,12 @@ def _balanced_accuracy(target: Array, probability: Array) -> float:
 
 
 def _log_loss(target: Array, probability: Array) -> float:
-    chosen = probability[np.arange(len(target)), target.astype(np.int64)]
+    chosen = probability[np.arange(len(target)), target]
     return float(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0)).mean())
 
 
 def _brier(target: Array, probability: Array) -> float:
-    truth = np.eye(probability.shape[1])[target.astype(np.int64)]
+    truth = np.eye(probability.shape[1])[target]
     return float(np.square(probability - truth).sum(axis=1).mean())
 
 
@@ -99,11 +131,19 @@ def _macro_f1(target: Array, probability: Array) -> float:
 def _roc_auc(target: Array, probability: Array) -> float:
     from sklearn.metrics import roc_auc_score
 
-    if probability.shape[1] == 2:
+    classes = probability.shape[1]
+    present = len(np.unique(target))
+    if present < max(classes, 2):
+        raise BadValue(
+            "roc_auc needs held-out rows of every class, and at least two classes",
+            got=f"rows of {present} of {classes}",
+            next_step="use split.kind=stratified, more test rows, or another metric",
+        )
+    if classes == 2:
         return float(roc_auc_score(target, probability[:, 1]))
-    return float(
-        roc_auc_score(target, probability, multi_class="ovr", labels=np.arange(probability.shape[1]))
-    )
+    # Scikit-learn wants sums nearer to one than a softmax in single precision gives.
+    share = probability / probability.sum(axis=1, keepdims=True)
+    return float(roc_auc_score(target, share, multi_class="ovr", labels=np.arange(classes)))
 
 
 def _rmse(target: Array, value: Array) -> float:
@@ -117,92 +157,65 @@ def _mae(target: Array, value: Array) -> float:
 def _r2(target: Array, value: Array) -> float:
     from sklearn.metrics import r2_score
 
+    if len(target) < 2:
+        raise BadValue(
+            "r2 needs at least two held-out rows", got=f"{len(target)}", next_step="raise split.test"
+        )
     return float(r2_score(target, value))
 
 
-def _metric(
-    name: str,
-    direction: Direction,
-    task: Task,
-    low: float | None,
-    high: float | None,
-    doc: str,
-    formula: Callable[[Array, Array], float],
-    probabilities: bool = False,
-) -> Metric:
+def _of_classes(name: str, doc: str, formula: Formula) -> Metric:
+    return Metric(
+        name=name, direction="maximize", task="classification", low=0, high=1, doc=doc, formula=formula
+    )
+
+
+def _of_probabilities(name: str, doc: str, formula: Formula, *, high: float | None) -> Metric:
     return Metric(
         name=name,
-        direction=direction,
-        task=task,
-        low=low,
+        direction="minimize",
+        task="classification",
+        low=0,
         high=high,
         doc=doc,
         formula=formula,
-        probabilities=probabilities,
+        probabilities=True,
+    )
+
+
+def _of_values(name: str, doc: str, formula: Formula) -> Metric:
+    return Metric(
+        name=name, direction="minimize", task="regression", low=0, high=None, doc=doc, formula=formula
     )
 
 
 METRICS: tuple[Metric, ...] = (
-    _metric(
-        "accuracy",
-        "maximize",
-        "classification",
-        0,
-        1,
-        "Share of rows whose likeliest class is right.",
-        _accuracy,
+    _of_classes("accuracy", "Share of rows whose likeliest class is right.", _accuracy),
+    _of_classes("balanced_accuracy", "Mean of the classes' recalls.", _balanced_accuracy),
+    _of_classes("macro_f1", "Mean of the classes' F1 scores.", _macro_f1),
+    Metric(
+        name="roc_auc",
+        direction="maximize",
+        task="classification",
+        low=0,
+        high=1,
+        doc="Area under the ROC curve, one against rest.",
+        formula=_roc_auc,
+        probabilities=True,
     ),
-    _metric(
-        "balanced_accuracy",
-        "maximize",
-        "classification",
-        0,
-        1,
-        "Mean of the classes' recalls.",
-        _balanced_accuracy,
+    _of_probabilities("log_loss", "Mean negative log-likelihood, nats.", _log_loss, high=None),
+    _of_probabilities("brier", "Mean squared error of the class probabilities.", _brier, high=2),
+    _of_values("rmse", "Root of the mean squared error, in the target's unit.", _rmse),
+    _of_values("mae", "Mean absolute error, in the target's unit.", _mae),
+    Metric(
+        name="r2",
+        direction="maximize",
+        task="regression",
+        low=None,
+        high=1,
+        doc="Share of the variance that is explained.",
+        formula=_r2,
     ),
-    _metric("macro_f1", "maximize", "classification", 0, 1, "Mean of the classes' F1 scores.", _macro_f1),
-    _metric(
-        "roc_auc",
-        "maximize",
-        "classification",
-        0,
-        1,
-        "Area under the ROC curve, one against rest.",
-        _roc_auc,
-        True,
-    ),
-    _metric(
-        "log_loss",
-        "minimize",
-        "classification",
-        0,
-        None,
-        "Mean negative log-likelihood, nats.",
-        _log_loss,
-        True,
-    ),
-    _metric(
-        "brier",
-        "minimize",
-        "classification",
-        0,
-        2,
-        "Mean squared error of the class probabilities.",
-        _brier,
-        True,
-    ),
-    _metric(
-        "rmse",
-        "minimize",
-        "regression",
-        0,
-        None,
-        "Root of the mean squared error, in the target's unit.",
-        _rmse,
-    ),
-    _metric("mae", "minimize", "regression", 0, None, "Mean absolute error, in the target's unit.", _mae),
-    _metric("r2", "maximize", "regression", None, 1, "Share of the variance that is explained.", _r2),
 )
 """Every metric that can be computed from held-out rows. A learner may report others itself."""
 

@@ -50,6 +50,11 @@ def derive_seeds(root: str, count: int, *, start: int = 0) -> tuple[Seed, ...]:
         root: Any text; for an experiment the fingerprint of its registered design, so that nobody can
             choose seeds after seeing results.
         count: How many seeds, at least 0.
-        start: Index of the first.
+        start: Index of the first, at least 0.
+
+    Raises:
+        BadValue: for a negative count or start.
     """
+    if count < 0 or start < 0:
+        raise BadValue("Seeds are numbered from 0", got=f"{count} seeds from number {start}")
     return tuple(Seed(sha256_hex(f"{root}#{index}".encode())) for index in range(start, start + count))

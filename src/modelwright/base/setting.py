@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from modelwright.base.errors import BadValue, UnknownName
 
-__all__ = ["Settings", "describe_settings", "setting"]
+__all__ = ["Settings", "check_setting", "describe_settings", "setting"]
 
 
 def setting(
@@ -34,7 +34,7 @@ def setting(
     Args:
         default: Its default; required where left out.
         doc: One sentence, with the unit.
-        low: Smallest allowed value.
+        low: Smallest allowed value; of a tuple, of each item, and so with the other rules.
         high: Largest allowed value.
         above: The value must be greater than this.
         below: The value must be less than this.
@@ -52,44 +52,69 @@ class Settings:
     """Base of every configuration; checks the declared rule of each field."""
 
     def __post_init__(self) -> None:
+        place = type(self).__module__.rsplit(".", 1)[-1]
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name), type(self))
+            check_setting(f"{place}.{field.name}", field, getattr(self, field.name))
 
 
-def _check(field: "dataclasses.Field[Any]", value: object, owner: type) -> None:
-    rule = field.metadata
-    module = owner.__module__.rsplit(".", 1)[-1]
-    name = f"{module}.{field.name}"
-    if rule.get("choices") is not None and value is not None and value not in rule["choices"]:
-        raise UnknownName(f"choice for {name}", str(value), [str(choice) for choice in rule["choices"]])
-    bounds = [rule.get(key) for key in ("low", "high", "above", "below")]
-    if all(bound is None for bound in bounds) or value is None:
+def check_setting(place: str, field: "dataclasses.Field[Any]", value: object) -> None:
+    """Check a value against the rule of its field. None passes: whether it may be null is a matter of type.
+
+    Args:
+        place: Where the value stands, dotted, for messages.
+        field: Made with `setting`.
+        value: What it shall hold.
+
+    Raises:
+        UnknownName: for a text that is no choice, with the nearest.
+        BadValue: for a number out of range, and for one that is not finite.
+    """
+    if value is None:
         return
-    items = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
-    for item in items:
-        _check_number(name, item, *bounds)
+    rule = field.metadata
+    choices = rule.get("choices")
+    bounds = [rule.get(key) for key in ("low", "high", "above", "below")]
+    for item in cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,):
+        if choices is not None and item not in choices:
+            raise UnknownName(f"choice for {place}", str(item), [str(choice) for choice in choices])
+        if any(bound is not None for bound in bounds):
+            _check_number(place, item, bounds)
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise BadValue(f"{place} must be a finite number", got=item)
 
 
-def _check_number(
-    name: str, value: object, low: float | None, high: float | None, above: float | None, below: float | None
-) -> None:
+def _check_number(place: str, value: object, bounds: Sequence[float | None]) -> None:
+    low, high, above, below = bounds
     texts = [
-        f"{word} {bound:g}"
+        f"{word} {_text(bound)}"
         for word, bound in (("at least", low), ("at most", high), ("above", above), ("below", below))
         if bound is not None
     ]
-    rule = f"{name} must be a number {' and '.join(texts)}"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    rule = f"{place} must be a number {' and '.join(texts)}"
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or (isinstance(value, float) and not math.isfinite(value))
+    ):
         raise BadValue(rule, got=value)
-    broken = (
-        (low is not None and value < low)
-        or (high is not None and value > high)
-        or (above is not None and value <= above)
-        or (below is not None and value >= below)
-    )
-    if broken:
-        nearest = min(max(value, low if low is not None else value), high if high is not None else value)
-        raise BadValue(rule, got=value, nearest=f"{nearest:g}" if nearest != value else None)
+
+    def holds(number: float) -> bool:
+        return (
+            (low is None or number >= low)
+            and (high is None or number <= high)
+            and (above is None or number > above)
+            and (below is None or number < below)
+        )
+
+    if not holds(value):
+        end = high if high is not None and value > high else low
+        raise BadValue(rule, got=value, nearest=_text(end) if end is not None and holds(end) else None)
+
+
+def _text(number: float) -> str:
+    """Return the shortest exact text, without a fraction of zero."""
+    whole = isinstance(number, int) or (number.is_integer() and abs(number) < 1e15)
+    return repr(int(number)) if whole else repr(number)
 
 
 def describe_settings(config: type) -> list[dict[str, Any]]:
@@ -102,7 +127,7 @@ def describe_settings(config: type) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": field.name,
-                "type": field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type)),
+                "type": field.type.__name__ if isinstance(field.type, type) else str(field.type),
                 "required": required,
                 "default": None if required else default,
                 **field.metadata,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.base.errors import BadValue
+from modelwright.base.errors import BadValue, nearest_name
 
 __all__ = ["Model", "Step"]
 
@@ -55,8 +55,15 @@ class Step:
     absent: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict[str, "NDArray[np.bool_]"])
 
     def __post_init__(self) -> None:
-        if self.update < 1:
+        if not self.update >= 1:
             raise BadValue("A step follows at least one update", got=self.update)
         shapes = {name: np.shape(values) for name, values in self.metrics.items()}
         if any(len(shape) != 1 for shape in shapes.values()) or len(set(shapes.values())) > 1:
             raise BadValue("Every metric of a step is one number per seed, shape (seed,)", got=shapes)
+        for name, flags in self.absent.items():
+            if shapes.get(name) != np.shape(flags):
+                raise BadValue(
+                    "Absent numbers are flagged for a metric of the step, one flag per seed, shape (seed,)",
+                    got=f"{name}: {np.shape(flags)}",
+                    nearest=str(shapes[name]) if name in shapes else nearest_name(name, shapes),
+                )
