@@ -1,12 +1,13 @@
 """A question with all that is needed to answer it; frozen, hashed and registered before the first trial."""
 
+import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from modelwright.base.configure import configure
-from modelwright.base.errors import BadValue, UnknownName
+from modelwright.base.errors import BadValue, UnknownName, nearest_name
 from modelwright.base.fingerprint import fingerprint, jsonable
 from modelwright.base.setting import Settings, setting
 from modelwright.data.source import Source
@@ -19,6 +20,20 @@ __all__ = ["Budget", "Design"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SCOPES = ("this_test_set", "other_splits", "new_data")
+
+
+def _pair(pair: Any, pairs: Any) -> tuple[str, str]:
+    if isinstance(pair, list | tuple) and len(cast("Sequence[Any]", pair)) == 2:
+        first, second = cast("Sequence[Any]", pair)
+        if isinstance(first, str) and isinstance(second, str):
+            return first, second
+    names: list[Any] = list(pairs)
+    flat = len(names) == 2 and all(isinstance(name, str) for name in names)
+    raise BadValue(
+        "compare is a list of pairs [candidate, baseline]",
+        got=repr(names),
+        nearest=f"compare=[[{names[0]},{names[1]}]]" if flat else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +50,11 @@ class Design(Settings):
     """A registered experiment.
 
     Errors are found when the object is made, except what needs the data or the learners' own
-    configurations: those the lab checks before anything runs.
+    configurations: those the lab checks before anything runs. The same design from YAML and from Python has
+    one hash, and every setting is part of it: those that change no result (power, spread, tolerance, budget,
+    accept) change what may be concluded, so they are promised like the others.
+
+    From Python, a group of settings may be an object or a mapping, and lists may stand for tuples.
     """
 
     name: str = setting(doc="Name of the experiment: letters, digits, - and _.")
@@ -65,16 +84,19 @@ class Design(Settings):
     )
     spread: float | None = setting(
         None,
-        doc="Expected standard deviation of the paired differences; null: estimated by a pilot while planning.",
+        doc="Expected standard deviation of the paired differences; null: a pilot estimates it for the plan.",
         above=0,
     )
-    accept: tuple[str, ...] = setting((), doc="Kinds of severe findings that do not make the verdict invalid.")
+    accept: tuple[str, ...] = setting(
+        (), doc="Kinds of severe findings that do not make the verdict invalid."
+    )
     budget: Budget = setting(Budget(), doc="What the experiment may cost.")
     tolerance: float = setting(
         1e-6, doc="Largest relative difference at which a rerun counts as numerically equal.", low=0
     )
 
     def __post_init__(self) -> None:
+        self._settle()
         Settings.__post_init__(self)
         if not _NAME.fullmatch(self.name):
             raise BadValue(
@@ -82,11 +104,7 @@ class Design(Settings):
                 got=self.name,
                 nearest=re.sub(r"[^A-Za-z0-9_-]+", "-", self.name).strip("-_")[:64] or "my-experiment",
             )
-        if len(self.variants) < 2:
-            raise BadValue("A design compares at least two variants", got=list(self.variants))
-        for name in self.variants:
-            if not _NAME.fullmatch(name):
-                raise BadValue("A variant's name is letters, digits, - and _, at most 64", got=name)
+        self._check_variants()
         if not self.compare:
             if len(self.variants) > 2:
                 raise BadValue(
@@ -117,6 +135,55 @@ class Design(Settings):
         if abs(self.question.margin) >= self._range():
             raise BadValue("The margin lies within the metric's range", got=self.question.margin)
 
+    def _settle(self) -> None:
+        """Bring what Python passed into the form that YAML's values have."""
+        groups = {"question": Question, "data": Source, "split": SplitPlan, "rule": Rule, "budget": Budget}
+        for name, kind in groups.items():
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, name, configure(kind, cast("Mapping[str, Any]", value), where=name))
+            elif not isinstance(value, kind):
+                raise BadValue(f"{name} is a {kind.__name__} or a mapping", got=repr(value))
+        if not isinstance(cast("object", self.name), str):
+            raise BadValue("name must be a text", got=repr(self.name))
+        if isinstance(cast("object", self.seeds), float) and float(self.seeds).is_integer():
+            object.__setattr__(self, "seeds", int(self.seeds))
+        if isinstance(cast("object", self.seeds), bool) or not isinstance(cast("object", self.seeds), int):
+            raise BadValue("seeds must be a whole number", got=repr(self.seeds))
+        for name in ("compare", "accept"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                raise BadValue(f"{name} is a list", got=repr(value), nearest=f"{name}=[{value}]")
+        object.__setattr__(self, "accept", tuple(self.accept))
+        object.__setattr__(self, "compare", tuple(_pair(pair, self.compare) for pair in self.compare))
+        if not isinstance(cast("object", self.variants), Mapping):
+            raise BadValue("variants maps names to learners", got=repr(self.variants))
+        # A copy, so that the caller's own dictionary may change without the design.
+        object.__setattr__(self, "variants", copy.deepcopy(dict(self.variants)))
+
+    def _check_variants(self) -> None:
+        for name, variant in self.variants.items():
+            if not isinstance(cast("object", name), str) or not _NAME.fullmatch(name):
+                raise BadValue("A variant's name is letters, digits, - and _, at most 64", got=name)
+            if not isinstance(cast("object", variant), Mapping):
+                raise BadValue(f"variants.{name} is a learner and its settings", got=repr(variant))
+            if not variant.get("learner"):
+                others = [other for other in self.variants if self.variants[other].get("learner")]
+                near = nearest_name(name, others)
+                raise BadValue(
+                    "A variant names its learner",
+                    got=f"variants.{name} with {', '.join(map(str, variant)) or 'nothing'}",
+                    nearest=near and f"variants.{near}",
+                    next_step=f"set variants.{name}.learner, or correct the variant's name",
+                )
+            try:
+                jsonable(variant)
+            except BadValue as error:
+                error.add_note(f"In variants.{name}.")
+                raise
+        if len(self.variants) < 2:
+            raise BadValue("A design compares at least two variants", got=list(self.variants))
+
     def _check_pairs(self) -> None:
         for pair in self.compare:
             for name in pair:
@@ -136,8 +203,20 @@ class Design(Settings):
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> "Design":
-        """Return the design that plain values describe. Errors as `configure` and of the class itself."""
-        return configure(Design, values)
+        """Return the design that plain values describe.
+
+        A group or a list that is null is one that was left out.
+
+        Raises:
+            UnknownName: for a name that is no setting, with the nearest.
+            BadValue: for a missing value, or one outside its rule.
+        """
+        optional = ("split", "compare", "rule", "accept", "budget")
+        given = {name: value for name, value in values.items() if value is not None or name not in optional}
+        pairs = given.get("compare")
+        if isinstance(pairs, list | tuple):
+            given["compare"] = tuple(_pair(pair, pairs) for pair in cast("Sequence[Any]", pairs))
+        return configure(Design, given)
 
     def record(self) -> dict[str, Any]:
         """Return the design as JSON types."""
