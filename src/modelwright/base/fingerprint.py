@@ -1,10 +1,10 @@
 """Identity by content: canonical JSON and its sha256.
 
-Two values have one fingerprint exactly when their canonical JSON is the same text. The form follows
-RFC 8785 where Python allows: keys sorted (by code point), no spaces, UTF-8, a float without a fraction
-and below 2**53 written as an integer (`1.0` and `1` are one value, and so are `-0.0` and `0`), other
-floats in their shortest exact form. NaN and infinities have no JSON form and are refused, so that a
-broken number never enters a hash unseen.
+Two values have one fingerprint exactly when their canonical JSON is the same text: keys sorted (by code
+point), no spaces, UTF-8, floats in their shortest exact form. Unlike RFC 8785, `1.0` and `1` stay two
+values, because they are two to the learners that records configure: scikit-learn's `max_features=1` is one
+column and `1.0` all of them. `-0.0` and `0.0` are one. NaN and infinities have no JSON form and are refused,
+so that a broken number never enters a hash unseen.
 """
 
 import dataclasses
@@ -23,7 +23,6 @@ from modelwright.base.errors import BadValue
 
 __all__ = ["canonical_json", "fingerprint", "jsonable", "sha256_hex"]
 
-_EXACT_INTEGERS = 2**53
 _LONGEST_INTEGER = 10**1000  # from 10**4300 on Python itself refuses to write one out
 
 
@@ -93,12 +92,10 @@ def _integer(value: int) -> int:
     return int(value)
 
 
-def _number(value: float) -> int | float:
+def _number(value: float) -> float:
     if not math.isfinite(value):
         raise BadValue("A number in a record must be finite", got=str(value))
-    if value.is_integer() and abs(value) < _EXACT_INTEGERS:
-        return int(value)
-    return value
+    return float(value) + 0.0  # a negative zero becomes zero
 
 
 def _object(value: Mapping[object, object]) -> dict[str, Any]:

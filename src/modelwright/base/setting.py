@@ -10,6 +10,7 @@ when an object is made, so a bad value is refused before anything runs.
 
 import dataclasses
 import math
+import typing
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -49,12 +50,19 @@ def setting(
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Base of every configuration; checks the declared rule of each field."""
+    """Base of every configuration; checks the declared rule of each field.
+
+    A whole number in a field of floats becomes a float, so that equal settings have equal records.
+    """
 
     def __post_init__(self) -> None:
         place = type(self).__module__.rsplit(".", 1)[-1]
         for field in dataclasses.fields(self):
-            check_setting(f"{place}.{field.name}", field, getattr(self, field.name))
+            value = getattr(self, field.name)
+            check_setting(f"{place}.{field.name}", field, value)
+            kinds = typing.get_args(field.type) or (field.type,)
+            if type(value) is int and float in kinds and int not in kinds:
+                object.__setattr__(self, field.name, float(value))
 
 
 def check_setting(place: str, field: "dataclasses.Field[Any]", value: object) -> None:
