@@ -15,11 +15,12 @@ from scipy import stats
 from modelwright.base.errors import BadValue
 from modelwright.lab.lineage import (
     Difference,
+    LearntComparison,
     Sameness,
     Side,
     compare_metrics,
     judge_rerun,
-    prediction_interval,
+    repetition_interval,
 )
 
 NAN, INF = math.nan, math.inf
@@ -238,20 +239,36 @@ APART = compare(BASE, BASE | {"loss": [0.9, 0.7, 0.25]})
 OTHERS = [0.90, 0.91, 0.92, 0.93, 0.94]
 
 
-def test_the_prediction_interval_is_the_textbooks_and_covers_as_it_says() -> None:
+def test_the_interval_holds_as_many_differences_between_seeds_as_it_says() -> None:
     values = np.array(OTHERS)
-    low, high = prediction_interval(values) or (NAN, NAN)
-    half = stats.t.ppf(0.975, 4) * values.std(ddof=1) * math.sqrt(1 + 1 / 5)
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half))
+    low, high = repetition_interval(0.92, values) or (NAN, NAN)
+    half = stats.t.ppf(0.975, 4) * values.std(ddof=1) * math.sqrt(2)
+    assert (low, high) == pytest.approx((0.92 - half, 0.92 + half))
     draws = np.random.default_rng(0).normal(size=(4000, 6))
     inside = 0
     for row in draws:
-        low, high = prediction_interval(row[:5]) or (NAN, NAN)
+        low, high = repetition_interval(row[0], row[1:5]) or (NAN, NAN)
         inside += low <= row[5] <= high
     assert inside / 4000 == pytest.approx(0.95, abs=3.5 * math.sqrt(0.95 * 0.05 / 4000))
-    assert prediction_interval([]) is None
-    assert prediction_interval([0.5, NAN]) is None
-    assert prediction_interval([0.5, 0.5]) == (0.5, 0.5)
+
+
+def test_there_is_no_interval_where_it_could_not_fail() -> None:
+    assert repetition_interval(0.5, []) is None
+    assert repetition_interval(0.5, [0.4, 0.6]) is None  # 18 standard deviations to each side
+    assert repetition_interval(0.5, [0.4, 0.6, NAN]) is None
+    assert repetition_interval(NAN, OTHERS) is None
+    wide = [0.1, 0.5, 0.9]
+    assert repetition_interval(0.5, wide) is not None
+    assert repetition_interval(0.5, wide, bounds=(0, 1)) is None  # every accuracy lies inside
+    assert repetition_interval(0.5, wide, bounds=(0, None)) is not None
+    assert repetition_interval(0.5, OTHERS, bounds=(0, 1)) is not None
+
+
+def test_seeds_that_are_all_alike_allow_no_other_score() -> None:
+    assert repetition_interval(0.1, [0.1, 0.1, 0.1]) == (0.1, 0.1)
+    answer = judge_rerun(APART, 0.9, 0.9 + 1e-6, [0.9] * 5, ())
+    assert answer.sameness is Sameness.DIFFERENT
+    assert judge_rerun(APART, 0.9, 0.9, [0.9] * 5, ()).sameness is Sameness.STATISTICALLY_EQUAL
 
 
 def test_equal_numbers_and_score_are_bitwise_equal_and_need_no_next_check() -> None:
@@ -282,9 +299,9 @@ def test_close_numbers_are_numerically_equal_and_the_place_is_told() -> None:
 def test_a_usual_score_is_statistically_equal_and_the_interval_is_stated() -> None:
     answer = judge_rerun(APART, 0.92, 0.93, OTHERS, (NET,))
     assert answer.sameness is Sameness.STATISTICALLY_EQUAL
-    assert answer.interval == prediction_interval(OTHERS)
+    assert answer.interval == repetition_interval(0.92, OTHERS)
     assert answer.other_seeds == 5
-    assert "inside 0.8719 to 0.9681" in answer.sentence
+    assert "inside 0.8579 to 0.9821" in answer.sentence
     assert "other 5 seeds" in answer.sentence
 
 
@@ -296,6 +313,33 @@ def test_an_unusual_score_is_different_because_of_what_differs() -> None:
     assert "net.py" in answer.next_check
 
 
+def test_what_hardly_matters_is_no_explanation() -> None:
+    notes = Difference(
+        side=Side.CODE, what="README.md", recorded="a", now="b", rank=90, sentence="file README.md changed"
+    )
+    answer = judge_rerun(APART, 0.92, 0.5, OTHERS, (notes,), company=4)
+    assert "nothing that is recorded is likely to explain it: nondeterminism" in answer.sentence
+    assert "Repeat the run twice" in answer.next_check
+    assert "beside 3 other seeds" in answer.next_check
+    both = judge_rerun(APART, 0.92, 0.5, OTHERS, (NET, notes))
+    assert both.sentence.endswith("most likely because of code: file net.py changed.")
+
+
+def test_learnt_numbers_count_beside_metrics() -> None:
+    near = LearntComparison(same=False, name="weight", relative=1e-9)
+    far = LearntComparison(same=False, name="weight", relative=1e-3)
+    unknown = LearntComparison(same=False, name="digest")
+    for learnt, sameness in (
+        (near, Sameness.NUMERICALLY_EQUAL),
+        (unknown, Sameness.NUMERICALLY_EQUAL),
+        (far, Sameness.STATISTICALLY_EQUAL),
+    ):
+        answer = judge_rerun(EQUAL, 0.9, 0.9, OTHERS, (), learnt=learnt)
+        assert answer.sameness is sameness
+        assert "metrics are the same and" in answer.sentence
+    assert judge_rerun(EQUAL, 0.9, 0.9, [], (), learnt=far).sameness is Sameness.DIFFERENT
+
+
 def test_where_nothing_differs_nondeterminism_is_named_with_a_next_check() -> None:
     answer = judge_rerun(APART, 0.92, 0.5, OTHERS, ())
     assert answer.sameness is Sameness.DIFFERENT
@@ -303,7 +347,7 @@ def test_where_nothing_differs_nondeterminism_is_named_with_a_next_check() -> No
     assert "Repeat the run twice" in answer.next_check
 
 
-@pytest.mark.parametrize("others", [[], [0.9], [NAN, 0.9]])
+@pytest.mark.parametrize("others", [[], [0.9], [0.9, 0.91], [NAN, 0.9, 0.91]])
 def test_too_few_other_seeds_cannot_make_a_difference_usual(others: list[float]) -> None:
     answer = judge_rerun(APART, 0.92, 0.92, others, ())
     assert answer.sameness is Sameness.DIFFERENT
@@ -322,6 +366,7 @@ def test_many_differences_are_named_in_order_and_counted() -> None:
 
 @pytest.mark.parametrize("now", [0.92, 0.5, NAN, INF])
 def test_every_answer_is_json(now: float) -> None:
+    lost = LearntComparison(same=False, name="all of them", relative=INF)
     for comparison in (EQUAL, CLOSE, APART):
-        plain = judge_rerun(comparison, 0.92, now, OTHERS, (NET,)).record()
+        plain = judge_rerun(comparison, 0.92, now, OTHERS, (NET,), learnt=lost).record()
         assert json.loads(json.dumps(plain, allow_nan=False)) == plain

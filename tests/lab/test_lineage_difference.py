@@ -14,6 +14,7 @@ from modelwright.lab.lineage import (
     Difference,
     Distribution,
     EnvironmentRecord,
+    Executed,
     Gpu,
     HardwareRecord,
     LeftOut,
@@ -22,12 +23,13 @@ from modelwright.lab.lineage import (
     SourceRecord,
     Submodule,
     explain,
+    pinned_environment,
     record_environment,
     record_hardware,
     record_package,
     snapshot_source,
 )
-from modelwright.lab.lineage.difference import RANKS
+from modelwright.lab.lineage.difference import RANKS, UNLIKELY
 
 
 def source(**changes: Any) -> SourceRecord:
@@ -257,6 +259,83 @@ def test_the_likeliest_reason_comes_first() -> None:
 
 def test_ranks_are_distinct_so_that_the_order_is_decided_by_kind() -> None:
     assert len(set(RANKS.values())) == len(RANKS)
+
+
+def test_what_nothing_executed_ranks_behind_what_ran() -> None:
+    now = replace(
+        LINEAGE,
+        source=source(files={"train.py": "a2", "a_plot.py": "n"}),
+        package=PackageRecord(version="0.1.0", files={"base/metric.py": "m2", "a_page.py": "n"}),
+    )
+    ran = Executed(
+        files=frozenset({"train.py"}), package=frozenset({"base/metric.py"}), modules=frozenset({"numpy"})
+    )
+    found = explain(LINEAGE, now, executed=ran)
+    assert [item.what for item in found] == [
+        "train.py", "modelwright/base/metric.py", "a_plot.py", "modelwright/a_page.py",
+    ]  # fmt: skip
+    assert found[-1].rank >= UNLIKELY > found[-2].rank
+    known = explain(LINEAGE, with_distributions(distribution("ruff", "9")), executed=ran)
+    assert the_only(known).rank >= UNLIKELY  # it is installed here, and no module of it was imported
+    used = explain(LINEAGE, with_distributions(distribution("numpy", "9")), executed=ran)
+    assert the_only(used).rank == RANKS["numeric distribution"]
+
+
+def test_one_number_of_threads_is_one_difference() -> None:
+    then = replace(LINEAGE, environment=replace(ENVIRONMENT, variables=pinned_environment(1)))
+    now = replace(
+        LINEAGE,
+        environment=replace(ENVIRONMENT, variables=pinned_environment(2)),
+        hardware=replace(HARDWARE, blas=(replace(OPENBLAS, threads=2),)),
+    )
+    found = the_only(explain(then, now))
+    assert (found.side, found.what, found.recorded, found.now) == ("environment", "threads", "1", "2")
+    capped = replace(now, hardware=replace(HARDWARE, blas=(replace(OPENBLAS, threads=3),)))
+    assert [item.what for item in explain(then, capped)] == ["threads", "openblas threads"]
+
+
+def test_a_variable_ranks_before_what_it_does_to_a_library() -> None:
+    now = replace(
+        with_environment(variables={"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"}),
+        hardware=replace(HARDWARE, blas=(replace(OPENBLAS, core="Haswell"),)),
+    )
+    assert [item.what for item in explain(LINEAGE, now)] == ["OPENBLAS_CORETYPE", "openblas core"]
+
+
+def test_variables_that_libraries_set_themselves_are_left_out() -> None:
+    now = with_environment(variables={"OMP_NUM_THREADS": "1", "KMP_INIT_AT_FORK": "FALSE"})
+    assert explain(LINEAGE, now) == ()
+
+
+def test_another_release_of_modelwright_is_one_difference() -> None:
+    files = {f"base/part{number}.py": "1" for number in range(9)}
+    then = replace(LINEAGE, package=PackageRecord(version="0.1.0", files=files))
+    now = replace(LINEAGE, package=PackageRecord(version="0.2.0", files=dict.fromkeys(files, "2")))
+    found = the_only(explain(then, now))
+    assert (found.side, found.what) == ("code", "modelwright")
+    assert "0.1.0 to 0.2.0, 9 files" in found.sentence
+
+
+def test_another_file_of_the_same_rows_is_no_explanation_and_other_rows_name_both_hashes() -> None:
+    rewritten = the_only(
+        explain(LINEAGE, with_data(origin={"name": "digits", "files": {"digits.csv": "f2"}}))
+    )
+    assert rewritten.rank >= UNLIKELY
+    one, other = "0a" * 32, "1b" * 32
+    found = explain(with_data(identity=one), with_data(identity=other))
+    assert found[0].sentence == "the identity of the data's rows was 0a0a0a0a0a0a and is 1b1b1b1b1b1b"
+
+
+def test_the_design_s_own_data_file_is_data_and_not_code() -> None:
+    then = replace(LINEAGE, source=source(files={"mine/rows.csv": "1"}, folder="mine"))
+    origin = {"kind": "csv", "path": "rows.csv", "sha256": "1"}
+    then = replace(then, data={**LINEAGE.data, "origin": origin})
+    now = replace(then, source=source(files={"mine/rows.csv": "2"}, folder="mine"))
+    now = replace(now, data={**then.data, "identity": "d2", "origin": {**origin, "sha256": "2"}})
+    assert [(item.side, item.what) for item in explain(then, now)] == [
+        ("data", "identity"),
+        ("data", "origin.sha256"),
+    ]
 
 
 def test_a_file_outside_the_launched_folder_counts_less_than_one_inside() -> None:

@@ -1,83 +1,99 @@
-"""Execute one recorded trial in a process of its own: `python -m modelwright.lab.repeat REQUEST ANSWER`.
+"""Execute one recorded trial in processes of its own, from the recorded source.
 
-The request is JSON and the answer is JSON beside a NumPy archive, so that the recorded source may be of another
-version than the process that asks.
+`main(["load", FOLDER])` reads the data, then `main(["train", FOLDER])` trains in a process that has loaded
+nothing else, just as a worker does: a library that is merely loaded may start threads or replace another one.
+What goes in and out is JSON in the folder, so that the recorded source may be of another version than the
+process that asks; see `modelwright.lab.repetition`.
 """
 
 import json
-import sys
-from collections.abc import Mapping
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from modelwright.algorithms.learner import complete_config
 from modelwright.base.configure import configure
-from modelwright.base.errors import Misuse, ModelwrightError
-from modelwright.base.fingerprint import canonical_json, jsonable, sha256_hex
+from modelwright.base.errors import ModelwrightError, SourceMissing
+from modelwright.base.fingerprint import canonical_json, jsonable
 from modelwright.base.seed import Seed
+from modelwright.data.dataset import Dataset
 from modelwright.data.source import Source, load_dataset
-from modelwright.data.split import SplitPlan, make_split
+from modelwright.data.split import Split, SplitPlan, make_split
+from modelwright.data.table import file_origin
 from modelwright.experiment.question import Question
 from modelwright.lab.job import Failed, Finished, Job, Progress, Started, Workload
+from modelwright.lab.lineage.executed import record_executed
 from modelwright.lab.lineage.package import record_package
 from modelwright.lab.training import train_job
 
-__all__ = ["repeat_trial"]
+__all__ = ["load_data", "main", "train_trial"]
 
 
-def repeat_trial(request: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run a trial alone, and return what it gave.
+def load_data(request: Mapping[str, Any], frames: Mapping[str, Any]) -> tuple[Dataset, Split]:
+    """Return the data of a trial and its rows, as they are now.
 
     Args:
-        request: `root` (where the learner's files are), `data_root`, `frames` (name -> Parquet file), `source`,
-            `split`, `question`, `config`, `seed` and `split_seed` (keys), `threads`.
-
-    Returns:
-        A record (score, state, split, data, package, environment, hardware) and columns update, metric, value.
+        request: `source`, `split`, `split_seed` and `data_root`.
+        frames: Tables from Python.
 
     Raises:
-        ModelwrightError: where the data or the learner fail.
+        ModelwrightError: where the data are not there, or cannot be read or split as recorded.
     """
-    from pyarrow import parquet
-
-    frames = {name: parquet.read_table(path) for name, path in request["frames"].items()}
     source = configure(Source, request["source"], where="data")
     dataset = load_dataset(source, root=Path(request["data_root"]), frames=frames)
     plan = configure(SplitPlan, request["split"], where="split")
-    split = make_split(dataset, plan, Seed(request["split_seed"]))
+    return dataset, make_split(dataset, plan, Seed(request["split_seed"]))
+
+
+def train_trial(
+    request: Mapping[str, Any], dataset: Dataset, split: Split
+) -> tuple[dict[str, Any], dict[str, list[Any]], bytes | None]:
+    """Train a trial alone.
+
+    Args:
+        request: `root` (where the learner's files are), `question`, `config`, `changes`, `seed`, `threads`.
+        dataset: The data.
+        split: Its rows.
+
+    Returns:
+        A record: config, environment, hardware, usage and score, or what `failed`; columns update, metric,
+        value; the archive of learnt numbers.
+
+    Raises:
+        ModelwrightError: for a changed setting that is wrong.
+    """
+    root = Path(request["root"])
+    config = request["config"]
+    if request["changes"]:
+        config = complete_config({**config, **request["changes"]}, root=root)
     workload = Workload(
-        root=Path(request["root"]),
+        root=root,
         question=configure(Question, request["question"], where="question"),
         dataset=dataset,
         threads=request["threads"],
     )
     job = Job(
         identity="repeat",
-        variant="repeat",
-        config=request["config"],
+        variant=request["variant"],
+        config=config,
         indices=(0,),
         seeds=(Seed(request["seed"]),),
         splits=(split,),
     )
-    answer: dict[str, Any] = {
-        "split": split.identity,
-        "data": jsonable(
-            {
-                "identity": dataset.identity,
-                "origin": dataset.origin,
-                "transformations": dataset.transformations,
-                "split": plan,
-            }
-        ),
-        "package": record_package().record(),
-    }
+    record: dict[str, Any] = {"config": config}
     columns: dict[str, list[Any]] = {"update": [], "metric": [], "value": []}
+    state = None
     for message in train_job(workload, job):
         match message:
             case Started():
-                answer["environment"] = message.environment.record()
-                answer["hardware"] = message.hardware.record()
+                record["environment"] = message.environment.record()
+                record["hardware"] = message.hardware.record()
             case Progress():
                 for update, metrics in message.steps:
                     for name, values in metrics.items():
@@ -86,38 +102,91 @@ def repeat_trial(request: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
                         columns["value"].append(float(values[0]))
             case Finished():
                 score = float(message.scores[0])
-                answer["score"] = score if np.isfinite(score) else None
-                answer["state"] = sha256_hex(message.states[0]) if message.states else None
-                answer["usage"] = message.usage.record()
+                record["score"] = score if np.isfinite(score) else None
+                record["usage"] = message.usage.record()
+                state = message.states[0] if message.states else None
             case Failed():
-                parts = message.error
-                raise Misuse(
-                    str(parts["rule"]),
-                    got=parts.get("got") or parts["error"],
-                    nearest=parts.get("nearest"),
-                    next_step=parts.get("next_step"),
-                )
+                record["failed"] = dict(message.error)
             case _:
                 pass
-    return answer, columns
+    return record, columns, state
 
 
-def _main(request_file: str, answer_file: str) -> int:
-    answer_path = Path(answer_file)
+def main(words: Sequence[str]) -> int:
+    """Do one of the two parts and write its answer beside the request.
+
+    Args:
+        words: `load` or `train`, and the folder.
+    """
+    _end_with_asker()
+    part, folder = words[0], Path(words[1])
+    request = json.loads((folder / "request.json").read_text())
+    answer: dict[str, Any] = {}
     try:
-        answer, columns = repeat_trial(json.loads(Path(request_file).read_text()))
+        answer = _load(request, folder) if part == "load" else _train(request, folder)
     except ModelwrightError as error:
-        answer_path.write_text(canonical_json({"failed": error.record()}))
-        return 1
+        answer = {**_file_now(request), "failed": error.record()}
+    answer["package"] = record_package().record()
+    answer["executed"] = record_executed(Path(request["top"])).record()
+    if request["original"] is not None:
+        # Files of the folder as it is now that were executed although the recorded source was asked for.
+        answer["strays"] = sorted(record_executed(Path(request["original"])).files)
+    (folder / f"{part}.json").write_text(canonical_json(answer))
+    return 1 if "failed" in answer else 0
+
+
+def _load(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    frames = pickle.loads((folder / "frames.pickle").read_bytes())
+    dataset, split = load_data(request, frames)
+    (folder / "data.pickle").write_bytes(pickle.dumps((dataset, split), protocol=pickle.HIGHEST_PROTOCOL))
+    data = {
+        "identity": dataset.identity,
+        "origin": dataset.origin,
+        "transformations": dataset.transformations,
+        "split": split.plan,
+    }
+    return {"data": jsonable(data), "rows": split.identity}
+
+
+def _train(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    dataset, split = pickle.loads((folder / "data.pickle").read_bytes())
+    answer, columns, state = train_trial(request, dataset, split)
     np.savez(
-        answer_path.with_suffix(".npz"),
+        folder / "metrics.npz",
         update=np.array(columns["update"], dtype=np.int64),
         metric=np.array(columns["metric"], dtype=np.str_),
         value=np.array(columns["value"], dtype=np.float64),
     )
-    answer_path.write_text(canonical_json(answer))
-    return 0
+    if state is not None:
+        (folder / "state.npz").write_bytes(state)
+    return answer
 
 
-if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:3]))
+def _file_now(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a data file that could not be used."""
+    if not request["source"].get("path"):
+        return {}
+    try:
+        return {"file": file_origin(Path(request["data_root"]) / request["source"]["path"])}
+    except SourceMissing:
+        return {"file": None}
+
+
+def _end_with_asker() -> None:
+    """End this process, and what its learner started, when the asking process is gone.
+
+    The other end of our standard input closes then. The learner gets an empty one.
+    """
+    life = os.dup(0)
+    os.set_inheritable(life, False)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def watch() -> None:
+        os.read(life, 1)
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,13 +1,15 @@
 """Where a number comes from: source, configuration, data, environment and hardware, recorded and compared."""
 
-from modelwright.lab.lineage.answer import RerunAnswer, judge_rerun, prediction_interval
+from modelwright.lab.lineage.answer import RerunAnswer, judge_rerun, repetition_interval
 from modelwright.lab.lineage.comparison import MetricComparison, MetricPoint, Sameness, compare_metrics
 from modelwright.lab.lineage.difference import Difference, Side
 from modelwright.lab.lineage.energy import Energy, estimate_energy
 from modelwright.lab.lineage.environment import Distribution, EnvironmentRecord, record_environment
+from modelwright.lab.lineage.executed import Executed, record_executed
 from modelwright.lab.lineage.explanation import explain
 from modelwright.lab.lineage.files import LeftOut
 from modelwright.lab.lineage.hardware import Blas, Gpu, HardwareRecord, record_hardware
+from modelwright.lab.lineage.learnt import LearntComparison, compare_learnt
 from modelwright.lab.lineage.package import PackageRecord, package_identity, record_package
 from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.source import SourceRecord, Submodule, restore_source, snapshot_source
@@ -20,8 +22,10 @@ __all__ = [
     "Distribution",
     "Energy",
     "EnvironmentRecord",
+    "Executed",
     "Gpu",
     "HardwareRecord",
+    "LearntComparison",
     "LeftOut",
     "Lineage",
     "Meter",
@@ -35,6 +39,7 @@ __all__ = [
     "SourceRecord",
     "Submodule",
     "Usage",
+    "compare_learnt",
     "compare_metrics",
     "estimate_energy",
     "explain",
@@ -42,10 +47,11 @@ __all__ = [
     "package_identity",
     "pinned_environment",
     "pinned_threads",
-    "prediction_interval",
     "record_environment",
+    "record_executed",
     "record_hardware",
     "record_package",
+    "repetition_interval",
     "restore_source",
     "snapshot_source",
 ]

@@ -1,4 +1,16 @@
-"""Whether a repetition gave the same result, and if not, why."""
+"""Whether a repetition gave the same result, and if not, why.
+
+The strictest that holds is the answer:
+
+- *bitwise equal*: every number of every metric, the score and the learnt numbers are the same to the last
+  bit;
+- *numerically equal*: every number of every metric and the score differ by at most the design's tolerance,
+  relative to the larger of the two, and every learnt array by at most as much, relative to its largest
+  element;
+- *statistically equal*: the score is no further from the recorded one than two seeds of the variant are from
+  one another (`repetition_interval`), by at least `FEWEST_SEEDS` other seeds on record;
+- *different*: none of these.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,16 +21,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from modelwright.base.errors import BadValue
-from modelwright.lab.lineage.comparison import MetricComparison, MetricPoint, Sameness
+from modelwright.lab.lineage.comparison import MetricComparison, Sameness
 from modelwright.lab.lineage.difference import Difference
+from modelwright.lab.lineage.learnt import LearntComparison
+from modelwright.lab.lineage.telling import Evidence, tell_next_check, tell_sameness
 
-__all__ = ["COVERAGE", "RerunAnswer", "judge_rerun", "prediction_interval"]
+__all__ = ["FEWEST_SEEDS", "RerunAnswer", "judge_rerun", "repetition_interval"]
 
 COVERAGE = 0.95
-"""Share of new scores that a prediction interval holds."""
+"""Share of differences between two seeds that the interval holds."""
 
-_NAMED = 3
-"""How many differences a sentence names."""
+FEWEST_SEEDS = 3
+"""Other seeds that a statistical answer needs; by two the interval is 18 standard deviations to each side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +44,11 @@ class RerunAnswer:
         sentence: The answer for a person.
         score_recorded: The run's score then.
         score_now: Its score now.
-        interval: Where `COVERAGE` of new seeds' scores lie; None where the metrics were equal already,
-            or fewer than two other seeds have a score.
-        other_seeds: How many other seeds the interval rests on.
+        interval: Where the score may lie to count as statistically equal; None where the numbers were equal
+            already, or the record does not allow to say.
+        other_seeds: How many other seeds of the variant have a score on record.
         comparison: The metrics, number by number.
+        learnt: The learnt numbers.
         differences: What differs between the lineages, the likeliest reason first.
         next_check: What to do next; empty where there is nothing to do.
     """
@@ -45,6 +60,7 @@ class RerunAnswer:
     interval: tuple[float, float] | None
     other_seeds: int
     comparison: MetricComparison
+    learnt: LearntComparison
     differences: tuple[Difference, ...]
     next_check: str
 
@@ -61,32 +77,49 @@ class RerunAnswer:
             "interval": None if self.interval is None else list(self.interval),
             "other_seeds": self.other_seeds,
             "comparison": self.comparison.record(),
+            "learnt": self.learnt.record(),
             "differences": [difference.record() for difference in self.differences],
             "next_check": self.next_check,
         }
 
 
-def prediction_interval(scores: ArrayLike) -> tuple[float, float] | None:
-    """Return where the score of one more seed lies with probability `COVERAGE`, if scores are normal.
+def repetition_interval(
+    recorded: float,
+    others: ArrayLike,
+    *,
+    bounds: tuple[float | None, float | None] = (None, None),
+) -> tuple[float, float] | None:
+    """Return where a score lies with probability `COVERAGE` if it is as far from the recorded one as a seed.
 
-        mean +- t(n-1) * s * sqrt(1 + 1/n)
+        recorded +- t(n-1) * s * sqrt(2)
 
-    Source: Hahn and Meeker, Statistical Intervals (1991), section 4.7, for one future observation.
+    s is the standard deviation of n other seeds' scores. The difference of two independent normal scores has
+    variance 2 sigma^2, and s is independent of both, so that the quotient is Student's t exactly. A
+    repetition has the same seed and the same rows, so one that is sound lies much closer: the interval is a
+    generous yardstick, whose virtue is that it is on record.
 
     Args:
-        scores: (seed,) finite scores; others are left out.
+        recorded: The run's score.
+        others: (seed,) scores of the variant's other seeds; those that are not finite are left out.
+        bounds: Smallest and largest possible score, None where there is none.
 
     Returns:
-        Low and high end; None for fewer than two finite scores.
+        Low and high end. None where there is nothing to judge by: the score is not finite, fewer than
+        `FEWEST_SEEDS` others are, or every possible score would lie inside, so that no result could fail.
     """
     from scipy.special import stdtrit
 
-    values = np.asarray(scores, dtype=np.float64).reshape(-1)
+    values = np.asarray(others, dtype=np.float64).reshape(-1)
     values = values[np.isfinite(values)]
-    if len(values) < 2:
+    if not math.isfinite(recorded) or len(values) < FEWEST_SEEDS:
         return None
-    half = stdtrit(len(values) - 1, 0.5 + COVERAGE / 2) * values.std(ddof=1) * math.sqrt(1 + 1 / len(values))
-    return float(values.mean() - half), float(values.mean() + half)
+    # Equal scores have no spread, whatever the last bit of their mean.
+    spread = 0.0 if values.min() == values.max() else float(values.std(ddof=1))
+    half = float(stdtrit(len(values) - 1, 0.5 + COVERAGE / 2)) * spread * math.sqrt(2)
+    low, high = recorded - half, recorded + half
+    if bounds[0] is not None and bounds[1] is not None and low <= bounds[0] and high >= bounds[1]:
+        return None
+    return low, high
 
 
 def judge_rerun(
@@ -95,13 +128,12 @@ def judge_rerun(
     score_now: float,
     other_seed_scores: ArrayLike,
     differences: Sequence[Difference],
+    *,
+    learnt: LearntComparison | None = None,
+    bounds: tuple[float | None, float | None] = (None, None),
+    company: int = 1,
 ) -> RerunAnswer:
     """Say how much alike a run and its repetition are, and what explains a difference.
-
-    The score counts like one more metric: equal metrics with another score are not equal. Where the
-    numbers differ, the repetition is statistically equal if its score lies inside the prediction
-    interval of the same variant's other seeds. That says that the score is nothing unusual for this
-    variant; with few seeds the interval is wide and says little.
 
     Args:
         comparison: From `compare_metrics`.
@@ -109,148 +141,59 @@ def judge_rerun(
         score_now: Its score now.
         other_seed_scores: (seed,) scores of the variant's other seeds, without the repeated one.
         differences: From `explain`.
+        learnt: From `compare_learnt`; left out where there is nothing to compare.
+        bounds: Smallest and largest possible score.
+        company: How many seeds the run trained with, itself included; the repetition trains alone.
     """
     if comparison.metrics == 0:
         raise BadValue("A comparison holds at least one metric", got=0)
+    learnt = learnt or LearntComparison(same=True)
     scores = np.asarray(other_seed_scores, dtype=np.float64).reshape(-1)
     others = int(np.isfinite(scores).sum())
-    sameness = _with_score(comparison, score_recorded, score_now)
+    sameness = _in_numbers(comparison, score_recorded, score_now, learnt)
     interval = None
     if sameness is Sameness.DIFFERENT:
-        interval = prediction_interval(scores)
+        interval = repetition_interval(score_recorded, scores, bounds=bounds)
         if interval is not None and interval[0] <= score_now <= interval[1]:
             sameness = Sameness.STATISTICALLY_EQUAL
-    words = {
-        Sameness.BITWISE_EQUAL: _bitwise,
-        Sameness.NUMERICALLY_EQUAL: _numerically,
-        Sameness.STATISTICALLY_EQUAL: _statistically,
-        Sameness.DIFFERENT: _differently,
-    }[sameness]
-    facts = _Facts(comparison, score_recorded, score_now, interval, others, tuple(differences))
+    evidence = Evidence(
+        comparison=comparison,
+        learnt=learnt,
+        score_recorded=score_recorded,
+        score_now=score_now,
+        interval=interval,
+        coverage=COVERAGE,
+        others=others,
+        fewest=FEWEST_SEEDS,
+        company=company,
+        differences=tuple(differences),
+    )
     return RerunAnswer(
         sameness=sameness,
-        sentence=words(facts),
+        sentence=tell_sameness(sameness, evidence),
         score_recorded=float(score_recorded),
         score_now=float(score_now),
         interval=interval,
         other_seeds=others,
         comparison=comparison,
+        learnt=learnt,
         differences=tuple(differences),
-        next_check=_next_check(sameness, facts),
+        next_check=tell_next_check(sameness, evidence),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    comparison: MetricComparison
-    score_recorded: float
-    score_now: float
-    interval: tuple[float, float] | None
-    others: int
-    differences: tuple[Difference, ...]
-
-
-def _with_score(comparison: MetricComparison, recorded: float, now: float) -> Sameness:
-    if recorded == now or (math.isnan(recorded) and math.isnan(now)):
+def _in_numbers(
+    comparison: MetricComparison, recorded: float, now: float, learnt: LearntComparison
+) -> Sameness:
+    """Return the strictest of bitwise equal, numerically equal and different."""
+    if comparison.sameness is Sameness.DIFFERENT:
+        return Sameness.DIFFERENT
+    same_score = recorded == now or (math.isnan(recorded) and math.isnan(now))
+    if same_score and learnt.same:
         return comparison.sameness
     scale = max(abs(recorded), abs(now))
-    close = math.isfinite(scale) and abs(recorded - now) <= comparison.tolerance * scale
-    if close and comparison.sameness is not Sameness.DIFFERENT:
-        return Sameness.NUMERICALLY_EQUAL
-    return Sameness.DIFFERENT
-
-
-def _bitwise(facts: _Facts) -> str:
-    also = ""
-    if facts.differences:
-        count = len(facts.differences)
-        things = "1 recorded thing differs" if count == 1 else f"{count} recorded things differ"
-        also = f" That holds although {things}: {_named(facts)}."
-    comparison = facts.comparison
-    numbers = f"{comparison.numbers:,} number{'s' * (comparison.numbers != 1)}"
-    metrics = f"{comparison.metrics} metric{'s' * (comparison.metrics != 1)}"
-    return f"The repetition is the same bit for bit: {numbers} of {metrics}, and the score.{also}"
-
-
-def _numerically(facts: _Facts) -> str:
-    largest = facts.comparison.largest
-    where = "only the score differs" if largest is None else _point(largest)
-    return (
-        "The repetition is numerically the same, "
-        f"within a relative tolerance of {facts.comparison.tolerance:g}; "
-        f"the largest relative difference is {facts.comparison.largest_relative:.2g} ({where}). "
-        f"It is not the same bit for bit{_because(facts)}."
-    )
-
-
-def _statistically(facts: _Facts) -> str:
-    return (
-        f"The repetition is statistically the same: {_first(facts)}, and {_inside(facts)}{_because(facts)}."
-    )
-
-
-def _differently(facts: _Facts) -> str:
-    return f"The repetition is different: {_first(facts)}, and {_inside(facts)}{_because(facts)}."
-
-
-def _first(facts: _Facts) -> str:
-    first = facts.comparison.first
-    return (
-        "the metrics are the same and the score is not" if first is None else f"it departs at {_point(first)}"
-    )
-
-
-def _point(point: MetricPoint) -> str:
-    recorded, now = (
-        "nothing" if value is None else _digits(value, other)
-        for value, other in ((point.recorded, point.now), (point.now, point.recorded))
-    )
-    return f"{point.metric}, update {point.update}: {recorded} recorded, {now} now"
-
-
-def _digits(value: float, other: float | None) -> str:
-    """Show as many digits as it takes to see the difference."""
-    for digits in (4, 8, 12):
-        if other is None or f"{value:.{digits}g}" != f"{other:.{digits}g}":
-            return f"{value:.{digits}g}"
-    return repr(value)
-
-
-def _inside(facts: _Facts) -> str:
-    now, was = _digits(facts.score_now, facts.score_recorded), _digits(facts.score_recorded, facts.score_now)
-    score = f"its score {now} ({was} recorded)"
-    if facts.interval is None:
-        return f"whether {score} is usual cannot be said with {facts.others} other seeds, it takes two"
-    low, high = facts.interval
-    inside = low <= facts.score_now <= high
-    return (
-        f"{score} lies {'inside' if inside else 'outside'} {low:.4g} to {high:.4g}, "
-        f"where the variant's other {facts.others} seeds put {COVERAGE:.0%} of new scores"
-    )
-
-
-def _named(facts: _Facts) -> str:
-    shown = "; ".join(f"{item.side.value}: {item.sentence}" for item in facts.differences[:_NAMED])
-    more = len(facts.differences) - _NAMED
-    return f"{shown}; and {more} more" if more > 0 else shown
-
-
-def _because(facts: _Facts) -> str:
-    if facts.differences:
-        return f", most likely because of {_named(facts)}"
-    return ", and nothing that is recorded explains it: nondeterminism"
-
-
-def _next_check(sameness: Sameness, facts: _Facts) -> str:
-    if sameness is Sameness.BITWISE_EQUAL:
-        return ""
-    if facts.differences:
-        likeliest = facts.differences[0]
-        return f"Put {likeliest.what} back as it was recorded ({likeliest.side.value}) and repeat the run."
-    return (
-        "Repeat the run twice here. If those two differ, the run itself is nondeterministic: look for "
-        "random numbers outside the trial's seed, the order of sets and files, threads of its own, clocks, "
-        "and operations that torch.use_deterministic_algorithms(True) refuses. If they are equal, "
-        "something differs that is not recorded: a file outside the source and the data, "
-        "a service, or a setting of a device."
-    )
+    close = same_score or (math.isfinite(scale) and abs(recorded - now) <= comparison.tolerance * scale)
+    # A hash of the fitted object has no distance: only the numbers on record can be compared then.
+    if not close or (learnt.relative is not None and learnt.relative > comparison.tolerance):
+        return Sameness.DIFFERENT
+    return Sameness.NUMERICALLY_EQUAL

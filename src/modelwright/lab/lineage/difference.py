@@ -1,12 +1,15 @@
 """One thing that differs between two lineages, and how likely that is to change a number."""
 
 import enum
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from modelwright.base.fingerprint import jsonable
 
-__all__ = ["RANKS", "Difference", "Side", "difference", "shown"]
+__all__ = ["RANKS", "UNLIKELY", "Difference", "Side", "difference", "shown"]
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Side(enum.StrEnum):
@@ -59,6 +62,7 @@ RANKS = {
     "left out": 34,
     "code elsewhere": 35,
     "numeric distribution": 40,
+    "numeric variable": 45,
     "threads": 50,
     "gpu": 51,
     "blas": 52,
@@ -71,10 +75,17 @@ RANKS = {
     "cores": 75,
     "libc": 80,
     "loaded": 85,
+    "package elsewhere": 86,
+    "data origin": 87,
+    "unused distribution": 88,
     "document": 90,
     "system": 95,
     "memory": 96,
 }
+
+UNLIKELY = RANKS["loaded"]
+"""From this rank on a difference hardly ever changes a number, and is no explanation by itself: a library
+that is loaded beside others, a file that nothing executed, another file with the same rows, notes, memory."""
 
 
 def difference(
@@ -94,7 +105,9 @@ def difference(
 
 
 def shown(value: object) -> str:
-    """Return a value for a sentence, cut where it is long."""
+    """Return a value for a sentence, cut where it is long; of a hash the first twelve digits."""
     plain = jsonable(value)
+    if isinstance(plain, str) and _HASH.fullmatch(plain):
+        return plain[:12]
     text = "none" if plain is None or plain == [] else str(plain)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,37 +1,81 @@
 """What differs between two lineages, the likeliest reason for another number first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TypeVar, cast
 
 from modelwright.base.fingerprint import canonical_json
-from modelwright.lab.lineage.difference import Difference, Side, difference, shown
+from modelwright.lab.lineage.difference import RANKS, Difference, Side, difference, shown
+from modelwright.lab.lineage.executed import Executed
 from modelwright.lab.lineage.files import SOURCE_SUFFIXES
+from modelwright.lab.lineage.package import PackageRecord
 from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.source import SourceRecord, Submodule
 from modelwright.lab.lineage.surroundings import environment_differences, hardware_differences
+from modelwright.lab.lineage.threads import THREAD_VARIABLES
 
 __all__ = ["explain"]
+
+_PACKAGE_FILES = 4
+"""How many files of Modelwright are named one by one."""
 
 _DOCUMENTS = (".md", ".rst", ".txt")
 _SETTING_FILES = (".yaml", ".yml", ".toml", ".json", ".cfg", ".ini", ".lock")
 
 
-def explain(recorded: Lineage, now: Lineage) -> tuple[Difference, ...]:
+def explain(recorded: Lineage, now: Lineage, *, executed: Executed | None = None) -> tuple[Difference, ...]:
     """Return what differs, the likeliest to explain a numeric difference first; empty where nothing does.
 
     Compared is what can change a number. Commit and branch of the same files, times, free memory and
     names of machines cannot, and are left out.
+
+    Args:
+        recorded: Then.
+        now: Now.
+        executed: What ran now. Where it is known, files and distributions that were not executed rank
+            behind those that were.
     """
+    unused: Collection[str] = ()
+    if executed is not None and recorded.environment.distributions != now.environment.distributions:
+        unused = executed.unused_distributions()
     found = [
         *_mappings(Side.CONFIG, recorded.config, now.config),
-        *_mappings(Side.DATA, recorded.data, now.data),
-        *_sources(recorded.source, now.source),
-        *_package(recorded.package.files, now.package.files),
-        *environment_differences(recorded.environment, now.environment),
-        *hardware_differences(recorded.hardware, now.hardware),
+        *_data(recorded.data, now.data),
+        *_sources(recorded.source, now.source, executed=executed, data=_data_file(now)),
+        *_package(recorded.package, now.package, executed),
+        *environment_differences(recorded.environment, now.environment, unused=unused),
     ]
+    # A library that counts the threads that it was told is no second difference.
+    told = {(one.recorded, one.now) for one in found if one.what in ("threads", *THREAD_VARIABLES)}
+    for one in hardware_differences(recorded.hardware, now.hardware):
+        if one.rank != RANKS["threads"] or (str(one.recorded), str(one.now)) not in told:
+            found.append(one)
     return tuple(sorted(found, key=lambda one: (one.rank, one.what)))
+
+
+def _data(recorded: Mapping[str, object], now: Mapping[str, object]) -> Iterator[Difference]:
+    same_rows = "identity" in recorded and recorded["identity"] == now.get("identity")
+    for one in _mappings(Side.DATA, recorded, now):
+        if same_rows and one.what.startswith("origin"):
+            # Another file, and every cell of it the same.
+            yield replace(one, rank=RANKS["data origin"])
+        elif one.what == "identity":
+            was, is_now = shown(one.recorded), shown(one.now)
+            yield replace(one, sentence=f"the identity of the data's rows was {was} and is {is_now}")
+        else:
+            yield one
+
+
+def _data_file(lineage: Lineage) -> str | None:
+    """Return the path of the data's file as the source record would list it."""
+    origin = lineage.data.get("origin")
+    path = cast("Mapping[str, object]", origin).get("path") if isinstance(origin, Mapping) else None
+    if not isinstance(path, str) or not path:
+        return None
+    folder = lineage.source.folder
+    return os.path.normpath(f"{folder}/{path}" if folder else path)
 
 
 _ABSENT = object()
@@ -71,9 +115,22 @@ def _kind(side: Side, path: str) -> str:
     return "split" if "split" in path else "data"
 
 
-def _package(recorded: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Difference]:
-    for path, was, is_now in _changes(recorded, now):
-        yield _changed_file("package", f"modelwright/{path}", was, is_now)
+def _package(recorded: PackageRecord, now: PackageRecord, executed: Executed | None) -> Iterator[Difference]:
+    found: dict[str, list[Difference]] = {"package": [], "package elsewhere": []}
+    for path, was, is_now in _changes(recorded.files, now.files):
+        idle = executed is not None and is_now is not None and path not in executed.package
+        kind = "package elsewhere" if idle else "package"
+        found[kind].append(_changed_file(kind, f"modelwright/{path}", was, is_now))
+    for kind, changed in found.items():
+        if len(changed) <= _PACKAGE_FILES:
+            yield from changed
+            continue
+        # Another release is one difference.
+        names = ", ".join(one.what for one in changed[:_PACKAGE_FILES])
+        versions = f"{recorded.version} to {now.version}, " if recorded.version != now.version else ""
+        ran = " that did not run" if kind == "package elsewhere" else ""
+        sentence = f"Modelwright itself changed, {versions}{len(changed)} files{ran}: {names}, ..."
+        yield difference(Side.CODE, kind, "modelwright", recorded.identity, now.identity, sentence=sentence)
 
 
 def _changes(recorded: Mapping[str, _T], now: Mapping[str, _T]) -> Iterator[tuple[str, _T | None, _T | None]]:
@@ -83,7 +140,14 @@ def _changes(recorded: Mapping[str, _T], now: Mapping[str, _T]) -> Iterator[tupl
             yield key, was, is_now
 
 
-def _sources(recorded: SourceRecord, now: SourceRecord, prefix: str = "") -> Iterator[Difference]:
+def _sources(
+    recorded: SourceRecord,
+    now: SourceRecord,
+    prefix: str = "",
+    *,
+    executed: Executed | None = None,
+    data: str | None = None,
+) -> Iterator[Difference]:
     """Compare files; `prefix` is the path of the submodule that they are in, empty for the project's own."""
     if recorded.identity == now.identity:
         return
@@ -97,7 +161,12 @@ def _sources(recorded: SourceRecord, now: SourceRecord, prefix: str = "") -> Ite
         was_files, now_files = _names(was_files), _names(now_files)
     folder = f"{now.folder}/" if now.folder else ""
     for path, was, is_now in _changes(was_files, now_files):
-        yield _changed_file(_file_kind(path, folder, prefix), prefix + path, was, is_now)
+        if prefix + path == data:
+            continue  # its rows are compared as data
+        kind = _file_kind(path, folder, prefix)
+        if kind == "code" and executed is not None and is_now is not None and path not in executed.files:
+            kind = "code elsewhere"
+        yield _changed_file(kind, prefix + path, was, is_now)
     was_out = {file.path: file.sha256 for file in recorded.left_out}
     now_out = {file.path: file.sha256 for file in now.left_out}
     for path, was, is_now in _changes(was_out, now_out):

@@ -1,10 +1,11 @@
 """What differs around the code: software installed, variables, machine."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from modelwright.lab.lineage.difference import Difference, Side, difference, shown
 from modelwright.lab.lineage.environment import Distribution, EnvironmentRecord
 from modelwright.lab.lineage.hardware import Blas, HardwareRecord
+from modelwright.lab.lineage.threads import THREAD_VARIABLES
 
 __all__ = ["environment_differences", "hardware_differences"]
 
@@ -26,6 +27,12 @@ _NUMERIC = (
     *("gymnasium", "ale-py", "mujoco", "dm-control", "box2d", "pygame"),
     *("onnxruntime", "pillow", "opencv-python"),
 )
+_HARMLESS = ("PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONPATH", "TZ", "LC_ALL", "LC_NUMERIC")
+"""Recorded variables that steer Python and its texts; all others steer arithmetic."""
+
+_OF_LIBRARIES = ("KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK", "CUDA_MODULE_LOADING")
+"""Recorded variables that libraries set when they are imported, and that change no number."""
+
 _VECTOR = ("sse", "ssse", "avx", "amx", "fma", "f16c", "asimd", "neon", "sve", "sme", "bf16", "fphp")
 """How flags begin that name arithmetic on vectors; other flags cannot change a number."""
 
@@ -33,18 +40,21 @@ _MEMORY_SHARE = 0.05
 """Machines of one kind show a little more or less memory; less than this share is no difference."""
 
 
-def environment_differences(recorded: EnvironmentRecord, now: EnvironmentRecord) -> Iterator[Difference]:
-    """Yield what differs in distributions, variables, Python and system."""
+def environment_differences(
+    recorded: EnvironmentRecord, now: EnvironmentRecord, *, unused: Collection[str] = ()
+) -> Iterator[Difference]:
+    """Yield what differs in distributions, variables, Python and system.
+
+    Args:
+        recorded: Then.
+        now: Now.
+        unused: Distributions of which nothing was imported.
+    """
     was = {item.name: item for item in recorded.distributions}
     is_now = {item.name: item for item in now.distributions}
     for name in sorted(was.keys() | is_now.keys()):
-        yield from _distributions(name, was.get(name), is_now.get(name))
-    for name in sorted(recorded.variables.keys() | now.variables.keys()):
-        values = recorded.variables.get(name), now.variables.get(name)
-        if values[0] != values[1]:
-            words = ["not set" if value is None else value for value in values]
-            sentence = f"variable {name} was {shown(words[0])} and is {shown(words[1])}"
-            yield difference(Side.ENVIRONMENT, "variable", name, *values, sentence=sentence)
+        yield from _distributions(name, was.get(name), is_now.get(name), name in unused)
+    yield from _variables(recorded.variables, now.variables)
     for name, kind in (
         ("python", "python"),
         ("implementation", "python"),
@@ -56,11 +66,39 @@ def environment_differences(recorded: EnvironmentRecord, now: EnvironmentRecord)
             yield difference(Side.ENVIRONMENT, kind, name, getattr(recorded, name), getattr(now, name))
 
 
+def _variables(recorded: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Difference]:
+    changed = {
+        name: (recorded.get(name), now.get(name))
+        for name in sorted(recorded.keys() | now.keys())
+        if recorded.get(name) != now.get(name) and name not in _OF_LIBRARIES
+    }
+    pinned = [name for name in THREAD_VARIABLES if name in changed]
+    if len(pinned) > 1 and len({changed[name] for name in pinned}) == 1:
+        # One number was pinned for all libraries: that is one difference, not six.
+        values = changed[pinned[0]]
+        for name in pinned:
+            del changed[name]
+        words = [_word(value) for value in values]
+        sentence = f"threads of numerical libraries were {words[0]} and are {words[1]} ({', '.join(pinned)})"
+        yield difference(Side.ENVIRONMENT, "numeric variable", "threads", *values, sentence=sentence)
+    for name, values in changed.items():
+        kind = "variable" if name in _HARMLESS else "numeric variable"
+        words = [_word(value) for value in values]
+        sentence = f"variable {name} was {words[0]} and is {words[1]}"
+        yield difference(Side.ENVIRONMENT, kind, name, *values, sentence=sentence)
+
+
+def _word(value: str | None) -> str:
+    return "not set" if value is None else shown(value)
+
+
 def _distributions(
-    name: str, recorded: Distribution | None, now: Distribution | None
+    name: str, recorded: Distribution | None, now: Distribution | None, unused: bool
 ) -> Iterator[Difference]:
     numeric = name in _NUMERIC or name.startswith(("nvidia-", "torch", "jax", "mkl"))
     kind = "numeric distribution" if numeric else "distribution"
+    if unused and now is not None:
+        kind = "unused distribution"
     if recorded is None or now is None:
         found = recorded or now
         version = "" if found is None else found.version

@@ -14,9 +14,9 @@ from typing import Any
 from modelwright.base.errors import BadValue
 from modelwright.base.fingerprint import jsonable
 
-__all__ = ["PinnedThreads", "pinned_environment", "pinned_threads"]
+__all__ = ["THREAD_VARIABLES", "PinnedThreads", "pinned_environment", "pinned_threads"]
 
-_VARIABLES = (
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -24,6 +24,7 @@ _VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+"""Variables by which libraries are told their number of threads when they load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def pinned_environment(count: int) -> dict[str, str]:
     """
     _check(count)
     # Without the last two, MKL and OpenMP may use fewer threads than told when the machine is busy.
-    return {name: str(count) for name in _VARIABLES} | {"MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE"}
+    return {name: str(count) for name in THREAD_VARIABLES} | {"MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE"}
 
 
 def _check(count: object) -> None:
