@@ -99,8 +99,14 @@ def _mappings(side: Side, recorded: object, now: object, path: str = "") -> Iter
         sentence = f"{path} {'is new' if missing else 'is gone'}: {shown(value)}"
         was, is_now = (None, value) if missing else (value, None)
         yield difference(side, _kind(side, path), path, was, is_now, sentence=sentence)
-    elif canonical_json(recorded) != canonical_json(now):
+    elif not _same_number(recorded, now) and canonical_json(recorded) != canonical_json(now):
         yield difference(side, _kind(side, path), path, recorded, now)
+
+
+def _same_number(recorded: object, now: object) -> bool:
+    """Return whether both are one number, written as 1 or as 1.0; true is no number."""
+    numbers = [value for value in (recorded, now) if type(value) in (int, float)]
+    return len(numbers) == 2 and numbers[0] == numbers[1]
 
 
 def _are_lists(recorded: object, now: object) -> bool:
