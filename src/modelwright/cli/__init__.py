@@ -80,7 +80,7 @@ def _say(error: ModelwrightError, *, as_json: bool) -> int:
         lines = [f"modelwright: {error.rule.rstrip('.')}."]
         lines += [f"  {note}" for note in notes]
         if error.got is not None:
-            lines.append(f"  got      {error.got if isinstance(error.got, str) else repr(error.got)}")
+            lines.append(f"  got      {error.record()['got']}")
         if error.nearest is not None:
             lines.append(f"  nearest  {error.nearest}")
         if error.next_step is not None:
