@@ -19,6 +19,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from modelwright.algorithms.content import content_digest
+from modelwright.algorithms.locate import locate_function
 
 MAKERS = {
     "forest": lambda: RandomForestClassifier(5, random_state=0),
@@ -83,3 +84,14 @@ def test_durations_are_left_out_and_other_keys_are_not():
         content_digest({"a": 1, "mean_fit_time": 0.2}), content_digest({"a": 1, "mean_fit_time": 0.3})
     )
     assert not np.array_equal(content_digest({"estimates": 1}), content_digest({"estimates": 2}))
+
+
+def test_the_place_of_a_user_s_file_is_no_part_of_what_its_objects_hold(tmp_path):
+    text = "class Line:\n    pass\n\ndef make():\n    line = Line()\n    line.weight, line.kind = 1.5, Line\n    return line\n"
+    digests = set()
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "mine.py").write_text(text)
+        make, _ = locate_function("mine.py:make", root=tmp_path / place)
+        digests.add(content_digest(make()).tobytes())
+    assert len(digests) == 1

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 __all__ = ["content_digest"]
 
+_PLACE = re.compile(r"(?<=^modelwright_user)_[0-9a-f]{16}$")
+"""What a user's module is called by its place and text, which are no part of what an object holds."""
+
 _TIMING = re.compile(r"(^|_)time(s)?(_|$)")
 
 
@@ -39,7 +42,7 @@ def _feed(digest: Any, value: Any, seen: dict[int, tuple[int, Any]]) -> None:
         digest.update(f"float:{'nan' if math.isnan(value) else value.hex()};".encode())
         return
     if isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
-        digest.update(f"name:{value.__module__}.{value.__qualname__};".encode())
+        digest.update(f"name:{_PLACE.sub('', str(value.__module__))}.{value.__qualname__};".encode())
         return
     if id(value) in seen:
         # An object met before, perhaps inside itself; kept alive so that its id stays its own.
@@ -86,7 +89,8 @@ def _feed_object(digest: Any, value: Any, seen: dict[int, tuple[int, Any]]) -> N
         return
     maker, arguments, *rest = reduced
     kind = type(value)
-    digest.update(f"object:{kind.__module__}.{kind.__qualname__}:{getattr(maker, '__name__', '')};".encode())
+    name = f"{_PLACE.sub('', str(kind.__module__))}.{kind.__qualname__}"
+    digest.update(f"object:{name}:{getattr(maker, '__name__', '')};".encode())
     _feed(digest, arguments, seen)
     for part in rest:
         # State is a mapping; the items of lists and mappings come as iterators.
