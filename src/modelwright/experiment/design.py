@@ -3,7 +3,7 @@
 import copy
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
 from modelwright.base.configure import configure
@@ -20,6 +20,22 @@ __all__ = ["Budget", "Design"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SCOPES = ("this_test_set", "other_splits", "new_data")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plain(Settings):
+    """The settings of a design that are a text or a number each; their rules stand in `Design`."""
+
+    name: str = setting(doc="See `Design`.")
+    seeds: int = setting(doc="See `Design`.")
+    alpha: float = setting(doc="See `Design`.")
+    power: float = setting(doc="See `Design`.")
+    spread: float | None = setting(doc="See `Design`.")
+    tolerance: float = setting(doc="See `Design`.")
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    return {field.name: getattr(settings, field.name) for field in fields(settings)}
 
 
 def _pair(pair: Any, pairs: Any) -> tuple[str, str]:
@@ -140,16 +156,16 @@ class Design(Settings):
         groups = {"question": Question, "data": Source, "split": SplitPlan, "rule": Rule, "budget": Budget}
         for name, kind in groups.items():
             value = getattr(self, name)
-            if isinstance(value, Mapping):
-                object.__setattr__(self, name, configure(kind, cast("Mapping[str, Any]", value), where=name))
-            elif not isinstance(value, kind):
+            if not isinstance(value, kind | Mapping):
                 raise BadValue(f"{name} is a {kind.__name__} or a mapping", got=repr(value))
-        if not isinstance(cast("object", self.name), str):
-            raise BadValue("name must be a text", got=repr(self.name))
-        if isinstance(cast("object", self.seeds), float) and float(self.seeds).is_integer():
-            object.__setattr__(self, "seeds", int(self.seeds))
-        if isinstance(cast("object", self.seeds), bool) or not isinstance(cast("object", self.seeds), int):
-            raise BadValue("seeds must be a whole number", got=repr(self.seeds))
+            # An object is taken apart too: configure makes 1.0 of a 1 where a number is meant, as in YAML.
+            values = value if isinstance(value, Mapping) else _values(value)
+            object.__setattr__(self, name, configure(kind, cast("Mapping[str, Any]", values), where=name))
+        own = {
+            name: getattr(self, name) for name in ("name", "seeds", "alpha", "power", "spread", "tolerance")
+        }
+        for name, value in _values(configure(_Plain, own)).items():
+            object.__setattr__(self, name, value)
         for name in ("compare", "accept"):
             value = getattr(self, name)
             if isinstance(value, str) or not isinstance(value, Sequence):
