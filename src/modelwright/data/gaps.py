@@ -102,13 +102,14 @@ def _disguised(dataset: Dataset) -> Iterator[Finding]:
                 elif level.lower() in _UNSURE_CODES:
                     unsure[column["column"]] = {"code": level}
     if found or unsure:
-        names = list(found or unsure)
-        code: str | float = (found or unsure)[names[0]]["code"]
+        shown = found or unsure
+        names = sorted(shown, key=lambda name: not isinstance(shown[name]["code"], str))  # texts are surer
+        codes = [f"{name} ({_code(shown[name]['code'])})" for name in names[:4]]
+        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
         yield Finding(
             kind="disguised-missing",
             severity=Severity.WARNING if found else Severity.INFO,
-            title=f"A value of {names[0]} looks like a code for missing: "
-            f"{code if isinstance(code, str) else format(code, 'g')}.",
+            title=f"Values that look like codes for missing: {', '.join(codes)}{more}.",
             evidence={"columns": _shown(found), "perhaps": _shown(unsure)},
             causes=(
                 Cause(what="missing values were stored as a number or text that stands for them"),
@@ -119,6 +120,10 @@ def _disguised(dataset: Dataset) -> Iterator[Finding]:
             "source.missing, or turn it into NULL in a query.",
             subject=names[0],
         )
+
+
+def _code(code: str | float) -> str:
+    return code if isinstance(code, str) else format(code, "g")
 
 
 def _number_code(values: NDArray[np.float64]) -> dict[str, Any] | None:
