@@ -139,11 +139,9 @@ def _roc_auc(target: Array, probability: Array) -> float:
             got=f"rows of {present} of {classes}",
             next_step="use split.kind=stratified, more test rows, or another metric",
         )
-    if classes == 2:
-        return float(roc_auc_score(target, probability[:, 1]))
-    # Scikit-learn wants sums nearer to one than a softmax in single precision gives.
-    share = probability / probability.sum(axis=1, keepdims=True)
-    return float(roc_auc_score(target, share, multi_class="ovr", labels=np.arange(classes)))
+    # Class by class: to let scikit-learn do it, sums would have to be made exactly one, which breaks ties.
+    labels = [1] if classes == 2 else range(classes)
+    return float(np.mean([roc_auc_score(target == label, probability[:, label]) for label in labels]))
 
 
 def _rmse(target: Array, value: Array) -> float:
