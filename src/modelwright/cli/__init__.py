@@ -1,23 +1,29 @@
 """The command line: words in, words out. Everything heavy is imported inside the command that needs it."""
 
+import contextlib
+import io
+import os
+import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 
-from modelwright.base.errors import Misuse, ModelwrightError, UnknownName, Untrusted, WorldFailed
+from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName, Untrusted, WorldFailed
 from modelwright.cli import execute, keep, look
 from modelwright.cli.command import (
+    EXIT_FAULT,
     EXIT_INTERRUPTED,
     EXIT_MISUSE,
     EXIT_UNTRUSTED,
     EXIT_WORLD,
-    Parser,
-    add_common,
+    Stopped,
     print_json,
 )
 
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {**execute.COMMANDS, **look.COMMANDS, **keep.COMMANDS}
+_FAMILIES = ((Misuse, EXIT_MISUSE), (WorldFailed, EXIT_WORLD), (Untrusted, EXIT_UNTRUSTED))
 
 
 def _help() -> str:
@@ -26,7 +32,13 @@ def _help() -> str:
         "usage: modelwright COMMAND ...\n\n"
         "From a written question to a verdict that statistics can stand behind.\n\n"
         f"{rows}\n\n"
-        "modelwright COMMAND --help says more, with an example. Start with: modelwright run digits"
+        "modelwright help COMMAND   says more, with examples\n"
+        "modelwright help design    lists the settings of a design; help mlp, those of a learner\n"
+        "modelwright --version      says which Modelwright this is\n\n"
+        "Every command takes --json, and then prints one JSON object and nothing else, also for an error.\n"
+        "Exit status: 0 done, 1 a rerun came out different, 2 asked wrongly, 3 the machine or data failed,\n"
+        "4 a result cannot be trusted, 130 interrupted.\n\n"
+        "Start with: modelwright run digits"
     )
 
 
@@ -39,52 +51,147 @@ def _version() -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
-    0 done; 1 a rerun came out different; 2 misuse; 3 the world failed; 4 untrusted; 130 interrupted.
+    0 done; 1 a rerun came out different; 2 misuse; 3 the world failed; 4 untrusted; 70 a fault of
+    Modelwright's own; 130 interrupted.
     """
     given = list(sys.argv[1:] if words is None else words)
-    if not given or given[0] in ("-h", "--help", "help"):
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a sign gets its number instead of nothing at all.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _answer(given)
+        sys.stdout.flush()
+        return status
+    except ModelwrightError as error:
+        return _say(error, given)
+    except KeyboardInterrupt as stop:
+        return _stopped(given, stop)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _is_left_alone():
+            return 0
+        return _say(WorldFailed("The machine lets Modelwright read and write", got=str(error)), given)
+    except Exception as error:
+        traceback.print_exception(error)
+        text = "This is a fault of Modelwright, not of the request; the lines above say where"
+        print(f"modelwright: {text}.", file=sys.stderr)
+        if "--json" in given:
+            shown = f"{type(error).__name__}: {error}"
+            print_json(
+                {
+                    "error": "Fault",
+                    "rule": text,
+                    "got": shown,
+                    "nearest": None,
+                    "next_step": None,
+                    "notes": [],
+                }
+            )
+        return EXIT_FAULT
+
+
+def _answer(given: list[str]) -> int:
+    if not given or given in (["-h"], ["--help"], ["help"]):
         print(_help())
         return 0
-    if given[0] == "--version":
+    if given == ["--version"]:
         print(_version())
         return 0
-    as_json = "--json" in given
-    try:
-        if given[0] not in COMMANDS:
-            raise UnknownName("command", given[0], COMMANDS)
-        command = COMMANDS[given[0]]
-        parser = Parser(
-            prog=f"modelwright {given[0]}",
-            description=command.help[0].upper() + command.help[1:] + ".",
-            epilog=f"example: {command.example}",
+    if given[0] == "help":
+        return _help_on(given[1:])
+    if given[0].startswith("-"):
+        name = next((word for word in given if word in COMMANDS), None)
+        raise BadValue(
+            "The command comes first and its options after it",
+            got=given[0],
+            nearest=None if name is None else _line([name, *(word for word in given if word != name)]),
+            next_step="modelwright --help",
         )
-        command.arguments(parser)
-        add_common(parser)
-        return command.run(parser.parse_intermixed_args(given[1:]))
-    except ModelwrightError as error:
-        return _say(error, as_json=as_json)
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough.
-        sys.stderr.close()
-        return 0
+    if given[0] not in COMMANDS:
+        raise UnknownName("command", given[0], COMMANDS)
+    if not {"-h", "--help"}.isdisjoint(given):
+        return _help_on(given[:1])
+    command = COMMANDS[given[0]]
+    return command.run(command.parser(given[0]).parse_intermixed_args(given[1:]))
 
 
-def _say(error: ModelwrightError, *, as_json: bool) -> int:
-    notes = list(getattr(error, "__notes__", ()))
-    if as_json:
-        print_json({**error.record(), "notes": notes})
+def _help_on(words: list[str]) -> int:
+    from modelwright.cli.settings import TOPICS, show_settings
+
+    topics = [word for word in words if word != "--json"]
+    if len(topics) != 1:
+        raise BadValue(
+            "Help is about one thing",
+            got=" ".join(topics),
+            nearest="modelwright help run",
+            next_step="modelwright --help",
+        )
+    topic = topics[0]
+    if topic in COMMANDS:
+        print(COMMANDS[topic].parser(topic).format_help(), end="")
+    elif topic in TOPICS:
+        show_settings(topic, as_json="--json" in words)
     else:
-        lines = [f"modelwright: {error.rule.rstrip('.')}."]
-        lines += [f"  {note}" for note in notes]
-        if error.got is not None:
-            lines.append(f"  got      {error.record()['got']}")
-        if error.nearest is not None:
-            lines.append(f"  nearest  {error.nearest}")
-        if error.next_step is not None:
-            lines.append(f"  next     {error.next_step}")
-        print("\n".join(lines), file=sys.stderr)
-    families = ((Misuse, EXIT_MISUSE), (WorldFailed, EXIT_WORLD), (Untrusted, EXIT_UNTRUSTED))
-    return next(status for family, status in families if isinstance(error, family))
+        raise UnknownName("command or group of settings", topic, [*COMMANDS, *TOPICS])
+    return 0
+
+
+# ---- what went wrong ----
+
+
+def _say(error: ModelwrightError, given: list[str]) -> int:
+    record = error.record()
+    if record["next_step"] is None:
+        record["next_step"] = _next_step(error, given)
+    notes = list(getattr(error, "__notes__", ()))
+    with contextlib.suppress(BrokenPipeError):
+        if "--json" in given:
+            print_json({**record, "notes": notes})
+        else:
+            lines = [f"modelwright: {error.rule.rstrip('.')}.", *(f"  {note}" for note in notes)]
+            for name, part in (("got", "got"), ("nearest", "nearest"), ("next", "next_step")):
+                if (text := record[part]) is not None:
+                    lines.append(f"  {name:8} " + text.strip().replace("\n", "\n           "))
+            print("\n".join(lines), file=sys.stderr)
+    return next(status for family, status in _FAMILIES if isinstance(error, family))
+
+
+def _next_step(error: ModelwrightError, given: list[str]) -> str:
+    """Return what to do where the error itself does not say."""
+    command = given[0] if given and given[0] in COMMANDS else None
+    if command in ("run", "plan", "rerun"):
+        from modelwright.cli.settings import find_topic
+
+        if isinstance(error, Misuse):
+            return f"correct it; modelwright help {find_topic(error.rule)} lists settings and their rules"
+        return f"put that right, then: {_line(given)}"
+    return "modelwright --help" if command is None else f"modelwright {command} --help"
+
+
+def _stopped(given: list[str], stop: KeyboardInterrupt) -> int:
+    command = COMMANDS.get(given[0]) if given else None
+    kept = "Nothing was changed." if command is None else command.stopped
+    again = _line(stop.again if isinstance(stop, Stopped) else given)
+    print(f"\nStopped. {kept} Go on with: {again}", file=sys.stderr)
+    if "--json" in given:
+        rule = f"Stopped. {kept}"
+        print_json(
+            {"error": "Stopped", "rule": rule, "got": None, "nearest": None, "next_step": again, "notes": []}
+        )
+    return EXIT_INTERRUPTED
+
+
+def _is_left_alone() -> bool:
+    """Tell whether the reader of our output (head, less) has gone; nothing more is written then."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return True
+    return False
+
+
+def _line(words: Sequence[str]) -> str:
+    return shlex.join(["modelwright", *words])

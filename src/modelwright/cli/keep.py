@@ -9,7 +9,9 @@ from modelwright.cli.command import (
     Command,
     find_project,
     no_arguments,
+    one_of,
     print_json,
+    working,
 )
 
 if TYPE_CHECKING:
@@ -19,13 +21,15 @@ __all__ = ["COMMANDS"]
 
 
 def _report_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="an experiment on record")
+    parser.add_argument("name", metavar="NAME", help="an experiment on record")
 
 
 def _report(arguments: Arguments) -> int:
     from modelwright.lab.report import write_report
 
-    path = write_report(find_project(arguments), arguments.name)
+    project = find_project(arguments)
+    with working(f"writing the report of {arguments.name}"):
+        path = write_report(project, arguments.name)
     if arguments.json:
         print_json({"report": str(path)})
     else:
@@ -34,7 +38,10 @@ def _report(arguments: Arguments) -> int:
 
 
 def _verify(arguments: Arguments) -> int:
-    with find_project(arguments).open_journal(read_only=True) as journal:
+    with (
+        find_project(arguments).open_journal(read_only=True) as journal,
+        working("recomputing every hash"),
+    ):
         verification = journal.verify()
     if arguments.json:
         print_json(verification.record())
@@ -63,9 +70,16 @@ def _describe(found: "Verification") -> str:
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("where", choices=["mlflow"], help="the tool to export to")
-    parser.add_argument("name", nargs="?", help="an experiment (default: all)")
-    parser.add_argument("--to", metavar="URI", default="sqlite:///mlflow.db", help="MLflow's tracking URI")
+    parser.add_argument(
+        "where", metavar="WHERE", type=one_of("tracker to export to", ["mlflow"]), help="the tracker: mlflow"
+    )
+    parser.add_argument("name", metavar="NAME", nargs="?", help="an experiment (default: all)")
+    parser.add_argument(
+        "--to",
+        metavar="URI",
+        default="sqlite:///mlflow.db",
+        help="MLflow's tracking URI (default sqlite:///mlflow.db, in the project's folder)",
+    )
 
 
 def _export(arguments: Arguments) -> int:
@@ -82,20 +96,28 @@ def _export(arguments: Arguments) -> int:
 COMMANDS = {
     "verify": Command(
         help="recompute every hash of the journal and name what is broken",
-        example="modelwright verify",
+        about="Ledger, runs, metrics and artefacts are held to their hashes; nothing is changed. The exit "
+        "status is 4 where something does not hold. The hash of the newest entry, kept elsewhere, proves "
+        "later that nothing before it was changed.",
+        examples=("modelwright verify",),
         arguments=no_arguments,
         run=_verify,
     ),
     "report": Command(
         help="write an experiment's report again",
-        example="modelwright report digits",
+        about="The report is one HTML file that opens without a network. It is made from the journal alone.",
+        examples=("modelwright report digits",),
         arguments=_report_arguments,
         run=_report,
+        stopped="The report is as it was.",
     ),
     "export": Command(
         help="copy runs to another tracker",
-        example="modelwright export mlflow digits --to sqlite:///mlflow.db",
+        about="What was exported before is not written twice. Needs the extra: pip install "
+        "'modelwright[mlflow]'.",
+        examples=("modelwright export mlflow digits --to sqlite:///mlflow.db",),
         arguments=_export_arguments,
         run=_export,
+        stopped="What is exported is kept and not written twice.",
     ),
 }

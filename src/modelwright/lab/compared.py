@@ -132,7 +132,11 @@ def compare(journal: Journal, first: str, second: str) -> ComparedRuns | Compare
 
 def _require_two(one: str, other: str) -> None:
     if one == other:
-        raise NotPermitted("Two different things are compared", got=f"{one} twice")
+        raise NotPermitted(
+            "Two different things are compared",
+            got=f"{one} twice",
+            next_step="modelwright list --runs names runs, modelwright list experiments",
+        )
 
 
 def _compare_runs(journal: Journal, one: RunRow, other: RunRow) -> ComparedRuns:

@@ -21,6 +21,7 @@ from modelwright.lab.lineage.usage import Usage
 from modelwright.lab.listing import ListedFinding, current_designs, list_findings
 from modelwright.lab.promise import read_promise
 from modelwright.lab.standing import standing_entries
+from modelwright.lab.wording import describe_rule
 
 __all__ = ["ShownExperiment", "ShownRun", "find_identity", "read_lineage", "show", "started_record"]
 
@@ -202,7 +203,7 @@ def _show_experiment(journal: Journal, registration: Registration) -> ShownExper
         superseded_by=None if promised else present,
         registered=registration.time,
         data=registration.body["data"],
-        rule=_rule_name(design),
+        rule=describe_rule(design),
         verdict=Verdict.from_record(verdicts[-1].body) if verdicts else None,
         looks=tuple(Look.from_record(entry.body) for entry in looks),
         findings=tuple(list_findings(journal, registration.name)) if promised else (),
@@ -210,11 +211,6 @@ def _show_experiment(journal: Journal, registration: Registration) -> ShownExper
         runs=Counter(row.status for row in journal.runs(experiment=registration.name)),
         report=report if report.is_file() else None,
     )
-
-
-def _rule_name(design: Design) -> str:
-    # With scope new_data the boundaries depend on the split's sizes; the name does not.
-    return design.shared_rule(scope_inflation=0.0).name
 
 
 def started_record(journal: Journal, run: str) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ __all__ = [
     "describe_question",
     "describe_reading",
     "describe_reused",
+    "describe_rule",
     "invalidates",
     "next_commands",
     "shorten_path",
@@ -58,6 +59,22 @@ def describe_question(question: Question) -> str:
         f"{question.metric} ({better} is better), margin {question.margin:g}, "
         f"smallest effect {question.smallest_effect:g}"
     )
+
+
+def describe_rule(design: Design) -> str:
+    """Return the name of the design's stopping rule without building it, which solves for its boundaries."""
+    rule, count = design.rule, len(design.compare)
+    looks = f"looks at {', '.join(map(str, rule.looks))} seeds"
+    if rule.kind == "confidence_sequence":
+        low, high = design.question.bounds
+        reach = 0.0 if low is None or high is None else high - low
+        bottom, top = -reach if rule.low is None else rule.low, reach if rule.high is None else rule.high
+        text = f"betting confidence sequence on [{bottom:g}, {top:g}]"
+    elif rule.kind == "fixed":
+        text = f"{'t' if rule.test == 't' else 'sign-flip'} interval at {design.seeds} seeds"
+    else:
+        text = f"group-sequential {'t' if rule.test == 't' else 'sign-flip'}, {rule.spending}, {looks}"
+    return text if count == 1 else f"{text}, {design.correction.capitalize()} over {count} comparisons"
 
 
 def invalidates(finding: Finding, *, accepted: bool) -> bool:
