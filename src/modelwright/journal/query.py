@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.base.errors import BadValue, NotPermitted
+from modelwright.base.errors import BadValue, NotPermitted, UnknownName
 from modelwright.journal.database import Database
 from modelwright.journal.metric_file import empty_table, run_table
 from modelwright.journal.metric_store import MetricStore
@@ -65,6 +65,7 @@ def answer_query(folder: Path, database: Database, metrics: MetricStore, sql: st
     """Answer one SELECT; see `Journal.query`.
 
     Raises:
+        UnknownName: for a table that does not exist, with the nearest.
         BadValue: where the text is not one statement that DuckDB understands.
         NotPermitted: where it is not a SELECT, or reaches outside.
     """
@@ -94,6 +95,8 @@ def answer_query(folder: Path, database: Database, metrics: MetricStore, sql: st
                 "A question reads the journal only", got=str(error), next_step=f"ask over {', '.join(_VIEWS)}"
             ) from error
         except duckdb.Error as error:
+            if unknown := re.search(r"Table with name (\S+) does not exist", str(error)):
+                raise UnknownName("table of the journal", unknown[1], _VIEWS) from error
             raise BadValue(
                 "A question is SQL that DuckDB understands",
                 got=str(error),
