@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -115,7 +116,7 @@ def _load_file(path: Path) -> ModuleType:
         sys.path.append(home)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[label]
         raise _import_error(str(path), error) from error
     return module
@@ -132,13 +133,17 @@ def _load_module(where: str) -> ModuleType:
                 next_step="correct the name, install the package, or name a file: path/to/file.py:function",
             ) from error
         raise _import_error(where, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_error(where, error) from error
 
 
-def _import_error(where: str, error: Exception) -> BadValue:
+def _import_error(where: str, error: BaseException) -> BadValue:
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename
+    ]
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames[1:] else ""
     return BadValue(
         f"The learner's module {where} must import without an error",
-        got=f"{type(error).__name__}: {error}",
-        next_step="see the traceback above",
+        got=f"{type(error).__name__}: {error}{place}",
+        next_step="mend it",
     )
