@@ -48,7 +48,7 @@ class Project:
             raise SourceMissing(
                 "The project has a journal once something ran in it",
                 got=f"no {self.journal_folder}",
-                next_step="modelwright run digits",
+                next_step="modelwright run digits makes one; --journal DIR names one that lies elsewhere",
             )
         return Journal.open(self.journal_folder, clock=clock, read_only=read_only)
 
