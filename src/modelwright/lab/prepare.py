@@ -1,12 +1,15 @@
 """Everything about a design that can be known before a trial runs, checked as a whole."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelwright.algorithms.learner import complete_config, source_files, source_identity
+from modelwright.algorithms import LEARNERS
+from modelwright.algorithms.learner import build_learner, complete_config, source_files, source_identity
+from modelwright.algorithms.locate import locate_class
 from modelwright.base.errors import BadValue, ModelwrightError, UnknownName
 from modelwright.base.fingerprint import fingerprint
 from modelwright.base.metric import METRICS, find_metric
@@ -21,6 +24,7 @@ from modelwright.lab.project import Project
 from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES
 
 __all__ = ["Prepared", "Trial", "complete_design", "fixed_split_seed", "prepare_design"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
@@ -65,7 +69,7 @@ class Prepared:
     code: Mapping[str, str]
     code_files: Mapping[str, tuple[Path, ...]]
     root: str
-    _splits: dict[int, Split] = field(default_factory=dict[int, Split], repr=False)
+    _splits: Mapping[int, Split] = field(repr=False)
 
     def seed(self, index: int) -> Seed:
         """Return the seed of this number."""
@@ -73,12 +77,7 @@ class Prepared:
 
     def split(self, index: int) -> Split:
         """Return the rows of the seed of this number."""
-        shared = self.design.split.shared
-        place = 0 if shared else index
-        if place not in self._splits:
-            seed = fixed_split_seed(self.root) if shared else self.seed(index)
-            self._splits[place] = make_split(self.dataset, self.design.split, seed)
-        return self._splits[place]
+        return self._splits[0 if self.design.split.shared else index]
 
     def trial(self, variant: str, index: int) -> Trial:
         """Return the trial of a variant and a seed number."""
@@ -118,11 +117,8 @@ def complete_design(design: Design, *, root: Path) -> Design:
     """
     variants: dict[str, Mapping[str, Any]] = {}
     for name, variant in design.variants.items():
-        try:
+        with _named(name):
             variants[name] = complete_config(variant, root=root)
-        except ModelwrightError as error:
-            error.add_note(f"In variants.{name}.")
-            raise
     return dataclasses.replace(design, variants=variants)
 
 
@@ -146,32 +142,105 @@ def prepare_design(
     if design.scope != "new_data":
         design.shared_rule()  # refuse an impossible plan before the data are read
     dataset = load_dataset(design.data, root=project.root, frames=frames or {})
-    question = design.question
-    if not question.reported and find_metric(question.metric).task != dataset.task:
-        fitting = [metric.name for metric in METRICS if metric.task == dataset.task]
-        raise BadValue(
-            f"{question.metric} is a metric of {find_metric(question.metric).task}, "
-            f"and the target of {dataset.name} is one of {dataset.task}",
-            got=question.metric,
-            nearest=fitting[0],
-            next_step=f"choose one of {', '.join(fitting)}, or set data.task",
-        )
+    _check_metric(design, dataset)
     base = root or design.hash
-    first = make_split(
-        dataset, design.split, fixed_split_seed(base) if design.split.shared else derive_seeds(base, 1)[0]
-    )
-    inflation = len(first.test) / len(first.train) if design.scope == "new_data" else 0.0
-    files = {name: source_files(variant, root=project.root) for name, variant in design.variants.items()}
+    splits = _all_splits(design, dataset, base)
+    # Grouped splits differ in size from seed to seed; the widest correction is the safe one.
+    share = max(len(split.test) / len(split.train) for split in splits.values())
+    inflation = share if design.scope == "new_data" else 0.0
+    rule = design.shared_rule(scope_inflation=inflation)
+    for name, variant in design.variants.items():
+        with _named(name):
+            _check_learner(variant, design, dataset, splits[0], project.root)
     return Prepared(
         design=design,
         project=project,
         dataset=dataset,
-        rule=design.shared_rule(scope_inflation=inflation),
+        rule=rule,
         scope_inflation=inflation,
         code={name: source_identity(variant, root=project.root) for name, variant in design.variants.items()},
-        code_files=files,
+        code_files={
+            name: source_files(variant, root=project.root) for name, variant in design.variants.items()
+        },
         root=base,
+        _splits=splits,
     )
+
+
+def _all_splits(design: Design, dataset: Dataset, root: str) -> dict[int, Split]:
+    if design.split.shared:
+        return {0: make_split(dataset, design.split, fixed_split_seed(root))}
+    seeds = derive_seeds(root, design.seeds)
+    return {index: make_split(dataset, design.split, seed) for index, seed in enumerate(seeds)}
+
+
+def _check_metric(design: Design, dataset: Dataset) -> None:
+    if design.question.reported:
+        return
+    metric = find_metric(design.question.metric)
+    if metric.task != dataset.task:
+        fitting = [each.name for each in METRICS if each.task == dataset.task]
+        raise BadValue(
+            f"{metric.name} is a metric of {metric.task}, "
+            f"and the target of {dataset.name} is one of {dataset.task}",
+            got=metric.name,
+            nearest=fitting[0],
+            next_step=f"choose one of {', '.join(fitting)}, or set data.task",
+        )
+
+
+def _check_learner(
+    variant: Mapping[str, Any], design: Design, dataset: Dataset, split: Split, root: Path
+) -> None:
+    """Refuse a learner that cannot learn these data, or cannot be measured by this metric.
+
+    Our own learners do one update on the first seed's training rows, which is thrown away: that is where they
+    say what they demand. A class is judged by its kind. A function of the user's can only be tried.
+    """
+    name, question = str(variant["learner"]), design.question
+    learner = build_learner(variant, root=root)
+    if not question.reported and not getattr(learner, "probabilistic", True):
+        metric = find_metric(question.metric)
+        if metric.probabilities:
+            raise BadValue(
+                f"{metric.name} is a metric of probabilities, and {name} predicts classes only",
+                got=f"no predict_proba in {name}",
+                nearest="accuracy",
+                next_step="choose a metric of classes, or a learner (or setting of it) with probabilities",
+            )
+    if name in LEARNERS:
+        seed = derive_seeds(f"{design.name}/check", 1)
+        step = next(learner.train(dataset.experience((split,)), seed))
+        if question.reported and question.metric not in step.metrics:
+            raise UnknownName(f"metric reported by {name}", question.metric, step.metrics)
+    elif ":" not in name:
+        _check_kind(name, dataset)
+
+
+def _check_kind(name: str, dataset: Dataset) -> None:
+    from sklearn.base import ClassifierMixin, RegressorMixin
+
+    made: type[Any] = locate_class(name)
+    bases = set(made.__mro__)
+    own, other = ClassifierMixin, RegressorMixin
+    if dataset.task == "regression":
+        own, other = other, own
+    if other in bases and own not in bases:
+        kind = "regressor" if dataset.task == "classification" else "classifier"
+        raise BadValue(
+            f"A {dataset.task} target needs an estimator for {dataset.task}",
+            got=f"{name}, a {kind}",
+            next_step="choose another class, or set data.task",
+        )
+
+
+@contextmanager
+def _named(variant: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except ModelwrightError as error:
+        error.add_note(f"In variants.{variant}.")
+        raise
 
 
 def _check_accepted(design: Design) -> None:
