@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.question import Question
 
-__all__ = ["comparison_sentence", "scope_sentence", "seeds_to_decide", "verdict_sentence"]
+__all__ = [
+    "comparison_phrase",
+    "comparison_sentence",
+    "scope_sentence",
+    "seeds_to_decide",
+    "verdict_sentence",
+]
 
 _MANY = 100_000
 
@@ -89,15 +95,21 @@ def comparison_sentence(
     )
 
 
+def comparison_phrase(*, candidate: str, baseline: str, interval: Interval, seeds: int) -> str:
+    """Return one comparison's numbers in few words, for a verdict over several."""
+    return f"{candidate} over {baseline} {interval.text()[:-1]}, {seeds} seeds)"
+
+
 def verdict_sentence(
-    outcome: str, outcomes: Sequence[str], clauses: Sequence[str], reasons: Sequence[str]
+    question: Question, outcome: str, outcomes: Sequence[str], clauses: Sequence[str], reasons: Sequence[str]
 ) -> str:
     """Return the verdict as one sentence.
 
     Args:
+        question: Its metric, margin and smallest effect are named.
         outcome: Over all comparisons.
         outcomes: Of each comparison.
-        clauses: Each comparison's clause, from `comparison_sentence`.
+        clauses: The one comparison's clause, from `comparison_sentence`; of several each one's phrase.
         reasons: Why it is invalid, if it is.
     """
     head = outcome.capitalize()
@@ -105,5 +117,15 @@ def verdict_sentence(
         return f"{head}: {'; '.join(reason.rstrip('.') for reason in reasons)}. The numbers are no evidence."
     if len(clauses) == 1:
         return f"{head}: {clauses[0]}."
-    parts = (f"{word}: {clause}" for word, clause in zip(outcomes, clauses, strict=True))
-    return f"{head} over {len(clauses)} comparisons: {'; '.join(parts)}."
+    groups: dict[str, list[str]] = {}
+    for word, clause in zip(outcomes, clauses, strict=True):
+        groups.setdefault(word, []).append(clause)
+    parts = [
+        ", ".join(found) if len(groups) == 1 else f"{word} {', '.join(found)}"
+        for word, found in groups.items()
+    ]
+    metric = question.metric + (" (lower is better)" if question.sign < 0 else "")
+    return (
+        f"{head} over {len(clauses)} comparisons on {metric} (margin {question.margin:g}, smallest effect "
+        f"{question.smallest_effect:g}): {'; '.join(parts)}."
+    )

@@ -9,7 +9,12 @@ from modelwright.base.errors import BadValue
 from modelwright.base.fingerprint import jsonable
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.question import Question
-from modelwright.experiment.sentence import comparison_sentence, scope_sentence, verdict_sentence
+from modelwright.experiment.sentence import (
+    comparison_phrase,
+    comparison_sentence,
+    scope_sentence,
+    verdict_sentence,
+)
 
 __all__ = ["Comparison", "Outcome", "Scope", "Verdict", "decide", "judge"]
 
@@ -174,18 +179,29 @@ def judge(
     """
     invalid = (Outcome.INVALID,) if reasons else ()
     outcome = overall_outcome((*(item.outcome for item in comparisons), *invalid))
-    clauses = [
-        comparison_sentence(
-            question,
-            candidate=item.candidate,
-            baseline=item.baseline,
-            interval=item.interval,
-            outcome=item.outcome.value,
-            seeds=item.seeds_used,
-            inflation=scope_inflation,
-        )
-        for item in comparisons
-    ]
+    if len(comparisons) == 1:
+        only = comparisons[0]
+        clauses = [
+            comparison_sentence(
+                question,
+                candidate=only.candidate,
+                baseline=only.baseline,
+                interval=only.interval,
+                outcome=only.outcome.value,
+                seeds=only.seeds_used,
+                inflation=scope_inflation,
+            )
+        ]
+    else:
+        clauses = [
+            comparison_phrase(
+                candidate=item.candidate,
+                baseline=item.baseline,
+                interval=item.interval,
+                seeds=item.seeds_used,
+            )
+            for item in comparisons
+        ]
     return Verdict(
         outcome=outcome,
         comparisons=tuple(comparisons),
@@ -197,7 +213,7 @@ def judge(
         speaks_of=scope_sentence(scope),
         does_not_show=_limits(question, scope, assumption),
         sentence=verdict_sentence(
-            outcome.value, [item.outcome.value for item in comparisons], clauses, reasons
+            question, outcome.value, [item.outcome.value for item in comparisons], clauses, reasons
         ),
     )
 
