@@ -1,0 +1,59 @@
+"""Every experiment that ships repeats to the last bit on a processor."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from rerun_project import named
+
+from modelwright.lab.compose import compose_design, shipped_folder
+from modelwright.lab.lineage import RerunAnswer, Sameness
+from modelwright.lab.local import LocalExecutor
+from modelwright.lab.project import Project
+from modelwright.lab.rerun import rerun_run
+from modelwright.lab.run import run_design
+
+SHIPPED = sorted(file.stem for file in shipped_folder().glob("*.yaml"))
+
+
+def repeats(answer: RerunAnswer) -> bool:
+    return answer.sameness is Sameness.BITWISE_EQUAL and answer.learnt.same and named(answer) == []
+
+
+def test_three_experiments_ship() -> None:
+    assert {"digits", "diabetes", "wine"} <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_experiment_repeats_bit_for_bit(name: str, tmp_path: Path) -> None:
+    """Three seeds, and five updates where the learner counts them; the second seed of each variant again."""
+    design, _ = compose_design(name, ["seeds=3", "rule.looks=[3]"], root=tmp_path)
+    variants = {
+        variant: {**settings, **({"updates": 5} if "." not in settings["learner"] else {})}
+        for variant, settings in design.variants.items()
+    }
+    design = dataclasses.replace(design, variants=variants)
+    project = Project.find(tmp_path, journal=Path(".modelwright"))
+    executor = LocalExecutor(1)
+    try:
+        run_design(design, project, executor=executor)
+    finally:
+        executor.close()
+    for variant in design.variants:
+        answer = rerun_run(f"{name}-{variant}-01", project)
+        assert repeats(answer), answer.sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_experiment_as_it_ships_repeats_bit_for_bit(name: str, tmp_path: Path) -> None:
+    """As `modelwright run NAME` leaves it: the first and the last run of each variant again."""
+    design, launch = compose_design(name, ["workers=2"], root=tmp_path)
+    project = Project.find(tmp_path, journal=Path(".modelwright"))
+    run_design(design, project, launch=launch)
+    for variant in design.variants:
+        with project.open_journal(read_only=True) as journal:
+            runs = [row.run for row in journal.runs(variant=variant, status="finished", order="seed_index")]
+        for run in (runs[0], runs[-1]):
+            answer = rerun_run(run, project)
+            assert repeats(answer), answer.sentence
