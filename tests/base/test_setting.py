@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from modelwright.base.configure import configure
 from modelwright.base.errors import BadValue, UnknownName
 from modelwright.base.setting import Settings, check_setting, describe_settings, setting
 
@@ -172,6 +173,20 @@ def test_every_field_is_checked_inherited_ones_too_and_named_by_file_and_field(
         Config(name="x", **values)
     with pytest.raises((BadValue, UnknownName)):
         dataclasses.replace(Config(name="x"), **values)
+
+
+def test_a_configuration_may_name_its_place_in_a_design() -> None:
+    @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+    class Budget(Settings):
+        PLACE: ClassVar[str] = "budget"
+
+        seconds: float = setting(1.0, doc="Seconds.", above=0)
+
+    assert [row["name"] for row in describe_settings(Budget)] == ["seconds"]
+    with pytest.raises(BadValue, match=r"^budget\.seconds must be a number above 0"):
+        Budget(seconds=0)
+    with pytest.raises(UnknownName, match="^No setting of budget has this name"):
+        configure(Budget, {"second": 1})
 
 
 def test_a_configuration_is_frozen_and_its_required_fields_are_required() -> None:

@@ -362,6 +362,21 @@ def test_a_small_test_set_is_found() -> None:
     assert "small-test-set" not in counted(dataset, splits_of(dataset, test=30))
 
 
+def test_a_small_test_set_is_told_in_the_terms_of_its_task() -> None:
+    dataset = frame()
+    classes = counted(dataset, splits_of(dataset, test=20))["small-test-set"]
+    assert "moves accuracy by 5.0%" in classes.title
+    assert classes.evidence["standard_error_at_half"] == pytest.approx((0.25 / 20) ** 0.5)
+    values = changed(dataset, task="regression", classes=(), target=dataset.features[:, 0].astype(np.float64))
+    finding = counted(values, splits_of(values, test=20))["small-test-set"]
+    assert "accuracy" not in finding.title
+    assert "moves the RMSE by about 16%" in finding.title
+    errors = np.random.default_rng(1).normal(size=(20_000, 20))
+    rmse = np.sqrt(np.square(errors).mean(axis=1))
+    told = finding.evidence["relative_standard_error_of_rmse"]
+    assert told == pytest.approx(rmse.std() / rmse.mean(), rel=0.03)
+
+
 def test_every_split_is_counted_not_the_first_alone() -> None:
     dataset = changed(real("iris"), groups=np.arange(150).astype(str))
     assert "group-overlap" not in counted(dataset, splits_of(dataset, count=30))

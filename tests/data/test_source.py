@@ -352,23 +352,23 @@ def test_frames_that_are_no_tables_of_plain_columns_are_refused() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"kind": "csv", "target": "y"}, "needs source.path"),
-        ({"kind": "csv", "path": "t.csv"}, "needs source.target"),
+        ({"kind": "csv", "target": "y"}, "needs data.path"),
+        ({"kind": "csv", "path": "t.csv"}, "needs data.target"),
         (
             {"kind": "csv", "path": "t.csv", "target": "y", "query": "SELECT 1"},
             "query means nothing for kind csv",
         ),
         ({"kind": "parquet", "path": "t", "target": "y", "header": False}, "header means nothing"),
         ({"kind": "sklearn", "name": "linnerud"}, "bundled"),
-        ({"kind": "json", "path": "t", "target": "y"}, "choice for source.kind"),
-        ({"kind": "csv", "path": "t", "target": "y", "features": "age"}, r"Nearest: source.features=\[age\]"),
+        ({"kind": "json", "path": "t", "target": "y"}, "choice for data.kind"),
+        ({"kind": "csv", "path": "t", "target": "y", "features": "age"}, r"Nearest: data.features=\[age\]"),
         ({"kind": "csv", "path": "t", "target": "y", "features": ("y",)}, "target column is no feature"),
         ({"kind": "csv", "path": "t", "target": "y", "group": "y"}, "one role"),
         ({"kind": "csv", "path": "t", "target": "y", "features": ("a",), "drop": ("a",)}, "used or dropped"),
         ({"kind": "csv", "path": "t", "target": "y", "separator": "||"}, "one character"),
         ({"kind": "csv", "path": "t", "target": "y", "image": (8, 8)}, "channel, height, width"),
         ({"kind": "csv", "path": "t", "target": "y", "image": (0, 8, 8)}, "at least 1"),
-        ({"kind": "csv", "path": "t", "target": "y", "time_format": "%Y"}, "goes with source.time"),
+        ({"kind": "csv", "path": "t", "target": "y", "time_format": "%Y"}, "goes with data.time"),
     ],
 )
 def test_a_source_is_checked_before_anything_is_read(fields: dict[str, Any], message: str) -> None:

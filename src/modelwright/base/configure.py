@@ -42,7 +42,7 @@ def configure(kind: type[Config], values: Mapping[str, Any], *, where: str = "")
         UnknownName: for a name that is no field, with the nearest, and a text that is no choice.
         BadValue: for a missing value, a value of another type, or one outside its rule.
     """
-    place = where or kind.__module__.rsplit(".", 1)[-1]
+    place = where or kind.place()
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in values:
         if name not in fields:

@@ -12,7 +12,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from modelwright.base.errors import BadValue, UnknownName
 
@@ -55,8 +55,16 @@ class Settings:
     A whole number in a field of floats becomes a float, so that equal settings have equal records.
     """
 
+    PLACE: ClassVar[str] = ""
+    """Where it stands in a design's file, for messages; its module's name where left out."""
+
+    @classmethod
+    def place(cls) -> str:
+        """Return where it stands in a design's file, for messages."""
+        return cls.PLACE or cls.__module__.rsplit(".", 1)[-1]
+
     def __post_init__(self) -> None:
-        place = type(self).__module__.rsplit(".", 1)[-1]
+        place = self.place()
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             check_setting(f"{place}.{field.name}", field, value)

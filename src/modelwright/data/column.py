@@ -120,7 +120,7 @@ def _read(name: str, array: ArrowColumn, missing: Collection[str]) -> Column:
     raise BadValue(
         "A column holds numbers, true or false, text, or times",
         got=f"{name}: {kind}",
-        next_step=f"drop it with source.drop=[{name}], or turn it into columns of numbers first",
+        next_step=f"drop it with data.drop=[{name}], or turn it into columns of numbers first",
     )
 
 

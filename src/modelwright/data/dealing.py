@@ -157,6 +157,6 @@ def code_groups(groups: NDArray[np.str_], least: int) -> tuple[Rows, Rows]:
         raise BadValue(
             f"A grouped split needs at least {least} groups",
             got=f"{len(sizes)} in {len(groups)} rows, e.g. {groups[0]}",
-            next_step="name another column in source.group, or use split.kind=random",
+            next_step="name another column in data.group, or use split.kind=random",
         )
     return codes, sizes

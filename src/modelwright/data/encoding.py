@@ -71,23 +71,23 @@ def _check(column: Column, when_missing: str, categorical: str) -> None:
         raise BadValue(
             "A feature is numbers, text, or true or false",
             got=f"{column.name} holds times",
-            next_step="name it in source.time or source.drop, or turn it into numbers with a query",
+            next_step="name it in data.time or data.drop, or turn it into numbers with a query",
         )
     if column.kind == "number" and not np.isfinite(column.values).all():
         raise BadValue(
             "Every feature is a finite number or missing",
             got=f"{column.name} is infinite in {int((~np.isfinite(column.values)).sum())} rows",
-            next_step="mend the rows, or name inf in source.missing if it stands for a missing value",
+            next_step="mend the rows, or name inf in data.missing if it stands for a missing value",
         )
     if column.kind == "text" and categorical == "refuse":
         raise BadValue(
-            "Features are numbers where source.categorical=refuse",
+            "Features are numbers where data.categorical=refuse",
             got=f"{column.name} holds text, e.g. {', '.join(column.levels[:3])}",
-            next_step="drop it, name the text that means missing in source.missing, or encode it: one_hot",
+            next_step="drop it, name the text that means missing in data.missing, or encode it: one_hot",
         )
     if column.missing.any() and when_missing == "refuse":
         raise BadValue(
-            "No feature is missing where source.when_missing=refuse",
+            "No feature is missing where data.when_missing=refuse",
             got=f"{column.name} is missing in {int(column.missing.sum())} of {len(column.missing)} rows",
             next_step="use keep, drop_rows or indicator",
         )
@@ -95,7 +95,7 @@ def _check(column: Column, when_missing: str, categorical: str) -> None:
         raise BadValue(
             f"A text feature has at most {_MOST_LEVELS} different values",
             got=f"{column.name} has {len(column.levels)}, e.g. {', '.join(column.levels[:3])}",
-            next_step=f"drop it with source.drop=[{column.name}]; if it should be numbers, mend the odd cell",
+            next_step=f"drop it with data.drop=[{column.name}]; if it should be numbers, mend the odd cell",
         )
 
 

@@ -65,7 +65,7 @@ def _missing(dataset: Dataset) -> Iterator[Finding]:
                 "rows": len(dataset),
             },
             causes=(Cause(what="the values were never measured"), Cause(what="a join found no partner")),
-            next_check="See whether gaps depend on the target; choose source.when_missing, or a "
+            next_check="See whether gaps depend on the target; choose data.when_missing, or a "
             "learner that takes NaN.",
             subject=next(iter(numbers or texts)),
         )
@@ -78,7 +78,7 @@ def _missing(dataset: Dataset) -> Iterator[Finding]:
                 severity=Severity.WARNING if lost > 0.05 else Severity.INFO,
                 title=f"{before - after} of {before} rows were left out because a value is missing.",
                 evidence={"before": before, "after": after, "columns": _shown(step["arguments"]["missing"])},
-                causes=(Cause(what="source.when_missing=drop_rows"),),
+                causes=(Cause(what="data.when_missing=drop_rows"),),
                 next_check="Compare the targets of the rows that were left out with the others: "
                 "if they differ, the answer holds for complete rows only.",
             )
@@ -117,7 +117,7 @@ def _disguised(dataset: Dataset) -> Iterator[Finding]:
                 Cause(what="the value is real"),
             ),
             next_check="Look the code up in the data's description; if it means missing, name it in "
-            "source.missing, or turn it into NULL in a query.",
+            "data.missing, or turn it into NULL in a query.",
             subject=names[0],
         )
 

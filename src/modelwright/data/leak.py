@@ -283,7 +283,7 @@ def _equal_finding(name: str, score: float, bound: float) -> Finding:
             Cause(what="the target was copied or coded into a feature"),
             Cause(what="the column was computed from the outcome"),
         ),
-        next_check=f"Drop it: source.drop=[{name}].",
+        next_check=f"Drop it: data.drop=[{name}].",
         subject=name,
     )
 

@@ -102,9 +102,9 @@ def _duplicates(
             "example_rows": met[:3].tolist(),
         },
         causes=tuple(causes),
-        next_check="Look at the example rows. Copies of one case: source.duplicates=drop, or name "
+        next_check="Look at the example rows. Copies of one case: data.duplicates=drop, or name "
         "what they share in "
-        "source.group and use split.kind=grouped. Different cases: accept the finding.",
+        "data.group and use split.kind=grouped. Different cases: accept the finding.",
         subject="split",
     )
 
@@ -195,7 +195,7 @@ def _groups(groups: NDArray[np.str_], splits: Sequence[Split]) -> Iterator[Findi
             Cause(what="rows were dealt one by one although rows of a group belong together"),
             Cause(what="the group column does not name what belongs together"),
         ),
-        next_check="Use split.kind=grouped; leave source.group empty if the groups do not matter.",
+        next_check="Use split.kind=grouped; leave data.group empty if the groups do not matter.",
         subject="split",
     )
 
@@ -227,7 +227,7 @@ def _times(times: NDArray[Any], splits: Sequence[Split]) -> Iterator[Finding]:
             Cause(what="rows that follow one another in time were dealt at random"),
             Cause(what="the published parts overlap in time"),
         ),
-        next_check="Use split.kind=time; leave source.time empty if the order does not matter.",
+        next_check="Use split.kind=time; leave data.time empty if the order does not matter.",
         subject="split",
     )
 
@@ -275,11 +275,19 @@ def _sizes(dataset: Dataset, splits: Sequence[Split]) -> Iterator[Finding]:
     least = min(len(split.test) for split in splits)
     if least >= _SMALL_TEST:
         return
+    if dataset.task == "classification":
+        means = f"one row more or less right moves accuracy by {1 / least:.1%}"
+        error = {"standard_error_at_half": 0.5 / least**0.5}
+    else:
+        # The mean of n squares of normal errors is chi-square: its root varies by 1 / sqrt(2 n) of itself.
+        spread = (2 * least) ** -0.5
+        error = {"relative_standard_error_of_rmse": spread}
+        means = f"which rows they are moves the RMSE by about {spread:.0%}, and more if some errors are large"
     yield Finding(
         kind="small-test-set",
         severity=Severity.WARNING,
-        title=f"Only {least} rows test: one row more or less right moves accuracy by {1 / least:.1%}.",
-        evidence={"test_rows": least, "rows": len(dataset), "standard_error_at_half": 0.5 / least**0.5},
+        title=f"Only {least} rows test: {means}.",
+        evidence={"test_rows": least, "rows": len(dataset), **error},
         causes=(Cause(what="the data are few"), Cause(what="split.test is small")),
         next_check="Raise split.test, or count on more seeds: each draws other test rows.",
         subject="split",

@@ -44,7 +44,7 @@ def _target(dataset: Dataset) -> Iterator[Finding]:
             },
             causes=(
                 Cause(what="rows were filtered by their target"),
-                Cause(what="source.target names another column"),
+                Cause(what="data.target names another column"),
             ),
             next_check="Count the values of the target column in the raw data.",
             subject="target",
@@ -117,7 +117,7 @@ def _columns(dataset: Dataset) -> Iterator[Finding]:
                 Cause(what="a join kept both keys"),
                 Cause(what="one quantity was exported under two names"),
             ),
-            next_check="Drop one of each pair with source.drop.",
+            next_check="Drop one of each pair with data.drop.",
             subject=pairs[0][1],
         )
     if dataset.columns and len(dataset) >= 20:
@@ -130,7 +130,7 @@ def _columns(dataset: Dataset) -> Iterator[Finding]:
                 title=f"{names[live[place]]} counts the rows, so it tells where in the file a row stood.",
                 evidence={"first": float(table[0, live[place]]), "step": float(steps[0, place])},
                 causes=(Cause(what="an index was written to the file as a column"),),
-                next_check=f"Drop it: source.drop=[{names[live[place]]}].",
+                next_check=f"Drop it: data.drop=[{names[live[place]]}].",
                 subject=names[live[place]],
             )
     yield from _standardized(dataset)

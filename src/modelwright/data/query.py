@@ -53,7 +53,7 @@ def read_query(
     elif head[8:12] == b"DUCK":
         table, version = _duckdb(query, database, root, frames)
     else:
-        raise BadValue("source.path of an SQL query is a DuckDB or SQLite file", got=database.name)
+        raise BadValue("data.path of an SQL query is a DuckDB or SQLite file", got=database.name)
     return table, {"kind": "sql", "query": query, "path": database.name, **origin, **version, **_order(query)}
 
 
@@ -94,7 +94,7 @@ def _duckdb(
         except duckdb.CatalogException as error:
             raise BadValue("The query names tables and columns that exist", got=_head(error)) from error
         except duckdb.Error as error:
-            raise BadValue("The query runs", got=_head(error), next_step="mend source.query") from error
+            raise BadValue("The query runs", got=_head(error), next_step="mend data.query") from error
     return table, {"version": f"duckdb {duckdb.__version__}"}
 
 
@@ -120,7 +120,7 @@ def _sqlite(query: str, database: Path) -> tuple[ArrowTable, dict[str, Any]]:
     except (sqlite3.Error, sqlite3.Warning) as error:
         if refused or "one statement" in str(error):
             raise _not_a_select(query) from error
-        raise BadValue("The query runs", got=str(error), next_step="mend source.query") from error
+        raise BadValue("The query runs", got=str(error), next_step="mend data.query") from error
     finally:
         connection.close()
     columns: list[Any] = []
@@ -134,7 +134,7 @@ def _sqlite(query: str, database: Path) -> tuple[ArrowTable, dict[str, Any]]:
 
 def _not_a_select(got: str) -> BadValue:
     return BadValue(
-        "source.query is a single SELECT; data are read, never changed",
+        "data.query is a single SELECT; data are read, never changed",
         got=got[:200],
         next_step="prepare tables beforehand, or use WITH ... SELECT",
     )

@@ -31,7 +31,7 @@ def read_target(column: Column, task: str) -> tuple[Task, NDArray[Any], tuple[st
         raise BadValue(
             "Every row has a target",
             got=f"{column.name} is missing in {int(column.missing.sum())} of {rows} rows",
-            next_step="source.when_missing=drop_rows leaves those rows out",
+            next_step="data.when_missing=drop_rows leaves those rows out",
         )
     if column.kind == "time":
         raise BadValue("A target is a number, text, or true or false", got=f"{column.name} holds times")
@@ -49,14 +49,14 @@ def read_target(column: Column, task: str) -> tuple[Task, NDArray[Any], tuple[st
             raise BadValue(
                 "A regression target is numbers",
                 got=f"{column.name} holds text, e.g. {column.levels[0]}",
-                nearest="source.task=classification",
+                nearest="data.task=classification",
             )
         return "regression", column.values.astype(np.float64), ()
     if len(found) > _MANY_VALUES and (2 * len(found) > rows or len(found) > _MOST_CLASSES):
         raise BadValue(
             f"Classes come up again, and are at most {_MOST_CLASSES}",
             got=f"{column.name} has {len(found)} different values in {rows} rows",
-            nearest="source.task=regression" if column.kind == "number" else None,
+            nearest="data.task=regression" if column.kind == "number" else None,
         )
     if column.kind == "text":
         classes = tuple(column.levels[code] for code in found)
@@ -75,7 +75,7 @@ def read_labels(column: Column, role: str) -> NDArray[np.str_]:
         raise BadValue(
             f"Every row has a {role}",
             got=f"{column.name} is missing in {int(column.missing.sum())} rows",
-            next_step="source.when_missing=drop_rows leaves those rows out",
+            next_step="data.when_missing=drop_rows leaves those rows out",
         )
     return column.texts()
 
@@ -94,7 +94,7 @@ def read_times(column: Column, time_format: str) -> NDArray[Any]:
         raise BadValue(
             "Every row has a time",
             got=f"{column.name} is missing in {int(column.missing.sum())} rows",
-            next_step="source.when_missing=drop_rows leaves those rows out",
+            next_step="data.when_missing=drop_rows leaves those rows out",
         )
     if column.kind == "flag":
         raise BadValue("A time is a number or a date", got=f"{column.name} holds true and false")
@@ -112,6 +112,6 @@ def read_times(column: Column, time_format: str) -> NDArray[Any]:
             "Every time is a number or a date "
             + (f"written as {time_format}" if time_format else "in ISO 8601"),
             got=f"{column.name}: {str(error).splitlines()[0][:200]}",
-            next_step="set source.time_format, e.g. %d/%m/%Y %H:%M",
+            next_step="set data.time_format, e.g. %d/%m/%Y %H:%M",
         ) from error
     return parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]")

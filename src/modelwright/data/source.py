@@ -8,7 +8,7 @@ a statistic over rows, so nothing of the test rows can leak into training here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class Source(Settings):
     The task, where not named: text and true/false targets are classes; so are whole numbers with at most 20
     different values that come up twice or more on average; everything else is regression.
     """
+
+    PLACE: ClassVar[str] = "data"
 
     kind: str = setting(doc="What the rows come out of.", choices=tuple(_OWN_FIELDS))
     name: str = setting(
@@ -97,9 +99,9 @@ class Source(Settings):
             value = getattr(self, field)
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise BadValue(
-                    f"source.{field} is a list",
+                    f"data.{field} is a list",
                     got=cast("object", value),
-                    nearest=f"source.{field}=[{value}]",
+                    nearest=f"data.{field}=[{value}]",
                 )
             object.__setattr__(self, field, tuple(cast("Sequence[Any]", value)))
         Settings.__post_init__(self)
@@ -108,24 +110,24 @@ class Source(Settings):
         for field in sorted({name for names in _OWN_FIELDS.values() for name in names} - set(own)):
             if getattr(self, field) != defaults[field]:
                 raise BadValue(
-                    f"source.{field} means nothing for kind {self.kind}",
+                    f"data.{field} means nothing for kind {self.kind}",
                     got=getattr(self, field),
-                    next_step="leave it out, or change source.kind",
+                    next_step="leave it out, or change data.kind",
                 )
         needed = {"sklearn": "name", "csv": "path", "parquet": "path", "sql": "query", "frame": "name"}[
             self.kind
         ]
         for field in (needed, *(() if self.kind == "sklearn" else ("target",))):
             if not getattr(self, field):
-                raise BadValue(f"A source of kind {self.kind} needs source.{field}", got="nothing")
+                raise BadValue(f"A source of kind {self.kind} needs data.{field}", got="nothing")
         if self.kind == "sklearn" and self.name not in BUNDLED:
             raise UnknownName("set bundled with scikit-learn", self.name, BUNDLED)
         if len(self.separator) != 1:
-            raise BadValue("source.separator is one character", got=self.separator)
+            raise BadValue("data.separator is one character", got=self.separator)
         if self.image and len(self.image) != 3:
-            raise BadValue("source.image is (channel, height, width)", got=self.image)
+            raise BadValue("data.image is (channel, height, width)", got=self.image)
         if self.time_format and not self.time:
-            raise BadValue("source.time_format goes with source.time", got=self.time_format)
+            raise BadValue("data.time_format goes with data.time", got=self.time_format)
         self._check_roles()
 
     def _check_roles(self) -> None:
@@ -247,7 +249,7 @@ def _check_table(table: Any) -> None:
         raise BadValue(
             "Column names differ from one another",
             got=f"{', '.join(twice[:10])} more than once",
-            next_step="rename them; for a CSV file source.columns gives new names",
+            next_step="rename them; for a CSV file data.columns gives new names",
         )
     if table.num_rows == 0:
         raise BadValue("Data have rows", got=f"none; columns {', '.join(names)}")
@@ -255,7 +257,7 @@ def _check_table(table: Any) -> None:
         raise BadValue(
             "Data have a target and at least one feature column",
             got=f"one column: {names[0][:100] if names else 'none'}",
-            next_step="for a CSV file check source.separator",
+            next_step="for a CSV file check data.separator",
         )
 
 
@@ -265,7 +267,7 @@ def _shaped(
     rows, width = features.shape
     if int(np.prod(image)) != width:
         raise BadValue(
-            "source.image has as many numbers as there are feature columns",
+            "data.image has as many numbers as there are feature columns",
             got=f"{image} is {int(np.prod(image))} numbers for {width} columns",
         )
     steps.append(

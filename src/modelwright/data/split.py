@@ -69,7 +69,7 @@ class SplitPlan(Settings):
         low=0,
     )
     part: str = setting(
-        "test", doc="Kind column: the value of source.part that marks test rows; all others train."
+        "test", doc="Kind column: the value of data.part that marks test rows; all others train."
     )
     fixed: bool = setting(False, doc="Whether all seeds share one split; kinds time and column always do.")
 
@@ -200,8 +200,8 @@ def _needed(values: NDArray[Any] | None, role: str) -> NDArray[Any]:
         kind = {"group": "grouped", "time": "time", "part": "column"}[role]
         raise BadValue(
             f"split.kind={kind} needs data with a {role} column",
-            got=f"none is named in source.{role}",
-            next_step=f"name it in source.{role}, or use split.kind=random",
+            got=f"none is named in data.{role}",
+            next_step=f"name it in data.{role}, or use split.kind=random",
         )
     return values
 

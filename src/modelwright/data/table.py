@@ -39,7 +39,7 @@ def file_origin(path: Path) -> dict[str, Any]:
             "A data file exists",
             got=str(path) + (" (a folder)" if path.is_dir() else ""),
             nearest=nearest_name(path.name, beside),
-            next_step="check source.path; it is relative to the project's root",
+            next_step="check data.path; it is relative to the project's root",
         )
     try:
         with path.open("rb") as file:
@@ -72,7 +72,7 @@ def read_csv(
     width = len(first)
     if columns and len(columns) != width:
         raise BadValue(
-            "source.columns names every column of the file",
+            "data.columns names every column of the file",
             got=f"{len(columns)} names for {width} columns; the first line is {separator.join(first)[:200]}",
         )
     if not columns and not header:
@@ -109,7 +109,7 @@ def _first_line(path: Path, separator: str, encoding: str) -> list[str]:
     except csv.Error as error:
         raise BadValue("A CSV file is lines of text", got=f"{path.name}: {error}") from error
     except LookupError as error:
-        raise BadValue("source.encoding names an encoding", got=encoding, nearest="utf-8") from error
+        raise BadValue("data.encoding names an encoding", got=encoding, nearest="utf-8") from error
     raise BadValue("A data file has rows", got=f"{path.name} is empty")
 
 
@@ -118,12 +118,12 @@ def _csv_error(path: Path, error: Exception, encoding: str) -> BadValue:
         return BadValue(
             f"The file is text in {encoding}",
             got=f"{path.name}: {error}",
-            next_step="set source.encoding, e.g. latin-1 or utf-16, or source.kind if it is no CSV file",
+            next_step="set data.encoding, e.g. latin-1 or utf-16, or data.kind if it is no CSV file",
         )
     return BadValue(
         "Every line of a CSV file has as many cells as the first",
         got=f"{path.name}: {error}",
-        next_step="mend the line, or set source.separator if cells are not parted by it",
+        next_step="mend the line, or set data.separator if cells are not parted by it",
     )
 
 
@@ -145,7 +145,7 @@ def read_parquet(path: Path) -> tuple[ArrowTable, dict[str, Any]]:
         raise BadValue(
             "The file is a whole Parquet file",
             got=f"{path.name}, {origin['bytes']} bytes: {str(error).splitlines()[0]}",
-            next_step="write or copy it again; check source.kind",
+            next_step="write or copy it again; check data.kind",
         ) from error
     return table, {"kind": "parquet", "path": path.name, **origin}
 

@@ -34,7 +34,7 @@ def drop_incomplete(
         raise BadValue(
             "Dropping rows with missing values leaves rows",
             got=f"a gap in every row; {worst.name} alone lacks {int(worst.missing.sum())} of {len(gone)}",
-            next_step="drop that column with source.drop",
+            next_step="drop that column with data.drop",
         )
     counts = {name: int(column.missing.sum()) for name, column in columns.items() if column.missing.any()}
     rows = (len(gone), int((~gone).sum()))

@@ -4,7 +4,7 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from modelwright.base.configure import configure
 from modelwright.base.errors import BadValue, UnknownName, nearest_name
@@ -55,6 +55,8 @@ def _pair(pair: Any, pairs: Any) -> tuple[str, str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget(Settings):
     """What an experiment may cost; a spent budget ends it, undecided comparisons as *inconclusive*."""
+
+    PLACE: ClassVar[str] = "budget"
 
     seconds: float | None = setting(
         None, doc="Most seconds of training, summed over workers; null for no limit.", above=0
