@@ -52,7 +52,13 @@ docs: .venv/.dev ## execute docs/tour.ipynb and take the README's picture anew
 	$(RUN) -m modelwright run digits --journal build/docs
 	$(RUN) benchmarks/screenshot.py build/docs/reports/digits.html docs/img/report.png
 
-# ---- set-up: done again when one of these two files changes; a stamp is written only at the very end ----
+# ---- set-up: done again when one of these two files changes ----
+# A stamp is written at the very end. Where set-up was killed half-way, .unfinished remains and .venv is made
+# anew; where pip itself gave up, what is there is sound and the next try goes on from it.
+
+ifneq ($(wildcard .venv/.unfinished),)
+.PHONY: .venv/.user
+endif
 
 .venv/.user: pyproject.toml constraints.txt
 	@rm -f .venv/.user .venv/.dev
@@ -68,15 +74,18 @@ docs: .venv/.dev ## execute docs/tour.ipynb and take the README's picture anew
 	    exit 1; \
 	  fi; \
 	  echo "Making .venv with $$($$found --version) ..."; \
-	  rm -rf .venv && mkdir .venv && touch .venv/.unfinished && $$found -m venv .venv && rm .venv/.unfinished; \
+	  rm -rf .venv && mkdir .venv && touch .venv/.unfinished && $$found -m venv .venv; \
 	fi
 	@echo "Installing what constraints.txt pins; the first time takes a few minutes ..."
-	@$(PIP) install -q --no-deps --retries 2 --timeout 30 $(TORCH_INDEX:%=--extra-index-url %) torch
-	@$(PIP) install -q -e .
+	@touch .venv/.unfinished
+	@$(PIP) install -q --no-deps --retries 2 --timeout 30 $(TORCH_INDEX:%=--extra-index-url %) torch \
+	  && $(PIP) install -q -e . || { rm -f .venv/.unfinished; exit 1; }
+	@rm .venv/.unfinished
 	@touch $@
 
 .venv/.dev: .venv/.user
 	@echo "Installing the tools of development ..."
-	@$(PIP) install -q -e '.[dev]'
-	@$(PIP) check
+	@touch .venv/.unfinished
+	@$(PIP) install -q -e '.[dev]' && $(PIP) check || { rm -f .venv/.unfinished; exit 1; }
+	@rm .venv/.unfinished
 	@touch $@
