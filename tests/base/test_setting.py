@@ -185,7 +185,7 @@ def test_a_configuration_may_name_its_place_in_a_design() -> None:
     assert [row["name"] for row in describe_settings(Budget)] == ["seconds"]
     with pytest.raises(BadValue, match=r"^budget\.seconds must be a number above 0"):
         Budget(seconds=0)
-    with pytest.raises(UnknownName, match="^No setting of budget has this name"):
+    with pytest.raises(UnknownName, match=r"^No setting of budget has this name"):
         configure(Budget, {"second": 1})
 
 
