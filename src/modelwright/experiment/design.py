@@ -110,7 +110,7 @@ class Design(Settings):
     )
     budget: Budget = setting(Budget(), doc="What the experiment may cost.")
     tolerance: float = setting(
-        1e-6, doc="Largest relative difference at which a rerun counts as numerically equal.", low=0
+        1e-6, doc="Largest relative difference at which a rerun counts as numerically equal.", low=0, below=1
     )
 
     def __post_init__(self) -> None:
