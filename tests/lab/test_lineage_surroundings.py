@@ -152,6 +152,68 @@ def test_variables_that_change_numbers_are_recorded_and_secrets_are_not(
     assert not set(untold) & set(variables)
 
 
+@pytest.mark.parametrize(
+    ("name", "steers"),
+    [
+        *((name, True) for name in pinned_environment(1)),
+        ("PYTHONHASHSEED", True),
+        ("MKL_CBWR", True),
+        ("OPENBLAS_CORETYPE", True),
+        ("CUBLAS_WORKSPACE_CONFIG", True),
+        ("CUDA_VISIBLE_DEVICES", True),
+        ("NVIDIA_TF32_OVERRIDE", True),
+        ("ATEN_CPU_CAPABILITY", True),
+        ("TORCHINDUCTOR_CPP_GEMM_CACHE_BLOCKING", True),
+        ("NCCL_ALGO", True),
+        ("TORCHINDUCTOR_CACHE_DIR", False),
+        ("NUMBA_CACHE_DIR", False),
+        ("JAX_COMPILATION_CACHE_DIR", False),
+        ("CUDA_CACHE_PATH", False),
+        ("CUDA_CACHE_MAXSIZE", False),
+        ("TORCH_HOME", False),
+        ("TORCH_LOGS", False),
+        ("TORCH_TRACE", False),
+        ("TORCH_CPP_LOG_LEVEL", False),
+        ("MKL_VERBOSE", False),
+        ("ONEDNN_VERBOSE", False),
+        ("OMP_DISPLAY_ENV", False),
+        ("NCCL_DEBUG", False),
+        ("NCCL_DEBUG_FILE", False),
+        ("KMP_INIT_AT_FORK", False),
+        ("KMP_DUPLICATE_LIB_OK", False),
+        ("CUDA_MODULE_LOADING", False),
+        ("TORCH_API_TOKEN", False),
+        ("PATH", False),
+        ("HOME", False),
+        ("TMPDIR", False),
+    ],
+)
+def test_variables_that_only_name_places_or_print_are_left_out(
+    name: str, steers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")
+    assert (name in record_environment().variables) is steers
+
+
+def test_importing_libraries_changes_no_recorded_variable() -> None:
+    code = (
+        "import os\n"
+        "from modelwright.lab.lineage import record_environment\n"
+        "before, light = dict(os.environ), record_environment()\n"
+        "import torch, sklearn.ensemble\n"
+        "parameter = torch.nn.Parameter(torch.zeros(2))\n"
+        "optimizer = torch.optim.Adam([parameter])\n"
+        "parameter.sum().backward()\n"
+        "optimizer.step()\n"
+        "assert dict(os.environ) != before, 'libraries set nothing any more: drop the exceptions'\n"
+        "assert record_environment().variables == light.variables\n"
+    )
+    source = Path(__file__).parents[2] / "src"
+    # What this process imported has left its traces already.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KMP_", "TORCH"))}
+    subprocess.run([sys.executable, "-c", code], check=True, env=clean | {"PYTHONPATH": str(source)})
+
+
 # --- hardware
 
 

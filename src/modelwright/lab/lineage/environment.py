@@ -14,7 +14,7 @@ from typing import Any
 
 from modelwright.base.fingerprint import fingerprint, jsonable
 
-__all__ = ["Distribution", "EnvironmentRecord", "record_environment"]
+__all__ = ["Distribution", "EnvironmentRecord", "record_environment", "steers_numbers"]
 
 _PREFIXES = (
     "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_", "NUMBA_", "NPY_",
@@ -33,6 +33,14 @@ _NAMES = (
         "LC_NUMERIC",
     ),
     *("NVIDIA_TF32_OVERRIDE", "ARM_DEFAULT_FPMATH"),
+)
+_IDLE = re.compile(
+    # Where something is cached, and what is printed, traced or dumped.
+    r"CACHE_(DIR|PATH|ROOT|MAXSIZE)|CUDA_CACHE_DISABLE|TORCH_HOME|TORCH_EXTENSIONS_DIR|TORCH_COMPILE_DEBUG_DIR"
+    r"|_(LOGS?|TRACE|VERBOSE|WARNINGS|LOG_LEVEL|LOG_PATH|LOGS_OUT|LOGS_FORMAT|DUMP_PATH)$"
+    r"|OMP_DISPLAY_(ENV|AFFINITY)|OMP_AFFINITY_FORMAT|KMP_SETTINGS|NCCL_DEBUG|TORCH_SHOW_CPP_STACKTRACES"
+    # What scikit-learn and torch set themselves when they are imported.
+    r"|^(KMP_INIT_AT_FORK|KMP_DUPLICATE_LIB_OK|CUDA_MODULE_LOADING)$"
 )
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY")
 _INSTALLERS_OWN = frozenset({"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json"})
@@ -112,8 +120,18 @@ def _telling_variables() -> dict[str, str]:
     return {
         name: value.encode(errors="surrogateescape").decode(errors="backslashreplace")
         for name, value in sorted(os.environ.items())
-        if (name in _NAMES or name.startswith(_PREFIXES)) and not _SECRET.search(name.upper())
+        if steers_numbers(name)
     }
+
+
+def steers_numbers(name: str) -> bool:
+    """Return whether a variable of this name can change a number, and is no secret.
+
+    Left out are those that name places of caches or only print, and those that libraries set when they are
+    imported: they differ between a launcher and its workers, and from one machine to the next, for nothing.
+    """
+    known = name in _NAMES or name.startswith(_PREFIXES)
+    return known and not _IDLE.search(name) and not _SECRET.search(name.upper())
 
 
 @cache

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from modelwright.lab.lineage.difference import Difference, Side, difference, shown
-from modelwright.lab.lineage.environment import Distribution, EnvironmentRecord
+from modelwright.lab.lineage.environment import Distribution, EnvironmentRecord, steers_numbers
 from modelwright.lab.lineage.hardware import Blas, HardwareRecord
 from modelwright.lab.lineage.threads import THREAD_VARIABLES
 
@@ -29,9 +29,6 @@ _NUMERIC = (
 )
 _HARMLESS = ("PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONPATH", "TZ", "LC_ALL", "LC_NUMERIC")
 """Recorded variables that steer Python and its texts; all others steer arithmetic."""
-
-_OF_LIBRARIES = ("KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK", "CUDA_MODULE_LOADING")
-"""Recorded variables that libraries set when they are imported, and that change no number."""
 
 _VECTOR = ("sse", "ssse", "avx", "amx", "fma", "f16c", "asimd", "neon", "sve", "sme", "bf16", "fphp")
 """How flags begin that name arithmetic on vectors; other flags cannot change a number."""
@@ -70,7 +67,7 @@ def _variables(recorded: Mapping[str, str], now: Mapping[str, str]) -> Iterator[
     changed = {
         name: (recorded.get(name), now.get(name))
         for name in sorted(recorded.keys() | now.keys())
-        if recorded.get(name) != now.get(name) and name not in _OF_LIBRARIES
+        if recorded.get(name) != now.get(name) and steers_numbers(name)
     }
     pinned = [name for name in THREAD_VARIABLES if name in changed]
     if len(pinned) > 1 and len({changed[name] for name in pinned}) == 1:
