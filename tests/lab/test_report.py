@@ -1,5 +1,6 @@
 """The report: one self-contained file that says what the journal knows, in whatever state that is."""
 
+import dataclasses
 import functools
 import html
 import itertools
@@ -13,9 +14,12 @@ import pytest
 from report_gallery import INJECTED, gallery
 
 from modelwright.base.errors import SourceMissing, StoreFailed, UnknownName
+from modelwright.experiment.design import Design
+from modelwright.lab.job import Executor
 from modelwright.lab.page.facts import Facts, collect_facts
 from modelwright.lab.project import Project
 from modelwright.lab.report import write_report
+from modelwright.lab.run import run_design
 
 OUTCOMES = ("supported", "refuted", "equivalent", "inconclusive", "invalid")
 ALL = (*OUTCOMES, "several", "amended", "stopped", "started", "broken")
@@ -288,3 +292,25 @@ def test_the_shared_experiments_of_the_room_have_reports(small_project: Project)
     assert "Invalid" in flawed.text
     assert "not accepted: it makes the verdict invalid" in flawed.text
     assert "rmse, less is better" in flawed.text
+
+
+def test_the_page_tells_what_repetitions_of_its_runs_showed(copy: Project) -> None:
+    with copy.open_journal() as journal:
+        run = journal.runs(experiment="supported")[0]
+        journal.append("rerun", {"sentence": "Bitwise equal."}, design=run.design, run=run.run)
+        other = journal.runs(experiment="refuted")[0]
+        journal.append("rerun", {"sentence": "Different: data."}, design=other.design, run=other.run)
+    text = Page(write_report(copy, "supported").read_text()).text
+    assert "Bitwise equal." in text
+    assert run.run in text
+    assert "Different: data." not in text
+
+
+def test_the_rule_is_described_with_the_widening_that_was_registered(
+    tmp_path: Path, here: Executor, small_design: Design
+) -> None:
+    project = Project.find(tmp_path, journal=Path(".modelwright"))
+    run_design(dataclasses.replace(small_design, scope="new_data"), project, executor=here)
+    text = page_of(project, "small").text
+    # 54 of the 178 wines are tested.
+    assert f"variance is raised by n_test / n_train = {54 / 124:.3g}" in text

@@ -95,12 +95,13 @@ class Prepared:
         return Trial(variant=variant, index=index, seed=seed, split=split, address=address)
 
     def registration(self) -> dict[str, Any]:
-        """Return what is registered beside the design: identities of data and code, and the seeds' root."""
+        """Return what is registered: the design, the seeds' root, and what follows from data and code."""
         return {
             "design": self.design.record(),
             "root": self.root,
             "data": self.dataset.identity,
             "code": dict(self.code),
+            "scope_inflation": self.scope_inflation,
         }
 
 

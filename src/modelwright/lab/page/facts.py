@@ -26,7 +26,7 @@ from modelwright.lab.page.trial_fact import TrialFact, read_trials
 from modelwright.lab.promise import read_promise
 from modelwright.lab.standing import AMENDMENT, standing_entries
 
-__all__ = ["Amendment", "EarlierVerdict", "Facts", "collect_facts"]
+__all__ = ["Amendment", "EarlierVerdict", "Facts", "Rerun", "collect_facts"]
 
 MOST_CURVES = 64
 """Runs of a variant whose metrics are read for its curves: the first seeds."""
@@ -64,6 +64,15 @@ class EarlierVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """A repetition of a run, as recorded."""
+
+    run: str
+    time: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """One experiment as the journal knows it.
 
@@ -87,6 +96,8 @@ class Facts:
         curves: Metrics of the runs that count.
         origins: Their lineages.
         usage: What all runs used.
+        reruns: What repetitions of its runs showed, the oldest first.
+        scope_inflation: n_test / n_train as registered, where the verdict speaks of new data, else 0.
         problems: What could not be read, or contradicts the record.
     """
 
@@ -109,6 +120,8 @@ class Facts:
     curves: tuple[Curve, ...]
     origins: tuple[Origin, ...]
     usage: Used
+    reruns: tuple[Rerun, ...]
+    scope_inflation: float
     problems: tuple[str, ...]
 
     @property
@@ -163,6 +176,8 @@ def collect_facts(journal: Journal, name: str) -> Facts:
         curves=_read_curves(journal, design, used, problems),
         origins=join_lineages(list(used.values()) or trials, lineages),
         usage=sum_usage(trials),
+        reruns=_reruns(journal, trials),
+        scope_inflation=float(promised.get("scope_inflation", 0.0)),
         problems=tuple(dict.fromkeys(problems)),
     )
 
@@ -171,6 +186,15 @@ def _promised(journal: Journal, last: Registration) -> Mapping[str, Any]:
     """Return data and code as last promised: an amendment may change them and leave the design."""
     later = journal.entries(kind=AMENDMENT, design=last.design)
     return later[-1].body if later else last.body
+
+
+def _reruns(journal: Journal, trials: Sequence[TrialFact]) -> tuple[Rerun, ...]:
+    own = {trial.row.run for trial in trials}
+    return tuple(
+        Rerun(run=str(entry.run), time=entry.time, sentence=str(entry.body["sentence"]))
+        for entry in journal.entries(kind="rerun")
+        if entry.run in own
+    )
 
 
 def _earlier(journal: Journal, registrations: Sequence[Registration]) -> tuple[EarlierVerdict, ...]:

@@ -96,7 +96,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "effects": make_effects(facts, classes),
         "panels": make_panels(facts.curves, classes, decides),
         "one_step": bool(facts.curves) and all(len(curve.updates) == 1 for curve in facts.curves),
-        "registered": describe_design(design),
+        "registered": describe_design(design, facts.scope_inflation),
         "settings": variant_rows(design, facts.variants),
         "design_text": design_text(design),
         "severe": len(severe),

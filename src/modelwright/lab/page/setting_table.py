@@ -55,9 +55,14 @@ def _flatten(settings: Mapping[str, Any], place: str = "") -> list[tuple[str, st
     return found
 
 
-def describe_design(design: Design) -> list[tuple[str, str]]:
-    """Return what is registered as (name, words), without the variants."""
-    question, rule = design.question, design.shared_rule()
+def describe_design(design: Design, scope_inflation: float = 0.0) -> list[tuple[str, str]]:
+    """Return what is registered as (name, words), without the variants.
+
+    Args:
+        design: The design.
+        scope_inflation: n_test / n_train where it speaks of new data, else 0.
+    """
+    question, rule = design.question, design.shared_rule(scope_inflation=scope_inflation)
     direction = "more is better" if question.sign > 0 else "less is better"
     low, high = question.bounds
     source = "reported by the learner" if question.reported else "computed from predictions on held-out rows"
