@@ -261,7 +261,8 @@ def test_there_is_no_interval_where_it_could_not_fail() -> None:
     assert repetition_interval(0.5, wide) is not None
     assert repetition_interval(0.5, wide, bounds=(0, 1)) is None  # every accuracy lies inside
     assert repetition_interval(0.5, wide, bounds=(0, None)) is not None
-    assert repetition_interval(0.5, OTHERS, bounds=(0, 1)) is not None
+    low, high = repetition_interval(0.97, OTHERS, bounds=(0, 1)) or (NAN, NAN)
+    assert 0 < low < high == 1
 
 
 def test_seeds_that_are_all_alike_allow_no_other_score() -> None:

@@ -117,9 +117,9 @@ def repetition_interval(
     spread = 0.0 if values.min() == values.max() else float(values.std(ddof=1))
     half = float(stdtrit(len(values) - 1, 0.5 + COVERAGE / 2)) * spread * math.sqrt(2)
     low, high = recorded - half, recorded + half
-    if bounds[0] is not None and bounds[1] is not None and low <= bounds[0] and high >= bounds[1]:
-        return None
-    return low, high
+    least = -math.inf if bounds[0] is None else bounds[0]
+    most = math.inf if bounds[1] is None else bounds[1]
+    return None if low <= least and high >= most else (max(low, least), min(high, most))
 
 
 def judge_rerun(
