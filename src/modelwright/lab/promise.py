@@ -1,21 +1,25 @@
 """Registration: a design is promised before its first trial, and what is changed later is said.
 
-A name has one chain of promises. The first is the registration; each later one is an amendment with a reason,
-of the design, or of the data or code that the design did not name. Seeds derive from the first design for good,
-so no amendment can draw better ones.
+A name has one chain of promises. The first is the registration; each later one is an amendment with a
+reason, of the design, or of the data or code that the design did not name. Seeds derive from the first design
+for good, so no amendment can draw better ones. An amendment that is made before anything of the results could
+be seen leaves the experiment confirmatory; after that, only what was concluded before it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.base.errors import NotPermitted
+from modelwright.base.errors import NotPermitted, UnknownName, Untrusted
+from modelwright.base.fingerprint import canonical_json
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
+from modelwright.journal.run_row import RunRow
 from modelwright.lab.prepare import Prepared
 from modelwright.lab.standing import AMENDMENT
 
-__all__ = ["Promise", "changed_settings", "promise_design", "seeds_root"]
+__all__ = ["Promise", "changed_settings", "promise_design", "read_promise", "seeds_root"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
@@ -24,8 +28,8 @@ class Promise:
     Attributes:
         design: Hash of the present design.
         first: Hash of the first design under the name.
-        deviations: One sentence for each amendment that was made after results were in; empty as long as
-            everything is confirmatory.
+        deviations: One text for each amendment that was made after results were in, the first with what
+            stays confirmatory; empty as long as everything does.
         amendments: All of them: reason, what changed, results seen before.
     """
 
@@ -46,7 +50,8 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], place: s
     changes: list[str] = []
     for key in sorted(set(before) | set(now)):
         old, new = before.get(key), now.get(key)
-        if old == new:
+        # Not ==, for which 1, 1.0 and true are one: learners tell them apart.
+        if key in before and key in now and canonical_json(old) == canonical_json(new):
             continue
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             changes += changed_settings(old, new, f"{place}{key}.")
@@ -86,7 +91,9 @@ def promise_design(journal: Journal, prepared: Prepared, *, amend: str | None = 
     if not changes:
         if amend is not None:
             raise NotPermitted(
-                "An amendment changes something", got="the registered design, data and code", next_step="leave out --amend"
+                "An amendment changes something",
+                got="the registered design, data and code",
+                next_step="leave out --amend",
             )
         return read_promise(journal, name)
     shown = "; ".join(_short(change) for change in changes[:4]) + ("; ..." if len(changes) > 4 else "")
@@ -94,50 +101,74 @@ def promise_design(journal: Journal, prepared: Prepared, *, amend: str | None = 
         raise NotPermitted(
             f"{name} is registered since {last.time[:16]} as {last.design[:12]} and stays as it is",
             got=shown,
-            next_step=f"run it as registered, amend it with --amend 'reason' (the verdict will say so), or register "
-            f"a new experiment with name={name}-2",
+            next_step="run it as registered, amend it with --amend 'reason' (the verdict will say so), or "
+            f"register a new experiment with name={name}-2",
         )
-    if not amend.strip():
-        raise NotPermitted("An amendment has a reason", got="an empty one", next_step="--amend 'reason'")
-    body = {**now, "changes": changes, "results_before": _results(journal, name)}
-    if prepared.design.hash == last.design:
-        journal.append(AMENDMENT, {**body, "name": name, "reason": amend}, design=last.design)
-    elif any(prepared.design.hash == item.design for item in registered):
-        raise NotPermitted(
-            "An amendment leads to a design that was not registered under this name before",
-            got=f"the design {prepared.design.hash[:12]}",
-            next_step=f"register it anew with name={name}-2",
-        )
-    else:
-        journal.register(name, prepared.design.hash, body, amends=last.design, reason=amend)
+    if not any(character.isalpha() for character in amend):
+        raise NotPermitted("An amendment has a reason in words", got=amend, next_step="--amend 'reason'")
+    design = prepared.design.hash
+    body = {**now, "changes": changes, "results_before": len(_results(journal, last))}
+    returns = any(design == item.design for item in registered[:-1])
+    if design == last.design or returns:
+        # Also for a return to a design of before: what was looked at under it then stands no longer.
+        journal.append(AMENDMENT, {**body, "name": name, "reason": amend, "returns": returns}, design=design)
+    if design != last.design:
+        journal.register(name, design, body, amends=last.design, reason=amend)
     return read_promise(journal, name)
 
 
 def read_promise(journal: Journal, name: str) -> Promise:
-    """Return what is registered under a name that is registered."""
+    """Return what is registered under a name that is registered.
+
+    Raises:
+        UnknownName: where nothing is.
+    """
     registered = journal.registrations(name)
+    if not registered:
+        raise UnknownName("registered experiment", name, {item.name for item in journal.registrations()})
     steps: list[tuple[int, str, Mapping[str, Any]]] = [
         (item.sequence, str(item.reason), item.body) for item in registered[1:]
     ]
-    for item in registered:
-        for entry in journal.entries(kind=AMENDMENT, design=item.design):
-            steps.append((entry.sequence, entry.body["reason"], entry.body))
+    for design in dict.fromkeys(item.design for item in registered):
+        steps += [
+            (entry.sequence, str(entry.body["reason"]), entry.body)
+            for entry in journal.entries(kind=AMENDMENT, design=design)
+            if not entry.body.get("returns")  # its registration speaks for it
+        ]
     steps.sort(key=lambda step: step[0])
-    amendments = [
-        {"reason": reason, "changes": body["changes"], "results_before": body["results_before"]}
-        for _, reason, body in steps
-    ]
+    deviations: list[str] = []
+    for sequence, reason, body in steps:
+        if not body["results_before"]:
+            continue
+        changes = "; ".join(_short(change) for change in body["changes"][:4])
+        text = f"Amended after {body['results_before']} results were in ('{reason}'): {changes}"
+        if not deviations:
+            text += f". Confirmatory is what came before: {_concluded(journal, registered, sequence)}"
+        deviations.append(text)
     return Promise(
         design=registered[-1].design,
         first=registered[0].design,
-        deviations=tuple(
-            f"Amended after {item['results_before']} results were in ('{item['reason']}'): "
-            + "; ".join(_short(change) for change in item["changes"][:4])
-            for item in amendments
-            if item["results_before"]
+        deviations=tuple(deviations),
+        amendments=tuple(
+            {"reason": reason, "changes": body["changes"], "results_before": body["results_before"]}
+            for _, reason, body in steps
         ),
-        amendments=tuple(amendments),
     )
+
+
+def _concluded(journal: Journal, registered: Sequence[Registration], sequence: int) -> str:
+    """Say what had been concluded when the entry of this number was made."""
+    design = [item.design for item in registered if item.sequence < sequence][-1]
+    found = {
+        kind: [entry for entry in journal.entries(kind=kind, design=design) if entry.sequence < sequence]
+        for kind in ("look", "verdict")
+    }
+    looks = [int(entry.body["seeds"]) for entry in found["look"]]
+    if found["verdict"]:
+        return f"the verdict {found['verdict'][-1].body['outcome']} on {looks[-1]} seeds"
+    if looks:
+        return f"the looks at {', '.join(map(str, looks))} seeds, which came to no verdict"
+    return "nothing, for no look had been taken"
 
 
 def _current(journal: Journal, last: Registration) -> dict[str, Any]:
@@ -148,13 +179,31 @@ def _current(journal: Journal, last: Registration) -> dict[str, Any]:
     return {"data": body["data"], "code": body["code"]}
 
 
-def _results(journal: Journal, name: str) -> int:
-    return sum(run.status in ("finished", "failed") for run in journal.runs(experiment=name))
+def _results(journal: Journal, last: Registration) -> list[str]:
+    """Return the runs of which a result could be seen, finished or not."""
+    reported = bool(last.body["design"]["question"]["reported"])
+    return [row.run for row in journal.runs(experiment=last.name) if _is_seen(journal, row, reported)]
+
+
+def _is_seen(journal: Journal, row: RunRow, reported: bool) -> bool:
+    if row.status == "finished":
+        return True
+    ends = journal.entries(kind="run.finished", run=row.run)
+    if ends and ends[-1].body["body"].get("reason") == "diverged":
+        return True
+    try:
+        names = set(journal.read_metrics(row.run, prefix=True).column("metric").to_pylist())
+    except Untrusted:
+        return True  # who knows what was there
+    # Training losses are no results; what a learner reports by itself may be.
+    return any(name.startswith("test_") or reported for name in names)
 
 
 def _short(change: str) -> str:
     change = change.removeprefix("design.")
     if change.startswith(("data:", "code.")):
-        what = "the data's content" if change.startswith("data:") else f"the code of {change[5:].split(':')[0]}"
+        what = (
+            "the data's content" if change.startswith("data:") else f"the code of {change[5:].split(':')[0]}"
+        )
         return f"{what} changed"
     return change if len(change) < 120 else change[:117] + "..."
