@@ -38,6 +38,21 @@ from modelwright.lab.lineage.energy import WATTS_PER_CORE, NvmlCounter, RaplCoun
 # --- environment
 
 
+def own_path() -> list[str]:
+    return [entry for entry in sys.path if "thirdparty_files" not in entry]
+
+
+def test_what_ray_carries_inside_itself_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path / "mine", "carried", "1.0", None)
+    install(tmp_path / "ray" / "thirdparty_files", "carried", "9.0", None)
+    path = [str(tmp_path / "ray" / "thirdparty_files"), str(tmp_path / "mine"), *sys.path]
+    monkeypatch.setattr(sys, "path", path)
+    listed = {item.name: item.version for item in record_environment().distributions}
+    assert listed["carried"] == "1.0"
+
+
 def test_every_installed_distribution_is_listed_with_its_version() -> None:
     record = record_environment()
     listed = {item.name: item.version for item in record.distributions}
@@ -45,7 +60,7 @@ def test_every_installed_distribution_is_listed_with_its_version() -> None:
     assert listed["scikit-learn"] == importlib.metadata.version("scikit-learn")
     expected = {
         (name or "").lower().replace("_", "-").replace(".", "-")
-        for name in (found.metadata["Name"] for found in importlib.metadata.distributions())
+        for name in (found.metadata["Name"] for found in importlib.metadata.distributions(path=own_path()))
     }
     assert set(listed) == expected
     assert all(item.content or item.note for item in record.distributions)

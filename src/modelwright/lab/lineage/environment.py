@@ -111,7 +111,8 @@ def record_environment() -> EnvironmentRecord:
         compiler=platform.python_compiler(),
         system=f"{platform.system()} {platform.release()}",
         libc=" ".join(platform.libc_ver()).strip(),
-        distributions=_installed(tuple(sys.path)),
+        # What Ray carries for itself inside its own package is on the path of its workers alone.
+        distributions=_installed(tuple(entry for entry in sys.path if "thirdparty_files" not in entry)),
         variables=_telling_variables(),
     )
 
