@@ -1,6 +1,7 @@
 """Which files decide what a learner computes: the imports of its own file, followed."""
 
 import ast
+from functools import lru_cache
 from pathlib import Path
 
 import modelwright.base.errors
@@ -28,10 +29,8 @@ def imported_files(start: Path, *, root: Path) -> tuple[Path, ...]:
         if file in found or (file != start.resolve() and not _is_ours(file, root)):
             continue
         found.add(file)
-        tree = ast.parse(file.read_bytes(), filename=str(file))
-        for node in ast.walk(tree):
-            for parts, level in _imported(node):
-                waiting.extend(_locate(parts, level, file, root))
+        for parts, level in _imports(file.read_bytes(), str(file)):
+            waiting.extend(_locate(list(parts), level, file, root))
     return tuple(sorted(found))
 
 
@@ -39,6 +38,13 @@ def _is_ours(file: Path, root: Path) -> bool:
     if "site-packages" in file.parts or file == _PACKAGE / "__init__.py":
         return False
     return file.is_relative_to(_PACKAGE) or file.is_relative_to(root.resolve())
+
+
+@lru_cache(maxsize=512)
+def _imports(content: bytes, name: str) -> frozenset[tuple[tuple[str, ...], int]]:
+    # Kept by content: the files are asked about before every job, and seldom change.
+    tree = ast.parse(content, filename=name)
+    return frozenset((tuple(parts), level) for node in ast.walk(tree) for parts, level in _imported(node))
 
 
 def _imported(node: ast.AST) -> list[tuple[list[str], int]]:

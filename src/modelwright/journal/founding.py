@@ -12,6 +12,7 @@ from modelwright.journal.artefacts import sync_folder
 from modelwright.journal.database import Database, disk_failure
 from modelwright.journal.head import advance_head, read_head
 from modelwright.journal.ledger import Ledger
+from modelwright.journal.leftovers import sweep_leftovers
 from modelwright.journal.schema import VERSION, migrate, read_version
 
 __all__ = ["DATABASE", "found_journal"]
@@ -40,6 +41,7 @@ def found_journal(folder: Path, *, clock: Clock, read_only: bool, busy_seconds: 
     with _closed_on_error(database):
         Ledger(database, clock).check_head()
         _check_sidecar(folder, database)
+    sweep_leftovers(folder)
     return database
 
 
@@ -57,11 +59,14 @@ def _check_folder(folder: Path, path: Path, read_only: bool) -> None:
         raise BadValue(
             "A journal is a folder", got=f"{folder}, which is a file", next_step="choose another place"
         )
+    had_head = (folder / "head").exists()  # looked at first: another process may be making the journal now
     if path.is_file():
-        if path.stat().st_size == 0 and (folder / "head").exists():
+        if had_head and path.stat().st_size == 0:
             raise _lost(folder, "journal.db is empty")
         return
     names = sorted(item.name for item in folder.iterdir()) if folder.exists() else []
+    if path.is_file():
+        return
     if DATABASE in names:
         raise BadValue("journal.db is a file", got=f"{path}, which is not", next_step="choose another folder")
     parts = [name for name in names if name in _PARTS]

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from modelwright.base.errors import Misuse, ModelwrightError, WorkerLost
+from modelwright.base.errors import Misuse, ModelwrightError, WorkerLost, WorldFailed
 from modelwright.base.fingerprint import canonical_json
 from modelwright.base.seed import Seed
 from modelwright.journal.journal import Journal
@@ -45,7 +46,7 @@ def make_jobs(prepared: Prepared, trials: Sequence[Trial], slots: int) -> list[J
 
 @dataclass(slots=True)
 class _Open:
-    """A job at work: its runs and the writer of its metrics."""
+    """A job at work: its runs and the writer of their metrics."""
 
     runs: tuple[str, ...]
     writer: MetricWriter
@@ -98,7 +99,9 @@ class Recorder:
             # Jobs stop before their runs are closed, whatever ended the reading.
             stream.close()
             for identity in list(self._open):
-                self._interrupt(jobs[identity], "the launch ended before it")
+                # A full disk must not hide what ended the reading; the next launch closes what stays open.
+                with suppress(WorldFailed):
+                    self._interrupt(jobs[identity], "the launch ended before it")
 
     def _read(self, job: Job, message: Message) -> None:
         match message:
@@ -171,10 +174,10 @@ class Recorder:
     def _finish(self, job: Job, message: Finished) -> None:
         opened = self._open[job.identity]
         files = opened.writer.finish()
+        states = [self.journal.artefacts.put(state) for state in message.states]
         usage = message.usage.record()
         for at, run in enumerate(opened.runs):
             score = float(message.scores[at])
-            state = message.states[at] if message.states else None
             good = math.isfinite(score)
             self.journal.finish_run(
                 run,
@@ -184,7 +187,7 @@ class Recorder:
                     "usage": usage,
                     "shared_by": len(opened.runs),
                     "updates": opened.updates,
-                    "state": self.journal.artefacts.put(state) if state is not None else None,
+                    "state": states[at] if states else None,
                     "reason": None if good else "diverged",
                 },
                 metrics=files[run],
@@ -196,14 +199,18 @@ class Recorder:
         opened = self._open.pop(job.identity, None)
         if opened is None:
             return
-        opened.writer.abandon()
+        with suppress(WorldFailed):  # the last seconds of metrics; that the run ended is worth more
+            opened.writer.abandon()
         for run in opened.runs:
-            self.journal.finish_run(run, status="interrupted", score=None, body={"reason": why})
+            # Some have ended where the disk filled up, or Ctrl-C came, while their job was entered.
+            if self.journal.run(run).status == "running":
+                self.journal.finish_run(run, status="interrupted", score=None, body={"reason": why})
 
     def _fail(self, job: Job, message: Failed) -> None:
         opened = self._open.pop(job.identity, None)
         if opened is not None:
-            opened.writer.abandon()
+            with suppress(WorldFailed):  # what the learner said is worth more
+                opened.writer.abandon()
             for run in opened.runs:
                 self.journal.finish_run(
                     run,
@@ -226,10 +233,17 @@ def failed_job(job: Job, message: Failed) -> ModelwrightError:
         return Misuse(
             str(parts["rule"]), got=parts["got"], nearest=parts["nearest"], next_step=parts["next_step"]
         )
-    place = [line.strip() for line in message.trace.splitlines() if line.strip().startswith("File ")]
+    if "next_step" in parts:
+        # One of Modelwright's own names the place in the user's file already.
+        got = f"{parts['rule']}: {parts['got']}" if parts["got"] else str(parts["rule"])
+        next_step = f"{parts['next_step'] or 'mend it'}; then run again: finished trials are kept"
+    else:
+        place = [line.strip() for line in message.trace.splitlines() if line.strip().startswith("File ")]
+        got = f"{parts['error']}: {parts['rule']}" + (f" at {place[-1]}" if place else "")
+        next_step = "mend it and run again: finished trials are kept"
     return WorkerLost(
         f"The learner of {job.variant} trains without an error",
-        got=f"{parts['error']}: {parts['rule']}" + (f" at {place[-1]}" if place else ""),
+        got=got,
         nearest=parts.get("nearest"),
-        next_step=parts.get("next_step") or "mend it and run again: finished trials are kept",
+        next_step=next_step,
     )

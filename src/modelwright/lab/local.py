@@ -20,6 +20,7 @@ from modelwright.lab.lineage.threads import pinned_environment
 __all__ = ["LocalExecutor"]
 
 _ATTEMPTS = 3
+_LAST_WORDS = 2000
 
 
 class LocalExecutor:
@@ -111,9 +112,9 @@ class _Worker:
     def __init__(self, workload: bytes, threads: int) -> None:
         ours, theirs = socket.socketpair()
         self.job: Job | None = None
-        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         environment = {**os.environ, **pinned_environment(threads), "PYTHONHASHSEED": "0"}
         try:
+            self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
             self.process: subprocess.Popen[Any] = subprocess.Popen(
                 [sys.executable, "-m", "modelwright.lab.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
@@ -124,7 +125,13 @@ class _Worker:
                 process_group=0,  # so that what the learner starts can be stopped with it
             )
         except OSError as error:
-            raise StoreFailed("A worker process must start", got=str(error)) from error
+            ours.close()
+            raise StoreFailed(
+                "A worker process must start",
+                got=str(error),
+                next_step="free memory, processes or space for temporary files, then run again: "
+                "finished trials are kept",
+            ) from error
         finally:
             theirs.close()
         self.connection = Connection(ours.detach())
@@ -153,8 +160,9 @@ class _Worker:
             code = self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return "it closed its connection"
-        self._output.seek(0)
-        words = self._output.read()[-2000:].decode(errors="replace").strip().splitlines()[-6:]
+        end = self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, end - _LAST_WORDS))
+        words = self._output.read().decode(errors="replace").strip().splitlines()[-6:]
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return how + (": " + " | ".join(words) if words else "")
 

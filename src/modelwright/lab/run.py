@@ -97,6 +97,7 @@ def run_design(
         project.open_journal(clock=clock) as journal,
         experiment_lock(journal.folder, design.name, clock=clock),
     ):
+        _require_sound(journal)
         prepared = prepare_design(design, project, root=seeds_root(journal, design.name), frames=frames)
         promise = promise_design(journal, prepared, amend=amend)
         session = _Session(journal, prepared, promise, launch, view)
@@ -107,6 +108,21 @@ def run_design(
     report = write_report(project, design.name)
     view.judged(result.verdict, report)
     return dataclasses.replace(result, report=report)
+
+
+def _require_sound(journal: Journal) -> None:
+    """Hold the record to its hashes before anything is promised or concluded from it.
+
+    Metric files and artefacts are left to `modelwright verify`: no verdict rests on them.
+    """
+    damages = journal.verify(files=False).damages
+    if damages:
+        raise Corrupted(
+            "What is on record holds before a verdict is built on it",
+            got=f"{damages[0].part} {damages[0].subject}: {damages[0].what}",
+            next_step="modelwright verify names everything; go on with a copy of the journal from before, "
+            "or run anew with --journal DIR: seeds derive from the design, so the same trials come out",
+        )
 
 
 @contextmanager
@@ -167,22 +183,11 @@ class _Session:
         return standing_entries(self._journal, self._promise.design, kind)
 
     def _tidy(self) -> None:
-        """Hold the record to its hashes, and close runs that a killed process left open.
+        """Close runs that a killed process left open, and take up those that are done.
 
         The lock is ours, so nobody is working on a run that is still open.
         """
-        rows = self._journal.runs(experiment=self._design.name, order="started")
-        if not rows:
-            return
-        damages = self._journal.verify(files=False).damages
-        if damages:
-            raise Corrupted(
-                "What is on record holds before a verdict is built on it",
-                got=f"{damages[0].part} {damages[0].subject}: {damages[0].what}",
-                next_step="modelwright verify names everything; go on with a copy of the journal from before, "
-                "or run anew with --journal DIR: seeds derive from the design, so the same trials come out",
-            )
-        for row in rows:
+        for row in self._journal.runs(experiment=self._design.name, order="started"):
             if row.status == "running":
                 self._journal.finish_run(
                     row.run,
@@ -190,8 +195,13 @@ class _Session:
                     score=None,
                     body={"reason": "its process ended without a word"},
                 )
-            elif row.status in _DONE and (row.score is not None or self._is_diverged(row)):
-                self._rows.setdefault(row.trial, row)
+            else:
+                self._take(row)
+
+    def _take(self, row: RunRow) -> None:
+        """Let a run count as its trial's result, if it came to one; the first counts."""
+        if row.status in _DONE and (row.score is not None or self._is_diverged(row)):
+            self._rows.setdefault(row.trial, row)
 
     def _is_diverged(self, row: RunRow) -> bool:
         ends = self._journal.entries(kind="run.finished", run=row.run)
@@ -272,8 +282,8 @@ class _Session:
         self._trained += len(missing)
         addresses = {trial.address for trial in missing}
         for row in self._journal.runs(experiment=self._design.name, order="started"):
-            if row.trial in addresses and row.status in _DONE:
-                self._rows.setdefault(row.trial, row)
+            if row.trial in addresses:
+                self._take(row)
 
     def _new_recorder(self) -> Recorder:
         source = snapshot_source(self._prepared.project.root, skip=[self._journal.folder])
@@ -306,7 +316,7 @@ class _Session:
         look = evaluate_look(
             question, self._prepared.rule, self._design.compare, results, index=index, previous=previous
         )
-        spent = self._spent()
+        spent = self._spent(seeds)
         limit = self._design.budget.seconds
         if limit is not None and spent >= limit and not look.stop:
             why = f"{_SPENT} of {limit:g} s of training is spent ({spent:.0f} s)."
@@ -339,12 +349,17 @@ class _Session:
         # Without a worst value the verdict is invalid anyway; zero keeps the other numbers readable.
         return 0.0 if worst is None else worst
 
-    def _spent(self) -> float:
+    def _spent(self, seeds: int) -> float:
+        """Return the seconds of training that a look at so many seeds rests on.
+
+        Of those alone, so that a launch that goes on comes to the look with the sum that the first one had.
+        """
+        rows = [self._row(variant, at) for variant in self._design.variants for at in range(seeds)]
         spent = 0.0
-        for row in self._rows.values():
-            ends = self._journal.entries(kind="run.finished", run=row.run)
-            body = ends[-1].body["body"]
-            if "usage" in body:
+        for row in rows:
+            ends = [] if row is None else self._journal.entries(kind="run.finished", run=row.run)
+            for end in ends:
+                body = end.body["body"]
                 spent += body["usage"]["wall_seconds"] / body["shared_by"]
         return spent
 

@@ -3,7 +3,7 @@
 import io
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
             trace=traceback.format_exc(),
             misuse=isinstance(error, Misuse),
         )
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         yield Failed(
             job=job.identity,
             error={"error": type(error).__name__, "rule": str(error)},
@@ -95,7 +95,7 @@ class _Scorer:
         self._seeds = len(job.seeds)
         self._score = np.full(self._seeds, np.nan)
         self._seen = False
-        self._model: Model | None = None
+        self._names: set[str] = set()
         self._state: list[dict[str, NDArray[Any]]] = []
         self._update = 0
         if not workload.question.reported:
@@ -108,6 +108,7 @@ class _Scorer:
         if step.update <= self._update:
             raise BadValue("Updates grow from step to step", got=f"{step.update} after {self._update}")
         self._update = step.update
+        self._names.update(step.metrics)
         if any(len(values) != self._seeds for values in step.metrics.values()):
             raise BadValue(
                 f"A step of {self._seeds} seeds has {self._seeds} numbers for each metric",
@@ -130,15 +131,16 @@ class _Scorer:
             missing = step.absent.get(self._question.metric, np.zeros(self._seeds, dtype=np.bool_))
             self._score = np.where(missing, self._score, values)
         elif self._update > 1 and not self._seen and step.model is not None:
-            raise self._unreported(step.metrics)
+            raise self._unreported()
         return step.metrics
 
-    def _unreported(self, names: Sequence[str] | Mapping[str, Any]) -> UnknownName:
+    def _unreported(self) -> UnknownName:
+        known = ", ".join(sorted(self._names)) or "(none)"
         return UnknownName(
             "metric reported by the learner",
             self._question.metric,
-            names,
-            next_step=f"yield it, or set question.metric to one of {', '.join(sorted(names)) or '(none)'}",
+            self._names,
+            next_step=f"yield it, or set question.metric to one of {known}",
         )
 
     def _evaluate(self, model: Model) -> NDArray[np.float64]:
@@ -160,7 +162,7 @@ class _Scorer:
             raise BadValue("A learner yields at least one step", got="none")
         if not self._seen:
             if self._question.reported:
-                raise self._unreported({})
+                raise self._unreported()
             raise BadValue(
                 f"{self._question.metric} is computed from a model, and the learner offered none",
                 got="steps without a model",
