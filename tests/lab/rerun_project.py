@@ -158,10 +158,11 @@ def record(
     variants: Sequence[str] = NAMES,
     frames: Mapping[str, Any] | None = None,
     amend: str | None = None,
+    design_variants: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
     """Run the experiment, or go on with it, with some settings of the design changed."""
-    chosen = {name: DESIGN["variants"][name] for name in variants}
+    chosen = {name: (design_variants or DESIGN["variants"])[name] for name in variants}
     pairs = [[name, variants[0]] for name in variants[1:]]
     design = Design.from_mapping({**DESIGN, "variants": chosen, "compare": pairs, **changes})
     place = executor or LocalExecutor(1)

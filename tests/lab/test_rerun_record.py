@@ -247,6 +247,40 @@ def test_with_git_uncommitted_changes_of_then_are_restored(tmp_path: Path) -> No
     assert "--here" in " ".join(raised.value.__notes__)
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs the git program")
+@pytest.mark.slow
+def test_modules_on_the_import_path_are_the_recorded_ones_or_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write_project(tmp_path / "project")
+    for folder, text in (("src/rerun_mine", "import rerun_kept\nK = 1.0\n"), ("lib", "")):
+        (project.root / folder).mkdir(parents=True)
+        (project.root / folder / "__init__.py").write_text(text)
+    shutil.copy(project.root / "learners.py", project.root / "src" / "rerun_mine" / "learn.py")
+    (project.root / "src" / "rerun_mine" / "learn.py").write_text(
+        (project.root / "learners.py").read_text().replace("from settings import SCALE", "SCALE = 1.0")
+    )
+    (project.root / "lib" / "rerun_kept.py").write_text("WIDTH = 3\n")
+    (project.root / ".gitignore").write_text("*.csv\n.modelwright/\nlib/\n")
+    git(project.root, "init", "-q")
+    monkeypatch.setattr(sys, "path", [str(project.root / "src"), str(project.root / "lib"), *sys.path])
+    variants = {name: {"learner": f"rerun_mine.learn:{name}"} for name in PAIR}
+    try:
+        record(project, variants=PAIR, seeds=3, design_variants=variants)
+        learn = project.root / "src" / "rerun_mine" / "learn.py"
+        learn.write_text(learn.read_text().replace("SCALE = 1.0", "SCALE = 1.5"))
+        answer = rerun_run("lines-plain-00", project)
+        # Git ignores lib, so that the record does not hold it, and says so.
+        assert (answer.sameness, named(answer)) == (BITWISE, [("code", "lib/rerun_kept.py")])
+        assert "could not be taken from the record" in answer.sentence
+        changed = rerun_run("lines-plain-00", project, here=True)
+        assert changed.sameness is not BITWISE
+        assert named(changed) == [("code", "src/rerun_mine/learn.py")]
+    finally:
+        for name in [name for name in sys.modules if name.startswith("rerun_mine") or name == "rerun_kept"]:
+            del sys.modules[name]
+
+
 # ---- what is left behind ----
 
 ASK = """
