@@ -85,7 +85,9 @@ def _find(name: str, root: Path) -> Path:
             raise SourceMissing(
                 "A design's file exists",
                 got=f"{file} is a folder" if file.is_dir() else str(file),
-                nearest=nearest_name(file.name, [near.name for near in file.parent.glob("*.yaml")]),
+                nearest=nearest_name(
+                    file.name, [near.name for near in file.parent.glob("*.yaml") if near.is_file()]
+                ),
             )
         return file
     known = list_experiments(root)
