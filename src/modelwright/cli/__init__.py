@@ -1,8 +1,8 @@
 """The command line: words in, words out. Everything heavy is imported inside the command that needs it."""
 
-import contextlib
 import io
 import os
+import select
 import shlex
 import sys
 import traceback
@@ -55,39 +55,39 @@ def main(words: Sequence[str] | None = None) -> int:
     Modelwright's own; 130 interrupted.
     """
     given = list(sys.argv[1:] if words is None else words)
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a sign gets its number instead of nothing at all.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _make_writable()
     try:
-        status = _answer(given)
+        status = _attempt(given)
         sys.stdout.flush()
-        return status
-    except ModelwrightError as error:
-        return _say(error, given)
-    except KeyboardInterrupt as stop:
-        return _stopped(given, stop)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _is_left_alone():
             return 0
         return _say(WorldFailed("The machine lets Modelwright read and write", got=str(error)), given)
+    return status
+
+
+def _make_writable() -> None:
+    """Let whatever is printed be printable: a sign that the terminal lacks is shown by its number."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell: command >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the process's life
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _attempt(given: list[str]) -> int:
+    """Answer, and say what goes wrong on the way; what the machine refuses is passed on."""
+    try:
+        return _answer(given)
+    except ModelwrightError as error:
+        return _say(error, given)
+    except KeyboardInterrupt as stop:
+        return _stopped(given, stop)
+    except OSError:
+        raise
     except Exception as error:
-        traceback.print_exception(error)
-        text = "This is a fault of Modelwright, not of the request; the lines above say where"
-        print(f"modelwright: {text}.", file=sys.stderr)
-        if "--json" in given:
-            shown = f"{type(error).__name__}: {error}"
-            print_json(
-                {
-                    "error": "Fault",
-                    "rule": text,
-                    "got": shown,
-                    "nearest": None,
-                    "next_step": None,
-                    "notes": [],
-                }
-            )
-        return EXIT_FAULT
+        return _own_fault(error, given)
 
 
 def _answer(given: list[str]) -> int:
@@ -144,15 +144,14 @@ def _say(error: ModelwrightError, given: list[str]) -> int:
     if record["next_step"] is None:
         record["next_step"] = _next_step(error, given)
     notes = list(getattr(error, "__notes__", ()))
-    with contextlib.suppress(BrokenPipeError):
-        if "--json" in given:
-            print_json({**record, "notes": notes})
-        else:
-            lines = [f"modelwright: {error.rule.rstrip('.')}.", *(f"  {note}" for note in notes)]
-            for name, part in (("got", "got"), ("nearest", "nearest"), ("next", "next_step")):
-                if (text := record[part]) is not None:
-                    lines.append(f"  {name:8} " + text.strip().replace("\n", "\n           "))
-            print("\n".join(lines), file=sys.stderr)
+    if "--json" in given:
+        print_json({**record, "notes": notes})
+    else:
+        lines = [f"modelwright: {error.rule.rstrip('.')}.", *(f"  {note}" for note in notes)]
+        for name, part in (("got", "got"), ("nearest", "nearest"), ("next", "next_step")):
+            if (text := record[part]) is not None:
+                lines.append(f"  {name:8} " + text.strip().replace("\n", "\n           "))
+        print("\n".join(lines), file=sys.stderr)
     return next(status for family, status in _FAMILIES if isinstance(error, family))
 
 
@@ -163,7 +162,8 @@ def _next_step(error: ModelwrightError, given: list[str]) -> str:
         from modelwright.cli.settings import find_topic
 
         if isinstance(error, Misuse):
-            return f"correct it; modelwright help {find_topic(error.rule)} lists settings and their rules"
+            topic = find_topic(error.rule, error.record()["got"])
+            return f"correct it; modelwright help {topic} lists settings and their rules"
         return f"put that right, then: {_line(given)}"
     return "modelwright --help" if command is None else f"modelwright {command} --help"
 
@@ -181,16 +181,31 @@ def _stopped(given: list[str], stop: KeyboardInterrupt) -> int:
     return EXIT_INTERRUPTED
 
 
+def _own_fault(error: Exception, given: list[str]) -> int:
+    traceback.print_exception(error)
+    rule = "This is a fault of Modelwright, not of the request; the lines above say where"
+    print(f"modelwright: {rule}.", file=sys.stderr)
+    if "--json" in given:
+        got = f"{type(error).__name__}: {error}"
+        parts = {"error": "Fault", "rule": rule, "got": got, "nearest": None, "next_step": None, "notes": []}
+        print_json(parts)
+    return EXIT_FAULT
+
+
 def _is_left_alone() -> bool:
     """Tell whether the reader of our output (head, less) has gone; nothing more is written then."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-        return True
-    return False
+        place = sys.stdout.fileno()
+    except OSError:
+        return False
+    broken = select.poll()
+    broken.register(place, select.POLLERR)
+    if not broken.poll(0):
+        return False
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, place)
+    os.close(nowhere)
+    return True
 
 
 def _line(words: Sequence[str]) -> str:

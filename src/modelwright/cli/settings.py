@@ -1,5 +1,6 @@
 """`modelwright help TOPIC`: the settings of a design, of the launch and of each learner, with their rules."""
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
@@ -27,10 +28,13 @@ TOPICS: Mapping[str, str] = MappingProxyType(
 _BOUNDS = (("low", "at least"), ("high", "at most"), ("above", "above"), ("below", "below"))
 
 
-def find_topic(text: str) -> str:
-    """Return the topic that a message about settings is about: the last that it names, else `design`."""
-    words = text.replace(".", " ").replace(":", " ").split()
-    return next((word for word in reversed(words) if word in TOPICS), "design")
+def find_topic(*texts: str | None) -> str:
+    """Return what a message is about: the last topic that the first of the texts names, else `design`."""
+    for text in texts:
+        named = [word for word in re.findall(r"\w+", text or "") if word in TOPICS]
+        if named:
+            return named[-1]
+    return "design"
 
 
 def show_settings(topic: str, *, as_json: bool) -> None:
