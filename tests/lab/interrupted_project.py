@@ -1,15 +1,18 @@
 """A small experiment that may be killed at any moment, and what must be the same afterwards."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 
 import modelwright
 from modelwright.experiment.design import Design
@@ -118,7 +121,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 RUNNER = """
-import json, os, signal, sys, threading, traceback
+import json, os, signal, sys, threading, time, traceback
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from interrupted_project import make_design
@@ -172,7 +175,12 @@ for line in sys.stdin:
         except BaseException:
             print(json.dumps({"error": traceback.format_exc()}), flush=True)
         os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    end = time.monotonic() + given.get("after", 1e6)
+    while not (waited := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.002)
+    status = os.waitstatus_to_exitcode(waited[1])
     if status < 0:
         print(json.dumps({"signal": -status}), flush=True)
 """
@@ -186,12 +194,13 @@ class Runner:
 
     def __enter__(self) -> "Runner":
         source = str(Path(modelwright.__file__).parents[1])
+        self._mark = uuid.uuid4().hex
         self._process = subprocess.Popen(
             [sys.executable, "-c", RUNNER, str(Path(__file__).parent)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "RUNNER_MARK": self._mark},
         )
         return self
 
@@ -206,9 +215,23 @@ class Runner:
         Args:
             project: Where.
             given: `moment`: kill it at its so manyth call or return in the rooms lab and journal (0: count
-                them); `workers`: train in workers, not in the process itself; `design`: settings that differ.
+                them); `after`: kill it after so many seconds; `workers`: train in workers, not in the process
+                itself; `design`: settings that differ.
         """
         order = {"root": str(project.root), "journal": str(project.journal_folder), **given}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
+
+    def descendants(self) -> list[int]:
+        """Return the processes that runs have started and that are alive, workers of killed ones too."""
+        found: list[int] = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if (
+                    process.pid != self._process.pid
+                    and process.environ().get("RUNNER_MARK") == self._mark
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
+                    found.append(process.pid)
+        return found

@@ -62,6 +62,8 @@ def experiment_lock(folder: Path, name: str, *, clock: Clock = _CLOCK) -> Genera
             temporary.write_text(json.dumps(record))
             temporary.replace(note)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise disk_failure(error, note, "say who holds the experiment") from error
         yield
     finally:
