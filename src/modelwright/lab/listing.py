@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _STATUS_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "interrupted": "yellow"}
+_NAME_WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,22 +236,31 @@ def render_rows(rows: Sequence[Any]) -> "RenderableType":
     return _runs(rows) if isinstance(rows[0], RunRow) else _findings(rows)
 
 
-def _table(*titles: str) -> Any:
+def _table(names: Sequence[str], *titles: str) -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in titles:
-        # Names may be long: they are folded, never cut, because they are what one types next.
-        table.add_column(
-            title, no_wrap=title not in ("experiment", "run"), overflow="fold", min_width=len(title)
-        )
+    for at, title in enumerate(titles):
+        # Names in the first column are what one types next: long ones are folded, and none is ever cut.
+        widest = max(map(len, names)) if at == 0 else 0
+        width = max(len(title), min(widest, _NAME_WIDTH))
+        table.add_column(title, no_wrap=at > 0, overflow="fold", min_width=width)
     return table
 
 
 def _experiments(rows: Sequence[ListedExperiment]) -> "RenderableType":
     from rich.text import Text
 
-    table = _table("experiment", "verdict", "effect", "seeds", "looks", "registered", "design")
+    table = _table(
+        [row.name for row in rows],
+        "experiment",
+        "verdict",
+        "effect",
+        "seeds",
+        "looks",
+        "registered",
+        "design",
+    )
     for row in rows:
         outcome = Text(row.outcome, style=OUTCOME_STYLES[row.outcome])
         if row.confirmatory is False and row.outcome != "invalid":
@@ -269,7 +279,7 @@ def _experiments(rows: Sequence[ListedExperiment]) -> "RenderableType":
 def _runs(rows: Sequence[ListedRun]) -> "RenderableType":
     from rich.text import Text
 
-    table = _table("run", "variant", "seed", "status", "score", "started")
+    table = _table([row.run for row in rows], "run", "variant", "seed", "status", "score", "started")
     for row in rows:
         table.add_row(
             row.run,
