@@ -27,7 +27,7 @@ question:
 data: {kind: sklearn, name: wine}
 split: {kind: stratified, test: 0.3}
 variants:
-  convnet: {learner: mlp, width: 4, depth: 1, updates: 5}
+  convnet: {learner: mlp, width: 8, depth: 1, updates: 40, learning_rate: 0.03}
   logistic: {learner: logistic_regression, updates: 20}
 compare: [[convnet, logistic]]
 correction: holm
