@@ -22,6 +22,7 @@ from modelwright.lab.standing import standing_entries
 
 LEARNERS = """
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -34,9 +35,14 @@ class Line:
         return features @ self.weights
 
 
+# Waits in the middle while there is a file called hold.
 def descend(features, target, rng, updates=12, rate=0.1, pause=0.0):
     weights = np.zeros(features.shape[1])
-    for _ in range(updates):
+    for update in range(updates):
+        hold = Path(__file__).with_name("hold")
+        while update == 6 and hold.exists():
+            hold.with_name("held").touch()
+            time.sleep(0.01)
         rows = rng.integers(len(features), size=16)
         error = features[rows] @ weights - target[rows]
         weights = weights - rate * features[rows].T @ error / len(rows)

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import time
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -79,22 +80,14 @@ def test_a_run_that_is_killed_again_and_again_goes_on_as_if_nothing_had_been(run
 
 
 def test_the_workers_of_a_killed_run_end_with_it(runner, whole, tmp_path):
-    project, started = make_project(tmp_path), tmp_path / "started"
-    waits = (
-        (project.root / "learners.py")
-        .read_text()
-        .replace(
-            "    weights = np.zeros",
-            f"    open({str(started)!r}, 'w').close()\n    time.sleep(60)\n    weights = np.zeros",
-        )
-    )
-    (project.root / "learners.py").write_text(waits)
+    project = make_project(tmp_path)
+    (tmp_path / "hold").touch()
     before = set(runner.descendants())
     for after in (4.0, 8.0, 16.0, 32.0):
         assert kill(runner, project, workers=True, after=after)
-        if started.exists():
+        if (tmp_path / "held").exists():
             break
-    assert started.exists(), "the kill came before training"
+    assert (tmp_path / "held").exists(), "the kill came before training"
     end = time.monotonic() + 20
     while set(runner.descendants()) - before and time.monotonic() < end:
         time.sleep(0.1)
@@ -109,17 +102,14 @@ def test_fifty_kills_at_random_instants_lose_nothing(runner, tmp_path):
     life = time.monotonic() - began
     assert "count" in ended, ended
     expected = outcome(reference)
-    moments, killed = random.Random(50), 0
+    moments, killed, last = random.Random(50), 0, Counter[str]()
     project = make_project(tmp_path / "killed")
     while killed < 50:
         in_a_row = moments.choice([1, 1, 2, 3])
         for _ in range(in_a_row):
-            after = moments.uniform(0.0, life)
-            began = time.monotonic()
-            alive = kill(runner, project, workers=True, after=after)
-            killed += alive
-            if not alive:
-                life = time.monotonic() - began
+            if kill(runner, project, workers=True, after=moments.uniform(0.0, life)):
+                killed += 1
+                last.update([last_kind(project)])
         ended = runner.run(project, workers=True)
         assert "count" in ended, ended
         assert len(leftovers(project.journal_folder)) <= in_a_row
@@ -130,7 +120,15 @@ def test_fifty_kills_at_random_instants_lose_nothing(runner, tmp_path):
     while runner.descendants() and time.monotonic() < end:
         time.sleep(0.1)
     assert not runner.descendants()
-    print(f"{killed} kills within {life:.1f} s lives: nothing lost")
+    print(f"{killed} kills at random instants of {life:.1f} s, after {dict(last)}: nothing was lost")
+
+
+def last_kind(project: Project) -> str:
+    """Return the kind of the newest entry, which tells how far a killed run had come."""
+    if not (project.journal_folder / "head").exists():
+        return "nothing"
+    with project.open_journal(read_only=True) as journal:
+        return journal.entries()[-1].kind
 
 
 def age_leftovers(project: Project) -> None:
