@@ -1,6 +1,6 @@
 """What a design needs and costs, before any of its trials runs."""
 
-import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,29 +8,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.base.errors import BadValue
+from modelwright.base.errors import BadValue, ModelwrightError
+from modelwright.base.finding import Finding
 from modelwright.base.fingerprint import jsonable
-from modelwright.base.seed import Seed, derive_seeds
-from modelwright.data.split import make_split
+from modelwright.base.seed import Seed
+from modelwright.data.checks import check_data
+from modelwright.experiment.betting import BettingRule
 from modelwright.experiment.decisions import decide_many
 from modelwright.experiment.design import Design
 from modelwright.experiment.sample_size import seeds_needed
 from modelwright.experiment.simulated_power import simulate_power
-from modelwright.lab.cohort import failed_job
-from modelwright.lab.executors import open_executor
-from modelwright.lab.job import Failed, Finished, Job, Workload
 from modelwright.lab.launch import Launch
-from modelwright.lab.prepare import Prepared, fixed_split_seed, prepare_design
+from modelwright.lab.pilot import Pilot, estimate_spread, pilot_differences, run_pilot
+from modelwright.lab.plan_cost import cumulative_seconds
+from modelwright.lab.plan_warning import plan_warnings
+from modelwright.lab.prepare import Prepared, prepare_design
 from modelwright.lab.project import Project
 from modelwright.lab.promise import seeds_root
+from modelwright.lab.run import open_executor
 
 __all__ = ["PILOT", "Plan", "Prospect", "plan_design"]
 
 PILOT = "pilot"
 """Kind of the entry for the timed trials of a plan."""
 
-_SURE = 0.8
+_MOST_PILOT = 1000
 _EXPERIMENTS = 10_000
+_CELLS = {"sign_flip": 10_000, "confidence_sequence": 2_000_000, "t": 20_000_000}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +43,8 @@ class Prospect:
 
     Attributes:
         effect: True difference, in the metric's unit.
-        supported: Probability of *supported*.
-        seeds: Expected number of seeds.
+        supported: Probability that a comparison ends *supported*, from a simulation.
+        seeds: Expected number of seeds until it is decided.
     """
 
     effect: float
@@ -51,6 +55,8 @@ class Prospect:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A design's needs and costs.
+
+    Seconds are of `modelwright run` from its checks to its last look, on this machine as it is now.
 
     Attributes:
         name: Name of the experiment.
@@ -64,10 +70,15 @@ class Plan:
         registered: Seeds of the design.
         power: Wanted power.
         prospects: At no effect beyond the margin, at the smallest effect and at twice that.
-        seconds: Variant -> seconds of one timed trial.
+        seconds: Variant -> seconds of one trial alone, once its libraries are loaded.
+        seconds_more: Variant -> seconds that each further seed adds to a cohort.
         workers: Workers that share the work.
+        start_seconds: Wall seconds before the first trial: reading, checking, starting workers.
         most_seconds: Wall seconds if every seed is run.
-        expected_seconds: Wall seconds at the smallest effect.
+        expected_seconds: Wall seconds at the smallest effect, all comparisons decided.
+        training_seconds: Seconds of training if every seed is run, summed over workers, as a budget counts.
+        findings: What the first checks found in the data.
+        warnings: What should be mended before the first run, one sentence each.
     """
 
     name: str
@@ -82,9 +93,14 @@ class Plan:
     power: float
     prospects: tuple[Prospect, ...]
     seconds: Mapping[str, float]
+    seconds_more: Mapping[str, float]
     workers: int
+    start_seconds: float
     most_seconds: float
     expected_seconds: float
+    training_seconds: float
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
         """Return the plan as JSON types."""
@@ -99,10 +115,11 @@ def plan_design(
     frames: Mapping[str, Any] | None = None,
     pilot: int = 4,
 ) -> Plan:
-    """Time a pilot and work out seeds, power and cost.
+    """Check the data, time a pilot, and work out seeds, power and cost.
 
-    The pilot's seeds are others than the design's, so nothing that it sees can be chosen from. It is entered in
-    the ledger; its mean difference is recorded there and not shown, since a plan has no business with it.
+    The pilot's seeds are others than the design's, so nothing that it sees can be chosen from. It is entered
+    in the ledger; its mean difference is recorded there and not shown, since a plan has no business with it.
+    Nothing is registered.
 
     Args:
         design: The design.
@@ -113,117 +130,83 @@ def plan_design(
 
     Raises:
         Misuse: for a design, data or learner that cannot be right.
+        WorldFailed: where a worker, a learner or the disk failed.
     """
-    if pilot < (1 if design.spread is not None else 2):
+    _check_pilot(pilot, 1 if design.spread is not None else 2)
+    launch = launch or Launch()
+    began = time.monotonic()
+    with project.open_journal() as journal:
+        prepared = prepare_design(design, project, root=seeds_root(journal, design.name), frames=frames)
+        findings = check_data(
+            prepared.dataset,
+            [prepared.split(index) for index in range(design.seeds)],
+            seed=Seed(prepared.root).child("checks"),
+        )
+        checked = time.monotonic() - began
+        entry = {"name": design.name, "seeds": pilot}
+        executor = open_executor(launch)
+        try:
+            shown = run_pilot(prepared, executor, pilot, threads=launch.threads)
+            slots = executor.slots
+        except ModelwrightError as error:
+            journal.append(PILOT, {**entry, "error": error.record()}, design=prepared.design.hash)
+            raise
+        finally:
+            executor.close()
+        journal.append(PILOT, {**entry, **shown.record()}, design=prepared.design.hash)
+    return _reckon(prepared, shown, tuple(findings), slots, checked + shown.start)
+
+
+def _check_pilot(pilot: int, least: int) -> None:
+    if type(pilot) is not int:
+        raise BadValue("A pilot has a whole number of seeds", got=pilot)
+    if pilot < least:
         raise BadValue(
-            "A pilot estimates the spread from at least 2 seeds",
+            f"A pilot estimates the spread from at least {least} seeds"
+            if least > 1
+            else "A pilot has a seed",
             got=pilot,
             next_step="raise --pilot, or set the design's spread",
         )
-    launch = launch or Launch()
-    with project.open_journal() as journal:
-        root = seeds_root(journal, design.name)
-        prepared = prepare_design(design, project, root=root, frames=frames)
-        scores, seconds = _run_pilot(prepared, launch, pilot if design.spread is None else 1)
-        body = {"scores": {name: values.tolist() for name, values in scores.items()}, "seconds": seconds}
-        journal.append(PILOT, {"name": design.name, **body}, design=prepared.design.hash)
-    spread, origin = _spread(prepared, scores)
-    return _reckon(prepared, spread, origin, seconds, launch)
-
-
-def _run_pilot(
-    prepared: Prepared, launch: Launch, count: int
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
-    seeds = derive_seeds(f"{prepared.root}/pilot", count)
-    shared = prepared.design.split.shared
-    splits = tuple(
-        make_split(prepared.dataset, prepared.design.split, fixed_split_seed(prepared.root) if shared else seed)
-        for seed in seeds
-    )
-    jobs = {
-        name: Job(
-            identity=name,
-            variant=name,
-            config=config,
-            indices=tuple(range(count)),
-            seeds=seeds,
-            splits=splits,
-        )
-        for name, config in prepared.design.variants.items()
-    }
-    workload = Workload(
-        root=prepared.project.root,
-        question=prepared.design.question,
-        dataset=prepared.dataset,
-        threads=launch.threads,
-    )
-    scores: dict[str, NDArray[np.float64]] = {}
-    seconds: dict[str, float] = {}
-    executor = open_executor(launch)
-    try:
-        for message in executor.run(workload, list(jobs.values())):
-            if isinstance(message, Failed):
-                raise failed_job(jobs[message.job], message)
-            if isinstance(message, Finished):
-                scores[message.job] = message.scores
-                seconds[message.job] = message.usage.wall_seconds / count
-    finally:
-        executor.close()
-    return scores, seconds
-
-
-def _spread(prepared: Prepared, scores: Mapping[str, NDArray[np.float64]]) -> tuple[float, str]:
-    design = prepared.design
-    if design.spread is not None:
-        return design.spread, "the design"
-    from scipy.stats import chi2
-
-    found: list[float] = []
-    for candidate, baseline in design.compare:
-        differences = scores[candidate] - scores[baseline]
-        if not np.isfinite(differences).all():
-            raise BadValue(
-                "A pilot's trials end with finite results",
-                got=f"{candidate} {scores[candidate].tolist()}, {baseline} {scores[baseline].tolist()}",
-                next_step="mend the learner that diverges",
-            )
-        found.append(float(differences.std(ddof=1)))
-    count = len(next(iter(scores.values())))
-    widest = max(found)
-    if widest == 0:
+    if pilot > _MOST_PILOT:
         raise BadValue(
-            "A pilot shows how results differ between seeds",
-            got=f"the same difference at all {count} seeds",
-            next_step="check that the learner draws from its seed, or set the design's spread",
+            f"A pilot has at most {_MOST_PILOT} seeds", got=pilot, nearest=f"--pilot {_MOST_PILOT}"
         )
-    factor = math.sqrt((count - 1) / float(chi2.ppf(1 - _SURE, count - 1)))
-    text = f"a pilot of {count} seeds: {widest:.3g}, its 80% upper limit {widest * factor:.3g}"
-    return widest * factor, text
 
 
 def _reckon(
-    prepared: Prepared, spread: float, origin: str, seconds: dict[str, float], launch: Launch
+    prepared: Prepared, pilot: Pilot, findings: tuple[Finding, ...], slots: int, start: float
 ) -> Plan:
     design, rule = prepared.design, prepared.rule.steps[0]
-    question = design.question
-    alpha = design.alpha / len(design.compare)
+    question, pairs = design.question, len(design.compare)
+    differences = pilot_differences(prepared, pilot)
+    spread, origin = (design.spread, "the design") if design.spread else estimate_spread(differences)
     needed, obstacle = None, ""
     try:
         needed = seeds_needed(
-            question.smallest_effect, spread, design.power, alpha, prepared.scope_inflation, largest=10_000
+            question.smallest_effect,
+            spread,
+            design.power,
+            design.alpha / pairs,
+            prepared.scope_inflation,
+            largest=10_000,
         )
     except BadValue as error:
         obstacle = str(error)
+    cells = _CELLS["sign_flip" if design.rule.test == "sign_flip" else "t"]
+    if isinstance(rule, BettingRule):
+        cells = _CELLS["confidence_sequence"]
+    experiments = min(_EXPERIMENTS, max(500, cells // design.seeds))
+    used: list[NDArray[np.int64]] = []
 
-    def decide(differences: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-        ends = decide_many(
-            rule, differences, margin=question.margin, smallest_effect=question.smallest_effect
-        )
+    def decide(values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
+        if isinstance(rule, BettingRule):
+            values = np.clip(values, rule.low, rule.high)
+        ends = decide_many(rule, values, margin=question.margin, smallest_effect=question.smallest_effect)
+        used.append(ends.seeds)
         return ends.seeds, ends.supported
 
     prospects: list[Prospect] = []
-    # An exact sign-flip rule costs 2^n a decision; fewer experiments say enough about a plan.
-    experiments = 500 if design.rule.test == "sign_flip" else _EXPERIMENTS
     for times in (0, 1, 2):
         effect = question.margin + times * question.smallest_effect
         outcome = simulate_power(
@@ -236,8 +219,19 @@ def _reckon(
             inflation=prepared.scope_inflation,
         )
         prospects.append(Prospect(effect=effect, supported=outcome.power, seeds=outcome.expected_seeds))
-    workers = launch.workers or launch.local_workers
-    each = sum(seconds.values())
+    wall, trained = cumulative_seconds(pilot.costs, rule.looks, slots)
+    # With several comparisons the last one to be decided ends the experiment.
+    last = used[1][: experiments // pairs * pairs].reshape(-1, pairs).max(axis=1)
+    at = np.searchsorted(rule.looks, last)
+    warnings = plan_warnings(
+        design,
+        rule,
+        power=prospects[1].supported,
+        training_seconds=float(trained[-1]),
+        pilot=pilot,
+        differences=differences,
+        findings=findings,
+    )
     return Plan(
         name=design.name,
         design=prepared.design.hash,
@@ -250,8 +244,13 @@ def _reckon(
         registered=design.seeds,
         power=design.power,
         prospects=tuple(prospects),
-        seconds=seconds,
-        workers=workers,
-        most_seconds=each * design.seeds / workers,
-        expected_seconds=each * prospects[1].seeds / workers,
+        seconds={name: cost.of(1) for name, cost in pilot.costs.items()},
+        seconds_more={name: cost.each for name, cost in pilot.costs.items()},
+        workers=slots,
+        start_seconds=start,
+        most_seconds=start + float(wall[-1]),
+        expected_seconds=start + float(wall[at].mean()),
+        training_seconds=float(trained[-1]),
+        findings=findings,
+        warnings=warnings,
     )
