@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _STATUS_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "interrupted": "yellow"}
-_NAME_WIDTH = 24
+_NAME_WIDTH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +244,7 @@ def _table(names: Sequence[str], *titles: str) -> Any:
         # Names in the first column are what one types next: long ones are folded, and none is ever cut.
         widest = max(map(len, names)) if at == 0 else 0
         width = max(len(title), min(widest, _NAME_WIDTH))
-        table.add_column(title, no_wrap=at > 0, overflow="fold", min_width=width)
+        table.add_column(title, overflow="fold", min_width=width)
     return table
 
 
