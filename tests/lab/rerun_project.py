@@ -1,15 +1,24 @@
 """A project with learners that repeat, and learners that do not, each for one reason."""
 
 import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+import modelwright
 from modelwright.experiment.design import Design
+from modelwright.lab import cohort
 from modelwright.lab.job import Job, Message, Started, Workload
-from modelwright.lab.lineage import RerunAnswer
+from modelwright.lab.lineage import PackageRecord, RerunAnswer
 from modelwright.lab.lineage.environment import EnvironmentRecord
 from modelwright.lab.lineage.hardware import HardwareRecord
 from modelwright.lab.local import LocalExecutor
@@ -123,6 +132,31 @@ class Elsewhere:
 
     def close(self) -> None:
         self._inner.close()
+
+
+def freeze_package(folder: Path) -> PackageRecord:
+    """Copy Modelwright as it is now, for repetitions to import, and return its record.
+
+    Somebody may edit the working copy while these tests run, and a repetition would rightly name it.
+    """
+    package = Path(modelwright.__file__).parent
+    shutil.copytree(package, folder / "modelwright", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import json, modelwright.lab.lineage as l; print(json.dumps(l.record_package().record()))"
+    variables = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    )
+    return PackageRecord.from_record(json.loads(done.stdout))
+
+
+@contextmanager
+def frozen_package(folder: Path) -> Generator[None]:
+    """Let runs and repetitions in the block be of one Modelwright, whatever becomes of the working copy."""
+    record = freeze_package(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cohort, "record_package", lambda: record)
+        patch.setattr(sys, "path", [str(folder), *sys.path])
+        yield
 
 
 def write_rows(path: Path, *, shift: float = 0.0) -> None:

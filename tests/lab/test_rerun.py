@@ -2,12 +2,13 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from rerun_project import Elsewhere, named, record, record_project, write_project, write_rows
+from rerun_project import Elsewhere, frozen_package, named, record, record_project, write_project, write_rows
 
 import modelwright
 from modelwright.base.errors import SourceMissing, UnknownName
@@ -19,14 +20,21 @@ BITWISE, NUMERICALLY = Sameness.BITWISE_EQUAL, Sameness.NUMERICALLY_EQUAL
 STATISTICALLY, DIFFERENT = Sameness.STATISTICALLY_EQUAL, Sameness.DIFFERENT
 
 
+@pytest.fixture(scope="module", autouse=True)
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("package")
+    with frozen_package(folder):
+        yield folder / "modelwright"
+
+
 @pytest.fixture(autouse=True)
 def path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take back what loading a learner appends to the import path: here a copy of another test's project."""
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "pytest-of" not in entry])
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "/project" not in entry])
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def lines(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return record_project(tmp_path_factory.mktemp("lines") / "project")
 
 
@@ -181,10 +189,9 @@ def test_code_that_did_not_run_ranks_behind_code_that_did(project: Project) -> N
 
 
 def test_code_of_modelwright_itself_is_named(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = Path(modelwright.__file__).parent
-    shutil.copytree(package, tmp_path / "other" / "modelwright", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(package, tmp_path / "other" / "modelwright")
     metric = tmp_path / "other" / "modelwright" / "base" / "metric.py"
     text = metric.read_text()
     assert text.count("np.sqrt(np.mean(") == 1

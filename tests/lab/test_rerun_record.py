@@ -8,13 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from rerun_project import named, record, record_project, write_project
+from rerun_project import frozen_package, named, record, record_project, write_project
 
 from modelwright.base.errors import BadValue, Corrupted, NotPermitted, SourceMissing, UnknownName, WorkerLost
 from modelwright.journal.journal import Journal
@@ -27,14 +28,20 @@ PAIR = ("plain", "diverging")
 BITWISE = Sameness.BITWISE_EQUAL
 
 
+@pytest.fixture(scope="module", autouse=True)
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with frozen_package(tmp_path_factory.mktemp("package")):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take back what loading a learner appends to the import path: here a copy of another test's project."""
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "pytest-of" not in entry])
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "/project" not in entry])
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def lines(package: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return record_project(tmp_path_factory.mktemp("lines") / "project", variants=PAIR, seeds=3)
 
 

@@ -1,10 +1,11 @@
 """Every experiment that ships repeats to the last bit on a processor."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rerun_project import named
+from rerun_project import frozen_package, named
 
 from modelwright.lab.compose import compose_design, shipped_folder
 from modelwright.lab.lineage import RerunAnswer, Sameness
@@ -19,6 +20,12 @@ COUNTING = ("convnet", "logistic_regression", "mlp")
 SHIPPED = sorted(file.stem for file in shipped_folder().glob("*.yaml"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with frozen_package(tmp_path_factory.mktemp("package")):
+        yield
+
+
 def repeats(answer: RerunAnswer) -> bool:
     return answer.sameness is Sameness.BITWISE_EQUAL and answer.learnt.same and named(answer) == []
 
@@ -29,7 +36,7 @@ def test_three_experiments_ship() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_experiment_repeats_bit_for_bit(name: str, tmp_path: Path) -> None:
-    """Three seeds, and five updates where the learner counts them; the second seed of each variant again."""
+    """Three seeds, and five updates where the learner counts them; one run of the first variant again."""
     design, _ = compose_design(name, ["seeds=3", "rule.looks=[3]"], root=tmp_path)
     variants = {
         variant: {**settings, **({"updates": 5} if settings["learner"] in COUNTING else {})}
@@ -42,9 +49,8 @@ def test_a_shipped_experiment_repeats_bit_for_bit(name: str, tmp_path: Path) -> 
         run_design(design, project, executor=executor)
     finally:
         executor.close()
-    for variant in design.variants:
-        answer = rerun_run(f"{name}-{variant}-01", project)
-        assert repeats(answer), answer.sentence
+    answer = rerun_run(f"{name}-{next(iter(variants))}-01", project)
+    assert repeats(answer), answer.sentence
 
 
 @pytest.mark.slow

@@ -48,7 +48,8 @@ class _Check:
 def verify_journal(folder: Path, database: Database, *, files: bool = True) -> Verification:
     """Check the journal in `folder`; nothing is changed. What cannot be read is damage, not an error.
 
-    Without `files` metric files and artefacts are left out: the ledger and its tables alone are checked. Other processes may write meanwhile: the state of one moment is checked.
+    Without `files` metric files and artefacts are left out: the ledger and its tables alone are checked.
+    Other processes may write meanwhile: the state of one moment is checked.
     """
     found, disturbed = _verify_once(folder, database, files)
     for _ in range(_ATTEMPTS - 1):

@@ -14,10 +14,12 @@ EXECUTORS = ("local", "ray")
 class Launch(Settings):
     """Settings of the launch, given beside a design: `modelwright run digits executor=ray workers=8`."""
 
-    executor: str = setting("local", doc="Where trials run: processes here, or a Ray cluster.", choices=EXECUTORS)
-    workers: int | None = setting(None, doc="Trials' processes at once; null: one a core, or all of Ray's CPUs.", low=1)
+    executor: str = setting("local", doc="Where trials run: here, or a Ray cluster.", choices=EXECUTORS)
+    workers: int | None = setting(
+        None, doc="Processes at once; null: one a core, or all of Ray's CPUs.", low=1
+    )
     threads: int = setting(1, doc="Threads of numerical libraries in each worker.", low=1)
-    address: str = setting("auto", doc="Address of the Ray cluster; auto finds a running one, or starts one here.")
+    address: str = setting("auto", doc="The Ray cluster; auto finds a running one, or starts one here.")
 
     @property
     def local_workers(self) -> int:

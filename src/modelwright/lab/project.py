@@ -39,8 +39,8 @@ class Project:
         place = (root or Path.cwd()).resolve()
         if not place.is_dir():
             raise SourceMissing("The project is a folder", got=str(place))
-        named = journal or (Path(os.environ["MODELWRIGHT_JOURNAL"]) if "MODELWRIGHT_JOURNAL" in os.environ else None)
-        return Project(root=place, journal_folder=(place / named if named else place / ".modelwright").resolve())
+        named = journal or Path(os.environ.get("MODELWRIGHT_JOURNAL") or ".modelwright")
+        return Project(root=place, journal_folder=(place / named).resolve())
 
     def open_journal(self, *, read_only: bool = False, clock: Clock = _CLOCK) -> Journal:
         """Open the journal; made where it does not exist, unless `read_only`."""

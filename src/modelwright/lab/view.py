@@ -28,7 +28,7 @@ class View(Protocol):
         ...
 
     def trained(self, progress: Mapping[str, tuple[int, int]], *, updates: Mapping[str, int]) -> None:
-        """Variant -> (finished trials, trials wanted by the next look), and updates so far in this session."""
+        """Variant -> (finished trials, trials wanted by the next look), and updates in this session."""
         ...
 
     def lost(self, variant: str, why: str) -> None:
