@@ -33,9 +33,9 @@ EMPTY_NAMES = {"util", "utils", "helper", "helpers", "common", "manager", "manag
 
 # fmt: off
 PURE = {
-    "abc", "collections", "contextlib", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions",
-    "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "re", "statistics",
-    "string", "textwrap", "time", "types", "typing",
+    "abc", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal", "difflib", "enum",
+    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "re",
+    "statistics", "string", "textwrap", "time", "types", "typing",
 }
 # fmt: on
 ONLY = {"base": PURE | {"numpy", "sklearn"}, "experiment": PURE | {"numpy", "scipy"}}

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelwright.base.errors import BadValue, NotPermitted
+from modelwright.base.errors import BadValue, NotPermitted, UnknownName
 from modelwright.journal.journal import Journal
 
 
@@ -77,7 +77,7 @@ def test_a_reader_may_ask(filled, folder):
     ],
 )
 def test_a_question_neither_writes_nor_reads_elsewhere(filled, sql):
-    with pytest.raises((NotPermitted, BadValue)):
+    with pytest.raises((NotPermitted, BadValue, UnknownName)):
         filled.query(sql)
     assert filled.verify().ok
 
@@ -85,17 +85,20 @@ def test_a_question_neither_writes_nor_reads_elsewhere(filled, sql):
 def test_a_variable_of_the_callers_is_no_table(filled):
     frame = pd.DataFrame({"secret": [1]})  # noqa: F841
     assert duckdb.sql("SELECT * FROM frame").fetchall() == [(1,)]  # DuckDB alone would find it
-    with pytest.raises((NotPermitted, BadValue)):
+    with pytest.raises(UnknownName):
         filled.query("SELECT * FROM frame")
 
 
-@pytest.mark.parametrize(
-    "sql", ["", "SELEC 1", "SELECT nothing FROM run", "SELECT * FROM runz", "SELECT 1; SELECT 2", "SELECT 1/"]
-)
+@pytest.mark.parametrize("sql", ["", "SELEC 1", "SELECT nothing FROM run", "SELECT 1; SELECT 2", "SELECT 1/"])
 def test_a_question_that_is_not_understood_names_the_tables(filled, sql):
     with pytest.raises(BadValue) as error:
         filled.query(sql)
     assert "SELECT" in str(error.value) or "entry, registration, run, metric" in str(error.value)
+
+
+def test_a_table_that_does_not_exist_is_answered_with_the_nearest(filled):
+    with pytest.raises(UnknownName, match="Nearest: run"):
+        filled.query("SELECT * FROM runz")
 
 
 def test_a_folder_with_a_quote_in_its_name_can_be_asked(tmp_path, start):

@@ -3,19 +3,18 @@
 It is shared: a test that writes takes a copy of it first (`shutil.copytree` of `small_project.root`).
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from here_executor import HereExecutor
 
 from modelwright.experiment.design import Design
-from modelwright.lab.job import Job, Message, Workload
 from modelwright.lab.project import Project
 from modelwright.lab.run import run_design
-from modelwright.lab.training import train_job
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -53,19 +52,6 @@ FLAWED: dict[str, Any] = {
     "seeds": 3,
 }
 """Two comparisons on data with a column that is the target: a severe finding, and an amendment later."""
-
-
-class HereExecutor:
-    """Trains in this process: the same training without the seconds that a worker takes to start."""
-
-    slots = 2
-
-    def run(self, workload: Workload, jobs: Sequence[Job]) -> Generator[Message]:
-        for job in jobs:
-            yield from train_job(workload, job)
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HereExecutor
+from here_executor import HereExecutor
 from interrupted_project import assert_whole, make_design, make_project, outcome
 
 from modelwright.base.errors import StoreFailed

@@ -60,7 +60,10 @@ MINE: dict[str, Any] = {
         "high": 1,
     },
     "data": {"kind": "sklearn", "name": "wine"},
-    "variants": {"one": {"learner": "mine.py:train", "level": 0.6}, "two": {"learner": "mine.py:train"}},
+    "variants": {
+        "one": {"learner": "mine.py:train", "level": 0.6, "spread": 0.08},
+        "two": {"learner": "mine.py:train"},
+    },
     "seeds": 12,
     "rule": {"kind": "group_sequential", "looks": [4, 8, 12]},
 }
@@ -305,7 +308,7 @@ def test_too_little_power_is_told_and_enough_is_not(plan: Planner) -> None:
 
 
 def test_a_budget_that_is_too_small_is_told(plan: Planner) -> None:
-    slow = variants({"learner": "mine.py:train", "seconds": 0.05, "level": 0.6})
+    slow = variants({"learner": "mine.py:train", "seconds": 0.05, "spread": 0.08})
     assert any("budget is 0.3 s" in text for text in plan(variants=slow, budget={"seconds": 0.3}).warnings)
     assert not any("budget" in text for text in plan(variants=slow, budget={"seconds": 300}).warnings)
 
@@ -363,7 +366,7 @@ def test_loading_a_library_is_counted_once(plan: Planner) -> None:
     made = plan(variants=variants(slow), spread=0.04)
     assert 0.04 < made.seconds["one"] < 0.3
     assert made.start_seconds > 0.7
-    assert made.training_seconds == pytest.approx(12 * 0.04, rel=1)
+    assert made.training_seconds == pytest.approx(12 * 0.04, rel=1.5)
 
 
 def test_what_a_seed_adds_to_a_cohort_is_told_apart_from_what_a_cohort_takes(plan: Planner) -> None:
@@ -413,6 +416,7 @@ def test_the_plan_of_a_real_run_is_right_within_a_factor_of_two(tmp_path: Path) 
                 "forest": {"learner": "sklearn.ensemble.RandomForestClassifier", "n_estimators": 60},
                 "tree": {"learner": "sklearn.tree.DecisionTreeClassifier"},
             },
+            "rule": {"kind": "fixed"},
             "spread": 0.5,
         }
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import HereExecutor
+from here_executor import HereExecutor
 
 from modelwright.base.errors import Misuse, NotPermitted, WorkerLost
 from modelwright.experiment.design import Design

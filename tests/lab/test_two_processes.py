@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HereExecutor
+from here_executor import HereExecutor
 from interrupted_project import Runner, assert_whole, make_design, make_project, outcome
 
 from modelwright.base.errors import NotPermitted

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import cycle
 
 import pytest
-from conftest import HereExecutor
+from here_executor import HereExecutor
 from interrupted_project import assert_whole, make_design, make_project, outcome
 
 from modelwright.lab.load import load
