@@ -32,9 +32,9 @@ from modelwright.base.errors import (
 )
 
 FAMILIES = {
-    Misuse: {UnknownName, BadValue, NotPermitted},
-    WorldFailed: {StoreFailed, WorkerLost, SourceMissing},
-    Untrusted: {Corrupted, Deviated},
+    Misuse: (UnknownName, BadValue, NotPermitted),
+    WorldFailed: (StoreFailed, WorkerLost, SourceMissing),
+    Untrusted: (Corrupted, Deviated),
 }
 LEAVES = [leaf for leaves in FAMILIES.values() for leaf in leaves]
 PLAIN = [leaf for leaf in LEAVES if leaf is not UnknownName]
@@ -47,7 +47,7 @@ def test_every_error_belongs_to_exactly_one_of_three_families() -> None:
     assert public == {ModelwrightError, *FAMILIES, *LEAVES}
     for family, leaves in FAMILIES.items():
         assert family.__bases__ == (ModelwrightError,)
-        assert {leaf for leaf in LEAVES if issubclass(leaf, family)} == leaves
+        assert {leaf for leaf in LEAVES if issubclass(leaf, family)} == set(leaves)
 
 
 def test_the_drawn_tree_is_the_tree() -> None:
