@@ -49,8 +49,8 @@ NEVER = {
 HOMES = {
     "hydra": "lab/compose.py",
     "omegaconf": "lab/compose.py",
-    "ray": "lab/ray_*.py",
-    "mlflow": "lab/*mlflow*.py",
+    "ray": "lab/executor/ray_*.py",
+    "mlflow": "lab/export/*mlflow*.py",
 }
 """Libraries that a few files keep to themselves."""
 SPEAKING = {"open", "print", "input"}
@@ -251,9 +251,9 @@ algorithms/mlp.py     | import logging                             | algorithms 
 journal/ledger.py     | from scipy import stats                    | journal does not import scipy
 lab/project.py        | from hydra import compose                  | only lab/compose.py imports hydra
 __main__.py           | import omegaconf                           | only lab/compose.py imports omegaconf
-lab/project.py        | late: import ray                           | only lab/ray_*.py imports ray
-lab/project.py        | string: "ray"                              | only lab/ray_*.py imports ray
-journal/ledger.py     | late: from mlflow import MlflowClient      | only lab/*mlflow*.py imports mlflow
+lab/project.py        | late: import ray                           | only lab/executor/ray_*.py imports ray
+lab/project.py        | string: "ray"                              | only lab/executor/ray_*.py imports ray
+journal/ledger.py     | late: from mlflow import MlflowClient     | only lab/export/*mlflow*.py imports mlflow
 """
 """Where, the text (its last line is the breach), and the rule that it breaks."""
 FORMS = {
@@ -297,7 +297,7 @@ def test_a_breach_among_all_files_is_the_only_one_named(tmp_path: Path) -> None:
     assert set(breaches_of(whole)) - set(before) == {Breach("journal/deep.py", 6, "journal stands below lab")}
 
 
-@pytest.mark.parametrize("file", ["lab/long.py", "lab/templates/long.html.j2"])
+@pytest.mark.parametrize("file", ["lab/long.py", "lab/page/templates/long.html.j2"])
 def test_a_file_of_401_lines_is_named_and_one_of_400_is_not(copy: Path, file: str) -> None:
     (copy / file).parent.mkdir(exist_ok=True)
     (copy / file).write_text("# a line\n" * 400)

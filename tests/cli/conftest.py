@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import modelwright.lab.plan
+import modelwright.lab.plan.plan
 import modelwright.lab.run
 from modelwright.cli import main
-from modelwright.lab.job import Job, Message, Workload
+from modelwright.lab.executor.job import Job, Message, Workload
 from modelwright.lab.training import train_job
 
 DIGITS = """
@@ -95,7 +95,7 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def trains_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trials of this test run in this process."""
-    for module in (modelwright.lab.run, modelwright.lab.plan):
+    for module in (modelwright.lab.run, modelwright.lab.plan.plan):
         monkeypatch.setattr(module, "open_executor", lambda launch: HereExecutor())
 
 
@@ -110,7 +110,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with three experiments on record; nobody writes in it."""
     root = make_project(tmp_path_factory.mktemp("finished") / "project")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (modelwright.lab.run, modelwright.lab.plan):
+        for module in (modelwright.lab.run, modelwright.lab.plan.plan):
             patch.setattr(module, "open_executor", lambda launch: HereExecutor())
         patch.chdir(root)
         patch.delenv("MODELWRIGHT_JOURNAL", raising=False)

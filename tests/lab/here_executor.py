@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Sequence
 
-from modelwright.lab.job import Job, Message, Workload
+from modelwright.lab.executor.job import Job, Message, Workload
 from modelwright.lab.training import train_job
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelwright.experiment.design import Design
-from modelwright.lab.job import Job, Message, Workload
+from modelwright.lab.executor.job import Job, Message, Workload
 from modelwright.lab.launch import Launch
 from modelwright.lab.project import Project
 from modelwright.lab.run import run_design

@@ -17,11 +17,11 @@ import pytest
 import modelwright
 from modelwright.experiment.design import Design
 from modelwright.lab import cohort
-from modelwright.lab.job import Job, Message, Started, Workload
+from modelwright.lab.executor.job import Job, Message, Started, Workload
+from modelwright.lab.executor.local import LocalExecutor
 from modelwright.lab.lineage import PackageRecord, RerunAnswer
 from modelwright.lab.lineage.environment import EnvironmentRecord
 from modelwright.lab.lineage.hardware import HardwareRecord
-from modelwright.lab.local import LocalExecutor
 from modelwright.lab.project import Project
 from modelwright.lab.run import run_design
 

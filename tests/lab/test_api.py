@@ -10,9 +10,9 @@ import pytest
 
 import modelwright as mw
 from modelwright.base.errors import BadValue, NotPermitted, UnknownName
-from modelwright.lab import plan as plan_module
+from modelwright.lab.plan import plan as plan_module
 from modelwright.lab.project import Project
-from modelwright.lab.view import QuietView
+from modelwright.lab.watch.view import QuietView
 
 PUBLIC = [
     "Budget",
@@ -206,6 +206,6 @@ def test_rerun_repeats_a_run_bit_by_bit(copied: Project) -> None:
     answer = mw.rerun("small-bayes-01", project=copied)
     assert answer.sameness.value == "bitwise_equal"
     with copied.open_journal(read_only=True) as journal:
-        from modelwright.lab.shown import show
+        from modelwright.lab.show.shown import show
 
         assert show(journal, "small-bayes-01").record()["reruns"] == [answer.sentence]

@@ -20,7 +20,7 @@ from modelwright.lab.page.facts import collect_facts
 from modelwright.lab.project import Project
 from modelwright.lab.report import write_report
 from modelwright.lab.run import Result, run_design
-from modelwright.lab.view import QuietView
+from modelwright.lab.watch.view import QuietView
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,8 @@ import numpy as np
 import psutil
 import pytest
 
-from modelwright.lab import executor_check
-from modelwright.lab.check_jobs import CheckJobs
-from modelwright.lab.executor_check import (
+from modelwright.lab.executor import check as executor_check
+from modelwright.lab.executor.check import (
     EXECUTOR_CHECKS,
     check_a_killed_worker_is_replaced,
     check_closing_the_iterator_stops_the_work,
@@ -23,8 +22,9 @@ from modelwright.lab.executor_check import (
     check_messages_come_in_order,
     check_results_are_those_of_the_same_process,
 )
-from modelwright.lab.job import Failed, Finished, Lost, Progress, Started
-from modelwright.lab.local import LocalExecutor
+from modelwright.lab.executor.check_jobs import CheckJobs
+from modelwright.lab.executor.job import Failed, Finished, Lost, Progress, Started
+from modelwright.lab.executor.local import LocalExecutor
 
 
 @pytest.mark.parametrize("check", EXECUTOR_CHECKS, ids=lambda check: check.__name__)
@@ -176,8 +176,8 @@ _LAUNCH = """
 import json, sys
 from pathlib import Path
 import psutil
-from modelwright.lab.check_jobs import CheckJobs
-from modelwright.lab.local import LocalExecutor
+from modelwright.lab.executor.check_jobs import CheckJobs
+from modelwright.lab.executor.local import LocalExecutor
 
 made = CheckJobs(Path(sys.argv[1]))
 job = made.job("idle", "fit", updates=1000, pause=60.0)

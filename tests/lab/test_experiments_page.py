@@ -11,7 +11,7 @@ from modelwright.experiment.design import Design
 from modelwright.experiment.rule import Rule
 from modelwright.experiment.verdict import Outcome
 from modelwright.lab.compose import compose_design
-from modelwright.lab.job import Executor
+from modelwright.lab.executor.job import Executor
 from modelwright.lab.project import Project
 from modelwright.lab.run import run_design
 

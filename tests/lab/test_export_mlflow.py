@@ -12,10 +12,10 @@ import pytest
 
 from modelwright.base.errors import SourceMissing, StoreFailed, UnknownName
 from modelwright.journal.journal import Journal
-from modelwright.lab.export_mlflow import export_mlflow
-from modelwright.lab.mlflow_copy import MlflowCopy
+from modelwright.lab.export.export_mlflow import export_mlflow
+from modelwright.lab.export.mlflow_copy import MlflowCopy
 from modelwright.lab.project import Project
-from modelwright.lab.shown_page import flat_settings
+from modelwright.lab.show.shown_page import flat_settings
 
 mlflow = pytest.importorskip("mlflow", reason="MLflow is an extra", exc_type=ImportError)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from modelwright.base.errors import BadValue
 from modelwright.experiment.interval import Interval
-from modelwright.lab.interval_bar import Axis, draw_axis, draw_interval, legend
+from modelwright.lab.watch.interval_bar import Axis, draw_axis, draw_interval, legend
 
 HEAVY = set("━┣┫●◀▶╋┿")
 numbers = st.floats(-5, 5, allow_nan=False).map(lambda value: round(value, 4))

@@ -10,7 +10,7 @@ from interrupted_project import assert_whole, make_design, make_project, outcome
 
 from modelwright.lab.load import load
 from modelwright.lab.run import run_design
-from modelwright.lab.view import QuietView
+from modelwright.lab.watch.view import QuietView
 
 DAY, YEAR = timedelta(days=1), timedelta(days=365)
 

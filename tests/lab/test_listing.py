@@ -13,17 +13,17 @@ from modelwright.base.errors import BadValue, NotPermitted, UnknownName
 from modelwright.base.finding import Severity
 from modelwright.experiment.verdict import Verdict
 from modelwright.journal.journal import Journal
-from modelwright.lab.compared import ComparedExperiments, ComparedRuns, compare, render_compared
 from modelwright.lab.lineage.comparison import Sameness
-from modelwright.lab.listing import (
+from modelwright.lab.project import Project
+from modelwright.lab.show.compared import ComparedExperiments, ComparedRuns, compare, render_compared
+from modelwright.lab.show.listing import (
     list_experiments_on_record,
     list_findings,
     list_runs,
     render_rows,
 )
-from modelwright.lab.project import Project
-from modelwright.lab.shown import ShownExperiment, ShownRun, show
-from modelwright.lab.shown_page import flat_settings, render_shown
+from modelwright.lab.show.shown import ShownExperiment, ShownRun, show
+from modelwright.lab.show.shown_page import flat_settings, render_shown
 
 
 def page(renderable: Any, width: int = 80) -> str:

@@ -16,10 +16,10 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.experiment.design import Design
 from modelwright.experiment.look import Look, evaluate_look
 from modelwright.experiment.verdict import Verdict, judge
-from modelwright.lab.live import LiveView, make_view
-from modelwright.lab.plain import PlainView
 from modelwright.lab.project import Project
 from modelwright.lab.run import run_design
+from modelwright.lab.watch.live import LiveView, make_view
+from modelwright.lab.watch.plain import PlainView
 from modelwright.lab.wording import clean, describe_finding
 
 NAMES = ("forest", "boosting", "logistic", "nearest_neighbours")

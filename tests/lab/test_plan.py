@@ -14,13 +14,13 @@ from modelwright.base.seed import derive_seeds
 from modelwright.experiment.betting import BettingRule
 from modelwright.experiment.design import Design
 from modelwright.experiment.sample_size import seeds_needed
-from modelwright.lab import plan as plan_module
-from modelwright.lab.job import Executor
+from modelwright.lab.executor.job import Executor
 from modelwright.lab.launch import Launch
-from modelwright.lab.pilot import Cost, run_pilot
-from modelwright.lab.plan import PILOT, Plan, plan_design
-from modelwright.lab.plan_cost import cumulative_seconds
-from modelwright.lab.plan_page import show_plan
+from modelwright.lab.plan import plan as plan_module
+from modelwright.lab.plan.cost import cumulative_seconds
+from modelwright.lab.plan.page import show_plan
+from modelwright.lab.plan.pilot import Cost, run_pilot
+from modelwright.lab.plan.plan import PILOT, Plan, plan_design
 from modelwright.lab.prepare import prepare_design
 from modelwright.lab.project import Project
 from modelwright.lab.run import run_design

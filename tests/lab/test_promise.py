@@ -13,7 +13,7 @@ from modelwright.base.errors import ModelwrightError, NotPermitted, UnknownName
 from modelwright.base.seed import derive_seeds
 from modelwright.experiment.design import Design
 from modelwright.journal.journal import Journal
-from modelwright.lab.job import Executor
+from modelwright.lab.executor.job import Executor
 from modelwright.lab.launch import Launch
 from modelwright.lab.prepare import Prepared, prepare_design
 from modelwright.lab.project import Project

@@ -17,15 +17,15 @@ import pytest
 
 from modelwright.base.errors import BadValue, SourceMissing, WorkerLost
 from modelwright.experiment.design import Design
-from modelwright.lab import ray_cluster, ray_worker
-from modelwright.lab.check_jobs import CheckJobs
-from modelwright.lab.executor_check import EXECUTOR_CHECKS
-from modelwright.lab.executors import open_executor
-from modelwright.lab.job import Finished, Progress, Started
+from modelwright.lab.executor import ray_cluster, ray_worker
+from modelwright.lab.executor.check import EXECUTOR_CHECKS
+from modelwright.lab.executor.check_jobs import CheckJobs
+from modelwright.lab.executor.choice import open_executor
+from modelwright.lab.executor.job import Finished, Progress, Started
+from modelwright.lab.executor.local import LocalExecutor
+from modelwright.lab.executor.ray_cluster import RayExecutor
 from modelwright.lab.launch import Launch
-from modelwright.lab.local import LocalExecutor
 from modelwright.lab.project import Project
-from modelwright.lab.ray_cluster import RayExecutor
 from modelwright.lab.run import run_design
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'modelwright[ray]'")
@@ -83,8 +83,8 @@ _LAUNCH = """
 import json, os, signal, sys
 from pathlib import Path
 import psutil
-from modelwright.lab.check_jobs import CheckJobs
-from modelwright.lab.ray_cluster import RayExecutor
+from modelwright.lab.executor.check_jobs import CheckJobs
+from modelwright.lab.executor.ray_cluster import RayExecutor
 
 folder = Path(sys.argv[1])
 made = CheckJobs(folder)

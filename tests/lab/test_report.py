@@ -15,7 +15,7 @@ from report_gallery import INJECTED, gallery
 
 from modelwright.base.errors import SourceMissing, StoreFailed, UnknownName
 from modelwright.experiment.design import Design
-from modelwright.lab.job import Executor
+from modelwright.lab.executor.job import Executor
 from modelwright.lab.page.facts import Facts, collect_facts
 from modelwright.lab.project import Project
 from modelwright.lab.report import write_report

@@ -14,7 +14,7 @@ import modelwright
 from modelwright.base.errors import SourceMissing, UnknownName
 from modelwright.lab.lineage import RerunAnswer, Sameness
 from modelwright.lab.project import Project
-from modelwright.lab.rerun import rerun_run
+from modelwright.lab.rerun.rerun import rerun_run
 
 BITWISE, NUMERICALLY = Sameness.BITWISE_EQUAL, Sameness.NUMERICALLY_EQUAL
 STATISTICALLY, DIFFERENT = Sameness.STATISTICALLY_EQUAL, Sameness.DIFFERENT

@@ -22,7 +22,7 @@ from modelwright.journal.journal import Journal
 from modelwright.journal.lock import experiment_lock
 from modelwright.lab.lineage import Sameness
 from modelwright.lab.project import Project
-from modelwright.lab.rerun import rerun_run
+from modelwright.lab.rerun.rerun import rerun_run
 
 PAIR = ("plain", "diverging")
 BITWISE = Sameness.BITWISE_EQUAL
@@ -294,7 +294,7 @@ ASK = """
 import sys
 from pathlib import Path
 from modelwright.lab.project import Project
-from modelwright.lab.rerun import rerun_run
+from modelwright.lab.rerun.rerun import rerun_run
 rerun_run("lines-plain-00", Project.find(Path(sys.argv[1]), journal=Path(".modelwright")), here=True)
 """
 

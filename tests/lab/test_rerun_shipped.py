@@ -8,10 +8,10 @@ import pytest
 from rerun_project import frozen_package, named
 
 from modelwright.lab.compose import compose_design, shipped_folder
+from modelwright.lab.executor.local import LocalExecutor
 from modelwright.lab.lineage import RerunAnswer, Sameness
-from modelwright.lab.local import LocalExecutor
 from modelwright.lab.project import Project
-from modelwright.lab.rerun import rerun_run
+from modelwright.lab.rerun.rerun import rerun_run
 from modelwright.lab.run import run_design
 
 COUNTING = ("convnet", "logistic_regression", "mlp")

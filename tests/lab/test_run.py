@@ -17,7 +17,7 @@ from modelwright.lab.prepare import Prepared
 from modelwright.lab.project import Project
 from modelwright.lab.run import Result, run_design
 from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES
-from modelwright.lab.view import QuietView
+from modelwright.lab.watch.view import QuietView
 
 LEARNERS = """
 import os

@@ -45,8 +45,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: Arguments) -> int:
     from modelwright.lab.compose import compose_design
-    from modelwright.lab.live import make_view
     from modelwright.lab.run import run_design
+    from modelwright.lab.watch.live import make_view
 
     project = find_project(arguments)
     design, launch = compose_design(arguments.name, arguments.overrides, root=project.root)
@@ -105,8 +105,8 @@ def _plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _plan(arguments: Arguments) -> int:
     from modelwright.lab.compose import compose_design
-    from modelwright.lab.plan import plan_design
-    from modelwright.lab.plan_page import show_plan
+    from modelwright.lab.plan.page import show_plan
+    from modelwright.lab.plan.plan import plan_design
 
     project = find_project(arguments)
     design, launch = compose_design(arguments.name, arguments.overrides, root=project.root)
@@ -136,7 +136,7 @@ def _rerun_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _rerun(arguments: Arguments) -> int:
-    from modelwright.lab.rerun import rerun_run
+    from modelwright.lab.rerun.rerun import rerun_run
 
     changes: dict[str, Any] = {}
     for change in arguments.changes:

@@ -83,7 +83,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(arguments: Arguments) -> int:
-    from modelwright.lab.export_mlflow import export_mlflow
+    from modelwright.lab.export.export_mlflow import export_mlflow
 
     summary = export_mlflow(find_project(arguments), arguments.name, destination=arguments.to)
     if arguments.json:

@@ -46,7 +46,7 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(arguments: Arguments) -> int:
-    from modelwright.lab import listing
+    from modelwright.lab.show import listing
 
     project = find_project(arguments)
     of_runs = [name for name in ("runs", "experiment", "variant", "status") if getattr(arguments, name)]
@@ -104,8 +104,8 @@ def _show_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(arguments: Arguments) -> int:
-    from modelwright.lab.shown import show
-    from modelwright.lab.shown_page import render_shown
+    from modelwright.lab.show.shown import show
+    from modelwright.lab.show.shown_page import render_shown
 
     with find_project(arguments).open_journal(read_only=True) as journal:
         shown = show(journal, arguments.identity)
@@ -122,7 +122,7 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(arguments: Arguments) -> int:
-    from modelwright.lab.compared import compare, render_compared
+    from modelwright.lab.show.compared import compare, render_compared
 
     with find_project(arguments).open_journal(read_only=True) as journal:
         compared = compare(journal, arguments.first, arguments.second)
@@ -138,7 +138,7 @@ def _findings_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _findings(arguments: Arguments) -> int:
-    from modelwright.lab import listing
+    from modelwright.lab.show import listing
 
     with find_project(arguments).open_journal(read_only=True) as journal:
         rows = listing.list_findings(journal, arguments.name)

@@ -13,7 +13,17 @@ from modelwright.base.fingerprint import canonical_json
 from modelwright.base.seed import Seed
 from modelwright.journal.journal import Journal
 from modelwright.journal.metric_writer import MetricWriter
-from modelwright.lab.job import Executor, Failed, Finished, Job, Lost, Message, Progress, Started, Workload
+from modelwright.lab.executor.job import (
+    Executor,
+    Failed,
+    Finished,
+    Job,
+    Lost,
+    Message,
+    Progress,
+    Started,
+    Workload,
+)
 from modelwright.lab.lineage.package import record_package
 from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.source import SourceRecord

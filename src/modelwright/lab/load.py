@@ -13,7 +13,7 @@ from modelwright.experiment.verdict import Verdict
 from modelwright.journal.journal import Journal
 from modelwright.journal.run_row import RunRow
 from modelwright.lab.project import Project
-from modelwright.lab.shown import ShownExperiment, find_identity, show
+from modelwright.lab.show.shown import ShownExperiment, find_identity, show
 from modelwright.lab.wording import describe_difference, describe_question
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from modelwright.journal.journal import Journal
 from modelwright.journal.lock import experiment_lock
 from modelwright.journal.run_row import RunRow
 from modelwright.lab.cohort import Recorder
-from modelwright.lab.executors import open_executor
-from modelwright.lab.job import Executor, Workload
+from modelwright.lab.executor.choice import open_executor
+from modelwright.lab.executor.job import Executor, Workload
 from modelwright.lab.launch import Launch
 from modelwright.lab.lineage.source import snapshot_source
 from modelwright.lab.prepare import Prepared, Trial, prepare_design
@@ -31,7 +31,7 @@ from modelwright.lab.project import Project
 from modelwright.lab.promise import Promise, promise_design, seeds_root
 from modelwright.lab.standing import standing_entries
 from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES, find_diverged, find_equal_differences
-from modelwright.lab.view import QuietView, View
+from modelwright.lab.watch.view import QuietView, View
 
 __all__ = ["Result", "run_design"]
 

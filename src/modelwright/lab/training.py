@@ -13,7 +13,7 @@ from modelwright.algorithms.learner import build_learner, source_identity
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, NotPermitted, UnknownName
 from modelwright.base.metric import find_metric
 from modelwright.base.step import Model, Step
-from modelwright.lab.job import Failed, Finished, Job, Message, Progress, Started, Workload
+from modelwright.lab.executor.job import Failed, Finished, Job, Message, Progress, Started, Workload
 from modelwright.lab.lineage.environment import record_environment
 from modelwright.lab.lineage.hardware import record_hardware
 from modelwright.lab.lineage.threads import pinned_threads

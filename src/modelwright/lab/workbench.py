@@ -7,14 +7,14 @@ from typing import Any
 from modelwright.base.errors import BadValue
 from modelwright.experiment.design import Design
 from modelwright.lab.compose import compose_design
-from modelwright.lab.job import Executor
+from modelwright.lab.executor.job import Executor
 from modelwright.lab.launch import Launch
 from modelwright.lab.lineage.answer import RerunAnswer
-from modelwright.lab.plan import Plan, plan_design
+from modelwright.lab.plan.plan import Plan, plan_design
 from modelwright.lab.project import Project
-from modelwright.lab.rerun import rerun_run
+from modelwright.lab.rerun.rerun import rerun_run
 from modelwright.lab.run import Result, run_design
-from modelwright.lab.view import QuietView, View
+from modelwright.lab.watch.view import QuietView, View
 
 __all__ = ["compose", "plan", "rerun", "run"]
 
@@ -77,7 +77,7 @@ def run(
         return run_design(asked, place, view=view or QuietView(), **settings)
     from rich.console import Console
 
-    from modelwright.lab.live import make_view
+    from modelwright.lab.watch.live import make_view
 
     with make_view(Console(highlight=False)) as shown:
         return run_design(asked, place, view=shown, **settings)

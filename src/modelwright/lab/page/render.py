@@ -22,7 +22,7 @@ from modelwright.lab.training import test_metric_name
 
 __all__ = ["render_page"]
 
-_TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
 _PALETTE = 6
 _HASH = re.compile(r"\b([0-9a-f]{40,64})\b")
 SYMBOLS = {

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import IO, Any
 
 from modelwright.base.errors import StoreFailed, WorkerLost
-from modelwright.lab.job import Failed, Finished, Job, Lost, Message, Workload
+from modelwright.lab.executor.job import Failed, Finished, Job, Lost, Message, Workload
 from modelwright.lab.lineage.threads import pinned_environment
 
 __all__ = ["LocalExecutor"]
@@ -116,7 +116,7 @@ class _Worker:
         try:
             self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
             self.process: subprocess.Popen[Any] = subprocess.Popen(
-                [sys.executable, "-m", "modelwright.lab.worker", str(theirs.fileno())],
+                [sys.executable, "-m", "modelwright.lab.executor.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.lab.pilot import Cost
+from modelwright.lab.plan.pilot import Cost
 
 __all__ = ["cumulative_seconds"]
 

@@ -18,8 +18,8 @@ from modelwright.journal.registration import Registration
 from modelwright.journal.run_row import RunRow
 from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.usage import Usage
-from modelwright.lab.listing import ListedFinding, current_designs, list_findings
 from modelwright.lab.promise import read_promise
+from modelwright.lab.show.listing import ListedFinding, current_designs, list_findings
 from modelwright.lab.standing import standing_entries
 from modelwright.lab.wording import describe_rule
 

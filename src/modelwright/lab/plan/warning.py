@@ -10,7 +10,7 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.experiment.betting import BettingRule
 from modelwright.experiment.design import Design
 from modelwright.experiment.rule import StoppingRule
-from modelwright.lab.pilot import Pilot, is_constant
+from modelwright.lab.plan.pilot import Pilot, is_constant
 
 __all__ = ["plan_warnings"]
 

@@ -14,10 +14,10 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from modelwright.base.errors import ModelwrightError, SourceMissing, WorkerLost
-from modelwright.lab.job import Failed, Finished, Job, Lost, Message, Workload
+from modelwright.lab.executor.job import Failed, Finished, Job, Lost, Message, Workload
+from modelwright.lab.executor.ray_connection import RayConnection
+from modelwright.lab.executor.ray_worker import pack_job, pack_workload, serve_job
 from modelwright.lab.lineage.threads import pinned_environment
-from modelwright.lab.ray_connection import RayConnection
-from modelwright.lab.ray_worker import pack_job, pack_workload, serve_job
 
 __all__ = ["RayExecutor"]
 

@@ -1,4 +1,4 @@
-"""A local worker: `python -m modelwright.lab.worker FD`. Speaks through one end of a socket pair.
+"""A local worker: `python -m modelwright.lab.executor.worker FD`. Speaks through one end of a socket pair.
 
 It is a fresh interpreter rather than a fork or a spawned copy of the caller, so it works from scripts without
 a main guard, from notebooks, and after torch has started threads.

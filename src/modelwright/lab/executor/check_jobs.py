@@ -10,7 +10,7 @@ from modelwright.base.seed import derive_seeds
 from modelwright.data.dataset import Dataset
 from modelwright.data.split import SplitPlan, make_split
 from modelwright.experiment.question import Question
-from modelwright.lab.job import Job, Workload
+from modelwright.lab.executor.job import Job, Workload
 
 __all__ = ["CheckJobs"]
 

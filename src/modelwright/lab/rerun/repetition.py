@@ -26,7 +26,7 @@ _START = """
 import json, pathlib, sys
 sys.path[:] = json.loads((pathlib.Path(sys.argv[2]) / "request.json").read_text())["path"]
 sys.dont_write_bytecode = True
-from modelwright.lab.repeat import main
+from modelwright.lab.rerun.repeat import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -55,7 +55,7 @@ def run_repetition(request: Mapping[str, Any], frames: Mapping[str, Any], place:
     Whatever ends this call ends those processes and what they started.
 
     Args:
-        request: See `modelwright.lab.repeat`; `path` is the import path and `root` the working folder.
+        request: See `modelwright.lab.rerun.repeat`; `path` is the import path and `root` the working folder.
         frames: Tables from Python, by name.
         place: An empty folder for what goes in and out.
 

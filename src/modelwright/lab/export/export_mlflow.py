@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from modelwright.base.errors import SourceMissing, StoreFailed, UnknownName
 from modelwright.journal.journal import Journal
-from modelwright.lab.listing import current_designs
-from modelwright.lab.mlflow_copy import ExportSummary, MlflowCopy
+from modelwright.lab.export.mlflow_copy import ExportSummary, MlflowCopy
 from modelwright.lab.project import Project
+from modelwright.lab.show.listing import current_designs
 
 if TYPE_CHECKING:
     from rich.console import Console

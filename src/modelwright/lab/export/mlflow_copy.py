@@ -15,8 +15,8 @@ from modelwright.base.fingerprint import canonical_json, jsonable, sha256_hex
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
 from modelwright.journal.run_row import RunRow
-from modelwright.lab.shown import ShownExperiment, ShownRun, show
-from modelwright.lab.shown_page import flat_settings
+from modelwright.lab.show.shown import ShownExperiment, ShownRun, show
+from modelwright.lab.show.shown_page import flat_settings
 
 __all__ = ["DONE_TAG", "RUN_TAG", "ExportSummary", "MlflowCopy"]
 

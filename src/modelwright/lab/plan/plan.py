@@ -19,9 +19,9 @@ from modelwright.experiment.design import Design
 from modelwright.experiment.sample_size import seeds_needed
 from modelwright.experiment.simulated_power import simulate_power
 from modelwright.lab.launch import Launch
-from modelwright.lab.pilot import Pilot, estimate_spread, pilot_differences, run_pilot
-from modelwright.lab.plan_cost import cumulative_seconds
-from modelwright.lab.plan_warning import plan_warnings
+from modelwright.lab.plan.cost import cumulative_seconds
+from modelwright.lab.plan.pilot import Pilot, estimate_spread, pilot_differences, run_pilot
+from modelwright.lab.plan.warning import plan_warnings
 from modelwright.lab.prepare import Prepared, prepare_design
 from modelwright.lab.project import Project
 from modelwright.lab.promise import seeds_root

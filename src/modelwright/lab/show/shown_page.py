@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelwright.lab.lineage.usage import Usage
-from modelwright.lab.listing import finding_page
-from modelwright.lab.live_page import comparison_block
-from modelwright.lab.shown import ShownExperiment, ShownRun
+from modelwright.lab.show.listing import finding_page
+from modelwright.lab.show.shown import ShownExperiment, ShownRun
+from modelwright.lab.watch.live_page import comparison_block
 from modelwright.lab.wording import (
     OUTCOME_STYLES,
     clean,

@@ -25,8 +25,8 @@ from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.source import SourceRecord, restore_source, snapshot_source
 from modelwright.lab.prepare import fixed_split_seed
 from modelwright.lab.project import Project
-from modelwright.lab.recorded import RecordedRun, find_recorded_run
-from modelwright.lab.repetition import Repetition, run_repetition
+from modelwright.lab.rerun.recorded import RecordedRun, find_recorded_run
+from modelwright.lab.rerun.repetition import Repetition, run_repetition
 
 __all__ = ["rerun_run"]
 

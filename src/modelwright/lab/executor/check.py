@@ -1,6 +1,6 @@
 """What every executor must do, as checks that anybody can run on theirs.
 
-    from modelwright.lab.executor_check import EXECUTOR_CHECKS
+    from modelwright.lab.executor.check import EXECUTOR_CHECKS
 
     @pytest.mark.parametrize("check", EXECUTOR_CHECKS, ids=lambda check: check.__name__)
     def test_my_executor(check, tmp_path):
@@ -17,8 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.base.errors import WorkerLost
-from modelwright.lab.check_jobs import CheckJobs
-from modelwright.lab.job import Executor, Failed, Finished, Job, Lost, Message, Progress, Started, Workload
+from modelwright.lab.executor.check_jobs import CheckJobs
+from modelwright.lab.executor.job import (
+    Executor,
+    Failed,
+    Finished,
+    Job,
+    Lost,
+    Message,
+    Progress,
+    Started,
+    Workload,
+)
 from modelwright.lab.training import train_job
 
 __all__ = ["EXECUTOR_CHECKS", "Check"]

@@ -3,7 +3,7 @@
 `main(["load", FOLDER])` reads the data, then `main(["train", FOLDER])` trains in a process that has loaded
 nothing else, just as a worker does: a library that is merely loaded may start threads or replace another one.
 What goes in and out is JSON in the folder, so that the recorded source may be of another version than the
-process that asks; see `modelwright.lab.repetition`.
+process that asks; see `modelwright.lab.rerun.repetition`.
 """
 
 import json
@@ -27,7 +27,7 @@ from modelwright.data.source import Source, load_dataset
 from modelwright.data.split import Split, SplitPlan, make_split
 from modelwright.data.table import file_origin
 from modelwright.experiment.question import Question
-from modelwright.lab.job import Failed, Finished, Job, Progress, Started, Workload
+from modelwright.lab.executor.job import Failed, Finished, Job, Progress, Started, Workload
 from modelwright.lab.lineage.executed import record_executed
 from modelwright.lab.lineage.package import record_package
 from modelwright.lab.training import train_job

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from modelwright.lab.plan import Plan
+from modelwright.lab.plan.plan import Plan
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

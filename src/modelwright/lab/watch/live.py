@@ -12,9 +12,9 @@ from modelwright.base.clock import Clock, SystemClock
 from modelwright.base.finding import Finding
 from modelwright.experiment.look import Look
 from modelwright.experiment.verdict import Verdict
-from modelwright.lab.live_page import LivePage, Note, verdict_page
-from modelwright.lab.plain import PlainView
 from modelwright.lab.prepare import Prepared
+from modelwright.lab.watch.live_page import LivePage, Note, verdict_page
+from modelwright.lab.watch.plain import PlainView
 from modelwright.lab.wording import (
     SEVERITY_STYLES,
     describe_finding,

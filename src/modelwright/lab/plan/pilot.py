@@ -19,7 +19,7 @@ from modelwright.base.fingerprint import jsonable
 from modelwright.base.seed import derive_seeds
 from modelwright.data.split import make_split
 from modelwright.lab.cohort import failed_job
-from modelwright.lab.job import Executor, Failed, Finished, Job, Workload
+from modelwright.lab.executor.job import Executor, Failed, Finished, Job, Workload
 from modelwright.lab.prepare import Prepared, fixed_split_seed
 from modelwright.lab.trial_findings import DIVERGED
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from modelwright.experiment.look import Look, Reading
 from modelwright.experiment.question import Question
 from modelwright.experiment.verdict import Verdict
-from modelwright.lab.interval_bar import Axis, draw_axis, draw_interval, legend
 from modelwright.lab.prepare import Prepared
+from modelwright.lab.watch.interval_bar import Axis, draw_axis, draw_interval, legend
 from modelwright.lab.wording import (
     OUTCOME_STYLES,
     clean,

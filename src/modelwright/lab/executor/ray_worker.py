@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelwright.algorithms.learner import source_files
 from modelwright.base.errors import ModelwrightError, SourceMissing
-from modelwright.lab.job import Job, Workload
+from modelwright.lab.executor.job import Job, Workload
 from modelwright.lab.lineage.files import file_sha256
 from modelwright.lab.lineage.package import record_package
 from modelwright.lab.training import train_job

@@ -13,7 +13,7 @@ from modelwright.lab.lineage.comparison import MetricComparison, Sameness, compa
 from modelwright.lab.lineage.difference import Difference, Side
 from modelwright.lab.lineage.explanation import explain
 from modelwright.lab.promise import changed_settings
-from modelwright.lab.shown import ShownExperiment, find_identity, read_lineage, show, started_record
+from modelwright.lab.show.shown import ShownExperiment, find_identity, read_lineage, show, started_record
 from modelwright.lab.wording import OUTCOME_STYLES, clean, describe_change, describe_difference
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Copies of the record for other tools."""

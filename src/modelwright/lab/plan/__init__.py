@@ -1,0 +1,1 @@
+"""What a design needs and costs, said before its first run."""

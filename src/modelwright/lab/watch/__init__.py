@@ -1,0 +1,1 @@
+"""An experiment as it happens: on a terminal, in a pipe, or quietly."""
