@@ -299,7 +299,7 @@ def test_a_breach_among_all_files_is_the_only_one_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["lab/long.py", "lab/page/templates/long.html.j2"])
 def test_a_file_of_401_lines_is_named_and_one_of_400_is_not(copy: Path, file: str) -> None:
-    (copy / file).parent.mkdir(exist_ok=True)
+    (copy / file).parent.mkdir(parents=True, exist_ok=True)
     (copy / file).write_text("# a line\n" * 400)
     assert breaches_of(copy) == []
     (copy / file).write_text("# a line\n" * 401)
@@ -310,7 +310,7 @@ def test_a_file_of_401_lines_is_named_and_one_of_400_is_not(copy: Path, file: st
     "file", ["lab/utils.py", "data/table_helpers.py", "journal/common/rows.py", "lab/run_manager.py"]
 )
 def test_a_file_named_for_nothing_is_named(copy: Path, file: str) -> None:
-    (copy / file).parent.mkdir(exist_ok=True)
+    (copy / file).parent.mkdir(parents=True, exist_ok=True)
     (copy / file).write_text('"""Anything."""\n')
     (found,) = breaches_of(copy)
     assert (found.file, found.line) == (file, 1)
@@ -319,7 +319,7 @@ def test_a_file_named_for_nothing_is_named(copy: Path, file: str) -> None:
 
 @pytest.mark.parametrize("file", ["tools/run.py", "stray.py"])
 def test_a_file_outside_all_rooms_is_named(copy: Path, file: str) -> None:
-    (copy / file).parent.mkdir(exist_ok=True)
+    (copy / file).parent.mkdir(parents=True, exist_ok=True)
     (copy / file).write_text('"""Anything."""\n')
     (found,) = breaches_of(copy)
     assert (found.file, found.line) == (file, 1)
@@ -328,7 +328,7 @@ def test_a_file_outside_all_rooms_is_named(copy: Path, file: str) -> None:
 
 @pytest.mark.parametrize("file", ["cli.py", "cli_run.py", "cli/run.py", "__init__.py"])
 def test_the_files_on_top_may_import_every_room(copy: Path, file: str) -> None:
-    (copy / file).parent.mkdir(exist_ok=True)
+    (copy / file).parent.mkdir(parents=True, exist_ok=True)
     (copy / file).write_text("from modelwright.lab import run\nfrom modelwright.base import errors\n")
     assert breaches_of(copy) == []
 

@@ -19,7 +19,8 @@ from modelwright.base.errors import BadValue, Corrupted, StoreFailed
 from modelwright.lab.page.facts import collect_facts
 from modelwright.lab.project import Project
 from modelwright.lab.report import write_report
-from modelwright.lab.run import Result, run_design
+from modelwright.lab.result import Result
+from modelwright.lab.run import run_design
 from modelwright.lab.watch.view import QuietView
 
 

@@ -24,7 +24,8 @@ from modelwright.lab.promise import (
     read_promise,
     seeds_root,
 )
-from modelwright.lab.run import Result, run_design
+from modelwright.lab.result import Result
+from modelwright.lab.run import run_design
 
 PLAIN: dict[str, Any] = {
     "name": "trees",

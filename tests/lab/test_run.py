@@ -15,7 +15,8 @@ from modelwright.experiment.design import Design
 from modelwright.lab.launch import Launch
 from modelwright.lab.prepare import Prepared
 from modelwright.lab.project import Project
-from modelwright.lab.run import Result, run_design
+from modelwright.lab.result import Result
+from modelwright.lab.run import run_design
 from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES
 from modelwright.lab.watch.view import QuietView
 

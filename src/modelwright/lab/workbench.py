@@ -13,7 +13,8 @@ from modelwright.lab.lineage.answer import RerunAnswer
 from modelwright.lab.plan.plan import Plan, plan_design
 from modelwright.lab.project import Project
 from modelwright.lab.rerun.rerun import rerun_run
-from modelwright.lab.run import Result, run_design
+from modelwright.lab.result import Result
+from modelwright.lab.run import run_design
 from modelwright.lab.watch.view import QuietView, View
 
 __all__ = ["compose", "plan", "rerun", "run"]

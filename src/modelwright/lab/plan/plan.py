@@ -18,6 +18,7 @@ from modelwright.experiment.decisions import decide_many
 from modelwright.experiment.design import Design
 from modelwright.experiment.sample_size import seeds_needed
 from modelwright.experiment.simulated_power import simulate_power
+from modelwright.lab.executor.choice import open_executor
 from modelwright.lab.launch import Launch
 from modelwright.lab.plan.cost import cumulative_seconds
 from modelwright.lab.plan.pilot import Pilot, estimate_spread, pilot_differences, run_pilot
@@ -25,7 +26,6 @@ from modelwright.lab.plan.warning import plan_warnings
 from modelwright.lab.prepare import Prepared, prepare_design
 from modelwright.lab.project import Project
 from modelwright.lab.promise import seeds_root
-from modelwright.lab.run import open_executor
 
 __all__ = ["PILOT", "Plan", "Prospect", "plan_design"]
 
