@@ -390,7 +390,7 @@ def test_the_page_and_the_record_hold_the_whole_plan(plan: Planner) -> None:
         "Plan of mine",
         "looks at 4, 8, 12",
         "0.15, from the design",
-        "at its smallest effect",
+        "Where the true effect is 0.1,",
         "one",
         "two",
     ):

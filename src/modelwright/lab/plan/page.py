@@ -16,13 +16,14 @@ def show_plan(plan: Plan) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
+    effect = f"{plan.prospects[1].effect:g}"
     if plan.needed is None:
         needs = f"No number of seeds is enough. {plan.obstacle}"
     else:
-        enough = "and has" if plan.registered >= plan.needed else "and has only"
+        enough = "has" if plan.registered >= plan.needed else "has only"
         needs = (
-            f"A fixed design needs {plan.needed} seeds a variant for a power of {plan.power:g} at its "
-            f"smallest effect, {enough} {plan.registered}."
+            f"Where the true effect is {effect}, a fixed design needs {plan.needed} seeds a variant for a "
+            f"power of {plan.power:g}; this one {enough} {plan.registered}."
         )
     prospects = Table("true effect", "P(supported)", "expected seeds", box=None, pad_edge=False)
     for prospect in plan.prospects:
@@ -42,7 +43,7 @@ def show_plan(plan: Plan) -> "RenderableType":
         cost,
         Text(
             f"With {plan.workers} {'worker' if plan.workers == 1 else 'workers'}: about "
-            f"{_duration(plan.expected_seconds)} at the smallest effect, about "
+            f"{_duration(plan.expected_seconds)} where the true effect is {effect}, about "
             f"{_duration(plan.most_seconds)} if every seed is run; {_duration(plan.start_seconds)} of it "
             "to start."
         ),

@@ -65,17 +65,18 @@ class Plan:
         looks: Seeds at each look.
         spread: Standard deviation of the paired differences that the plan reckons with.
         spread_from: Where the number comes from.
-        needed: Seeds that a fixed design needs for the wanted power, None where no number does.
+        needed: Seeds that a fixed design needs for the wanted power where the true effect lies the smallest
+            effect beyond the margin; None where no number does.
         obstacle: Why there is none.
         registered: Seeds of the design.
         power: Wanted power.
-        prospects: At no effect beyond the margin, at the smallest effect and at twice that.
+        prospects: At the margin, and at once and twice the smallest effect beyond it.
         seconds: Variant -> seconds of one trial alone, once its libraries are loaded.
         seconds_more: Variant -> seconds that each further seed adds to a cohort.
         workers: Workers that share the work.
         start_seconds: Wall seconds before the first trial: reading, checking, starting workers.
         most_seconds: Wall seconds if every seed is run.
-        expected_seconds: Wall seconds at the smallest effect, all comparisons decided.
+        expected_seconds: Wall seconds at the second prospect, all comparisons decided.
         training_seconds: Seconds of training if every seed is run, summed over workers, as a budget counts.
         findings: What the first checks found in the data.
         warnings: What should be mended before the first run, one sentence each.
