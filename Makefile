@@ -10,7 +10,7 @@
 PYTHON ?=
 WORKERS ?= 2
 PYTEST ?=
-BENCH ?= journal cohort error_rates
+BENCH ?= journal cohort error_rates long_tests
 ifeq ($(shell uname -s),Linux)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 endif
@@ -47,7 +47,7 @@ bench: .venv/.dev ## measure again what benchmarks/results says, about ten minut
 	set -e; for name in $(BENCH); do $(RUN) benchmarks/$$name.py; done
 
 docs: .venv/.dev ## execute docs/tour.ipynb and take the README's picture anew
-	$(RUN) -m pytest -m "slow or not slow" tests/lab/test_notebook.py
+	$(RUN) -m pytest tests/lab/test_notebook.py
 	rm -rf build/docs
 	$(RUN) -m modelwright run digits --journal build/docs
 	$(RUN) benchmarks/screenshot.py build/docs/reports/digits.html docs/img/report.png

@@ -1,7 +1,6 @@
 import io
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -179,35 +178,6 @@ def journal_of_long_names(project: Project) -> Any:
             return []
 
     return Registered()
-
-
-@pytest.mark.slow
-def test_listing_30000_runs_costs_little_more_than_reading_them(tmp_path: Path) -> None:
-    with Journal.open(tmp_path / "journal") as journal:
-        database = journal._database
-        with database.writing() as connection:
-            for index in range(30_000):
-                body = {"trial": f"t{index}", "experiment": f"e{index % 7}", "variant": "ab"[index % 2]}
-                journal._ledger.append(
-                    connection,
-                    "run.started",
-                    {**body, "seed_index": index % 50, "body": {}},
-                    design="d" * 64,
-                    run=f"r{index:05d}",
-                )
-
-        def quickest(call: Any) -> float:
-            times: list[float] = []
-            for _ in range(7):
-                start = time.perf_counter()
-                assert len(call()) == 30_000
-                times.append(time.perf_counter() - start)
-            return min(times)
-
-        assert quickest(lambda: list_runs(journal)) < 2 * quickest(journal.runs)
-        start = time.perf_counter()
-        assert len(list_runs(journal, experiment="e3", variant="a", limit=50)) == 50
-        assert time.perf_counter() - start < 0.5
 
 
 # ---- show ----

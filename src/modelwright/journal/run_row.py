@@ -1,6 +1,6 @@
 """One run as the list of runs shows it."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 __all__ = ["RUN_COLUMNS", "RunRow", "Status"]
 
@@ -41,6 +41,10 @@ class RunRow(NamedTuple):
     cohort: str | None
     started_sequence: int
     finished_sequence: int | None
+
+    def record(self) -> dict[str, Any]:
+        """Return the row as JSON types."""
+        return self._asdict()
 
 
 RUN_COLUMNS = ", ".join(RunRow._fields)

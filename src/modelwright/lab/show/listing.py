@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ListedExperiment",
     "ListedFinding",
-    "ListedRun",
     "current_designs",
     "finding_page",
     "list_experiments_on_record",
@@ -64,16 +63,6 @@ class ListedExperiment:
     def record(self) -> dict[str, Any]:
         """Return the line as JSON types."""
         return jsonable(self)
-
-
-class ListedRun(RunRow):
-    """One line of the list of runs; fields as in `RunRow`."""
-
-    __slots__ = ()
-
-    def record(self) -> dict[str, Any]:
-        """Return the line as JSON types."""
-        return self._asdict()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +152,7 @@ def list_runs(
     status: str | None = None,
     order: str = "-started",
     limit: int | None = None,
-) -> list[ListedRun]:
+) -> list[RunRow]:
     """Return the runs that fit every given field.
 
     Args:
@@ -180,7 +169,7 @@ def list_runs(
     rows = journal.runs(experiment=experiment, variant=variant, status=status, order=order, limit=limit)
     if not rows and (experiment is not None or variant is not None):
         _explain_nothing(journal, experiment, variant)
-    return list(map(ListedRun._make, rows))
+    return rows
 
 
 def _explain_nothing(journal: Journal, experiment: str | None, variant: str | None) -> None:
@@ -276,7 +265,7 @@ def _experiments(rows: Sequence[ListedExperiment]) -> "RenderableType":
     return table
 
 
-def _runs(rows: Sequence[ListedRun]) -> "RenderableType":
+def _runs(rows: Sequence[RunRow]) -> "RenderableType":
     from rich.text import Text
 
     table = _table([row.run for row in rows], "run", "variant", "seed", "status", "score", "started")
