@@ -362,18 +362,19 @@ def test_the_schedule_costs_what_a_naive_dealer_finds(slots: int, looks: tuple[i
 
 
 def test_loading_a_library_is_counted_once(plan: Planner) -> None:
-    slow = {"learner": "mine.py:train", "level": 0.6, "seconds": 0.04, "load": 0.7}
+    slow = {"learner": "mine.py:train", "level": 0.6, "seconds": 0.04, "load": 1.5}
     made = plan(variants=variants(slow), spread=0.04)
-    assert 0.04 < made.seconds["one"] < 0.3
-    assert made.start_seconds > 0.7
-    assert made.training_seconds == pytest.approx(12 * 0.04, rel=1.5)
+    assert made.start_seconds > 1.5
+    assert 0.04 < made.seconds["one"] < 1.5
+    # Counted with every seed, or with every cohort of the three looks, it would be 18 s, or 4.5 s.
+    assert 12 * 0.04 < made.training_seconds < 4.5
 
 
 def test_what_a_seed_adds_to_a_cohort_is_told_apart_from_what_a_cohort_takes(plan: Planner) -> None:
-    made = plan(variants=variants({"learner": "mine.py:train", "level": 0.6, "seconds": 0.05}), spread=0.04)
-    assert made.seconds_more["one"] == pytest.approx(0.05, rel=0.6)
-    assert made.seconds_more["two"] < 0.03
-    assert made.seconds["one"] == pytest.approx(0.05 + made.seconds["two"], abs=0.05)
+    made = plan(variants=variants({"learner": "mine.py:train", "level": 0.6, "seconds": 0.2}), spread=0.04)
+    assert 0.15 < made.seconds_more["one"] < 0.5
+    assert made.seconds_more["two"] < 0.15
+    assert made.seconds["one"] > made.seconds["two"]
 
 
 def test_cost_grows_with_the_effect_that_is_hard_to_see(plan: Planner) -> None:
