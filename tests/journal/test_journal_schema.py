@@ -26,8 +26,20 @@ CREATE TABLE run (
     started TEXT NOT NULL, finished TEXT,
     started_sequence INTEGER PRIMARY KEY REFERENCES entry (sequence),
     finished_sequence INTEGER REFERENCES entry (sequence)) STRICT;
-CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER entry_follows BEFORE INSERT ON entry BEGIN
+    SELECT RAISE(ABORT, 'an entry follows the newest one')
+    WHERE NEW.sequence IS NOT (SELECT coalesce(max(sequence), 0) + 1 FROM entry); END;
+CREATE TRIGGER registration_new BEFORE INSERT ON registration BEGIN
+    SELECT RAISE(ABORT, 'a registration is never replaced')
+    WHERE EXISTS (SELECT 1 FROM registration WHERE sequence = NEW.sequence); END;
+CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry
+    BEGIN SELECT RAISE(ABORT, 'the table entry is append-only'); END;
+CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry
+    BEGIN SELECT RAISE(ABORT, 'the table entry is append-only'); END;
+CREATE TRIGGER registration_no_update BEFORE UPDATE ON registration
+    BEGIN SELECT RAISE(ABORT, 'the table registration is append-only'); END;
+CREATE TRIGGER registration_no_delete BEFORE DELETE ON registration
+    BEGIN SELECT RAISE(ABORT, 'the table registration is append-only'); END;
 PRAGMA journal_mode = WAL;
 """
 

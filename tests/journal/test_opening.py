@@ -145,6 +145,22 @@ def test_a_head_that_does_not_match_its_own_hash_is_not_appended_to(folder):
         assert journal.verify().first_broken == 1
 
 
+def test_a_newest_entry_whose_hash_is_no_text_is_not_appended_to(folder):
+    with Journal.open(folder) as journal:
+        journal.append("note", {"x": 1})
+    raw = sqlite3.connect(folder / "journal.db", isolation_level=None)
+    raw.execute("PRAGMA writable_schema = ON")
+    raw.execute("DROP TRIGGER entry_no_update")
+    looser = "replace(replace(sql, 'NOT NULL', ''), 'STRICT', '')"
+    raw.execute(f"UPDATE sqlite_master SET sql = {looser} WHERE name = 'entry'")
+    raw.close()
+    raw = sqlite3.connect(folder / "journal.db", isolation_level=None)
+    raw.execute("UPDATE entry SET hash = NULL")
+    raw.close()
+    with pytest.raises(Corrupted, match="hash is no text"):
+        Journal.open(folder)
+
+
 def test_a_head_file_that_lags_behind_is_caught_up(folder):
     with Journal.open(folder) as journal:
         journal.append("note", {})

@@ -1,6 +1,8 @@
 """Each kind of damage, done by hand to a sound journal, is found and called by its right name."""
 
+import contextlib
 import json
+import random
 import shutil
 import sqlite3
 
@@ -48,19 +50,23 @@ def sound(template, folder):
 
 
 class Raw:
-    """The database without its triggers."""
+    """The database without its triggers, which a careful forger puts back."""
 
     def __init__(self, folder):
         self.connection = sqlite3.connect(folder / "journal.db", isolation_level=None)
-        for (name,) in self.connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall():
+        self.triggers = self.connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        for name, _ in self.triggers:
             self.connection.execute(f"DROP TRIGGER {name}")
 
     def __enter__(self):
         return self.connection
 
     def __exit__(self, *_):
+        for _, sql in self.triggers:
+            with contextlib.suppress(sqlite3.OperationalError):  # its table may be gone
+                self.connection.execute(sql)
         self.connection.close()
 
 
@@ -190,6 +196,189 @@ def test_bytes_that_are_no_text_name_their_entry(sound):
     with Raw(sound) as connection:
         connection.execute("UPDATE entry SET body = CAST(x'7BFF7D' AS TEXT) WHERE sequence = 12")
     assert verify(sound).first_broken == 12
+
+
+BODIES = ["{}", "{", "[]", "null", "1", '"text"', "[" * 100_000]
+OWN_KINDS = ["run.started", "run.finished", "metrics.started", "metrics.stored", "artefact.stored"]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=["empty", "cut", "list", "null", "number", "text", "deep"])
+@pytest.mark.parametrize("kind", [*OWN_KINDS, "design.registered"])
+def test_a_body_that_lacks_everything_names_its_entry(sound, kind, body):
+    with Raw(sound) as connection:
+        (sequence,) = connection.execute("SELECT min(sequence) FROM entry WHERE kind = ?", (kind,)).fetchone()
+        connection.execute("UPDATE entry SET body = ? WHERE sequence = ?", (body, sequence))
+    found = verify(sound)
+    assert parts(found)[0] == ("entry", str(sequence))
+    assert not [damage for damage in found.damages if damage.part == "database"]
+    assert "1 entry that does not hold went unread" in found.notes[-1]
+
+
+@pytest.mark.parametrize("kind", OWN_KINDS)
+@pytest.mark.parametrize("body", ["{}", "[]", "null"])
+def test_a_forged_body_with_the_right_hashes_names_its_entry_too(sound, kind, body):
+    (sound / "head").unlink()
+    with Raw(sound) as connection:
+        (first,) = connection.execute("SELECT min(sequence) FROM entry WHERE kind = ?", (kind,)).fetchone()
+        connection.execute("UPDATE entry SET body = ? WHERE sequence = ?", (body, first))
+        for sequence in range(first, 15):
+            before = "SELECT hash FROM entry WHERE sequence = ?"
+            digest = connection.execute(before, (sequence - 1,)).fetchone()
+            if digest:
+                connection.execute("UPDATE entry SET previous = ? WHERE sequence = ?", (*digest, sequence))
+            rehash(connection, sequence)
+    found = verify(sound)
+    assert found.first_broken is None
+    assert any(
+        damage.part == "entry" and f"{first}" in (damage.subject + damage.what) for damage in found.damages
+    )
+
+
+def test_a_number_too_large_for_a_column_is_damage_and_no_crash(folder):
+    with Journal.open(folder) as journal:
+        journal.artefacts.put(b"x")
+    (folder / "head").unlink()
+    with Raw(folder) as connection:
+        body = json.dumps({"sha256": "a" * 64, "size": 10**30}, separators=(",", ":"))
+        connection.execute("UPDATE entry SET body = ?", (body,))
+        rehash(connection, 1)
+    assert any("replayed" in damage.what for damage in verify(folder).damages)
+
+
+def test_a_flipped_byte_in_the_name_of_a_field_names_its_entry(sound):
+    path = sound / "journal.db"
+    content = path.read_bytes()
+    place = content.index(b'"sha256":', content.index(b"artefact.stored")) + 1
+    path.write_bytes(content[:place] + b"L" + content[place + 1 :])
+    found = verify(sound)
+    assert parts(found)[0][0] == "entry"
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        *("entry_no_update", "entry_no_delete", "entry_follows"),
+        *("registration_no_update", "registration_no_delete", "registration_new"),
+    ],
+)
+def test_a_missing_or_changed_trigger_is_named(sound, trigger):
+    connection = sqlite3.connect(sound / "journal.db")
+    (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (trigger,)).fetchone()
+    connection.execute(f"DROP TRIGGER {trigger}")
+    connection.commit()
+    assert parts(verify(sound)) == [("schema", f"trigger {trigger}")]
+    connection.execute(sql.split("BEGIN")[0] + "BEGIN SELECT 1; END")
+    connection.commit()
+    connection.close()
+    (damage,) = verify(sound).damages
+    assert (damage.part, damage.subject) == ("schema", f"trigger {trigger}")
+    assert "not defined as" in damage.what
+
+
+@pytest.mark.parametrize(
+    ("change", "subject"),
+    [
+        ("DROP INDEX run_status", "index run_status"),
+        ("ALTER TABLE run ADD COLUMN more TEXT", "table run"),
+        ("CREATE TABLE other (x)", "table other"),
+        ("CREATE VIEW other AS SELECT 1", "view other"),
+        ("CREATE TRIGGER other AFTER INSERT ON run BEGIN DELETE FROM run; END", "trigger other"),
+        ("DELETE FROM schema_version WHERE version = 1", "table schema_version"),
+    ],
+)
+def test_anything_that_a_new_journal_has_otherwise_is_named(sound, change, subject):
+    with Raw(sound) as connection:
+        connection.execute(change)
+    assert ("schema", subject) in parts(verify(sound))
+
+
+def test_statistics_that_sqlite_keeps_are_no_damage(sound):
+    with Raw(sound) as connection:
+        connection.execute("ANALYZE")
+    assert verify(sound).ok
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_version_that_is_not_on_record_is_damage_and_no_full_disk(sound, read_only):
+    with Raw(sound) as connection:
+        connection.execute("DELETE FROM schema_version WHERE version = 2")
+    with pytest.raises(Corrupted, match="duplicate column name") as caught:
+        Journal.open(sound, read_only=read_only)
+    assert "free space" not in str(caught.value)
+    with Raw(sound) as connection:
+        connection.execute("DELETE FROM schema_version")
+    with pytest.raises(Corrupted, match="knows its version"):
+        Journal.open(sound, read_only=read_only)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_table_whose_name_is_no_text_is_refused(sound, read_only):
+    path = sound / "journal.db"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"CREATE TABLE entry", b"CREATE TABLE ent\xffy"))
+    with pytest.raises(Corrupted, match="malformed database schema"):
+        Journal.open(sound, read_only=read_only)
+    path.write_bytes(content.replace(b"tableentryentry", b"table\xffntryentry"))
+    with pytest.raises(Corrupted):
+        Journal.open(sound, read_only=read_only)
+
+
+@pytest.mark.parametrize("table", ["entry", "registration", "run", "schema_version"])
+def test_a_journal_without_one_of_its_tables_is_damaged_and_no_other_database(sound, table):
+    with Raw(sound) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(f"ALTER TABLE {table} RENAME TO other")
+    with pytest.raises(Corrupted, match=f"{table} missing"):
+        Journal.open(sound, read_only=True)
+
+
+@pytest.mark.parametrize("body", ["{", '"', "[" * 100_000])
+def test_a_registration_that_is_no_json_is_damage_wherever_it_is_read(sound, body):
+    with Raw(sound) as connection:
+        connection.execute("UPDATE registration SET body = ?", (body,))
+        connection.execute("UPDATE entry SET body = ? WHERE sequence = 3", (body,))
+    with Journal.open(sound, read_only=True) as journal:
+        with pytest.raises(Corrupted, match="registration 1"):
+            journal.registrations()
+        with pytest.raises(Corrupted, match="entry 3"):
+            journal.entries()
+
+
+def test_a_trigger_whose_text_is_no_text_is_named(sound):
+    path = sound / "journal.db"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"entry is append-only", b"entry is append\xffonly"))
+    found = verify(sound)
+    assert set(parts(found)) == {("schema", "trigger entry_no_update"), ("schema", "trigger entry_no_delete")}
+
+
+def contents(folder):
+    with Journal.open(folder, read_only=True) as journal:
+        return journal.entries(), journal.runs(), journal.registrations()
+
+
+def test_any_flipped_byte_is_named_or_without_effect(sound):
+    """300 flips anywhere: damage by name, `Corrupted`, or nothing that can be read differs."""
+    path = sound / "journal.db"
+    content, before = path.read_bytes(), contents(sound)
+    draw = random.Random(20)
+    outcomes = {"named": 0, "refused": 0, "nothing": 0}
+    used = [place for place in range(len(content)) if content[place]]  # most of the file is empty space
+    for flip in range(300):
+        place = draw.choice(used) if flip % 4 else draw.randrange(len(content))
+        changed = bytearray(content)
+        changed[place] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        try:
+            found = verify(sound)
+        except Corrupted:
+            outcomes["refused"] += 1
+            continue
+        outcomes["nothing" if found.ok else "named"] += 1
+        if found.ok:
+            assert contents(sound) == before, place
+    assert outcomes["named"] > 150
+    assert outcomes["refused"] > 0
 
 
 @pytest.mark.parametrize(

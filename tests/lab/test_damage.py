@@ -56,12 +56,15 @@ def without(part: str, whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def edit(project: Project, *statements: str) -> None:
-    """Change the database as somebody would who wants to: without its triggers."""
+    """Change the database as somebody would who wants to: without its triggers, which come back after."""
     connection = sqlite3.connect(project.journal_folder / "journal.db")
-    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        connection.execute(f"DROP TRIGGER {trigger}")
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
     for statement in statements:
         assert connection.execute(statement).rowcount == 1, statement
+    for _, sql in triggers:
+        connection.execute(sql)
     connection.commit()
     connection.close()
 

@@ -14,37 +14,53 @@ from typing import Any
 
 from modelwright.base.errors import Corrupted, ModelwrightError, NotPermitted, StoreFailed
 
-__all__ = ["Database", "disk_failure", "sqlite_failure"]
+__all__ = ["Database", "disk_failure", "sqlite_failure", "sqlite_words"]
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
+_DISAGREES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_CONSTRAINT)
 
 
-def sqlite_failure(error: sqlite3.Error, path: Path) -> ModelwrightError:
+def sqlite_words(error: sqlite3.Error | UnicodeDecodeError) -> str:
+    """Return what SQLite said; where it quotes a damaged name, Python raises UnicodeDecodeError instead."""
+    return error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def sqlite_failure(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> ModelwrightError:
     """Return the error of ours that says what `error` means for the journal at `path`."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    unreadable = isinstance(error, UnicodeDecodeError | sqlite3.OperationalError)  # text that is no UTF-8
+    unknown = sqlite3.SQLITE_CORRUPT if unreadable else sqlite3.SQLITE_MISUSE
+    code = getattr(error, "sqlite_errorcode", unknown) & 0xFF
+    words = sqlite_words(error)
     if code in _BUSY:
         return StoreFailed(
             "The journal is free to write within the busy time",
-            got=f"{path}: {error}",
+            got=f"{path}: {words}",
             next_step="wait for the other process that writes to it, or end it, and try again",
         )
     if code in _DAMAGED:
         return Corrupted(
             "The journal's database is whole",
-            got=f"{path}: {error}",
+            got=f"{path}: {words}",
+            next_step="copy the folder away, then restore journal.db from a backup (see backups/)",
+        )
+    if code in _DISAGREES:
+        # Every statement here is the journal's own, so a database that refuses one is not as it was made.
+        return Corrupted(
+            "The journal's database has the tables of its version and holds what fits them",
+            got=f"{path}: {words}",
             next_step="copy the folder away, then restore journal.db from a backup (see backups/)",
         )
     if code in _FORBIDDEN:
         return StoreFailed(
             "The journal's folder and database can be read and written",
-            got=f"{path}: {error}",
+            got=f"{path}: {words}",
             next_step="check owner and permissions of the folder, or open it with read_only=True",
         )
     return StoreFailed(
         "The journal can be written and read",
-        got=f"{path}: {error}",
+        got=f"{path}: {words}",
         next_step="free space on this disk (or raise the file size limit) and try again; "
         "everything that was written before is safe",
     )
@@ -106,7 +122,7 @@ class Database:
             else:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA fullfsync = ON")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             connection.close()
             raise sqlite_failure(error, self.path) from error
         self._connection = connection
@@ -147,7 +163,7 @@ class Database:
         with self._turn:
             try:
                 yield self._ready()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise sqlite_failure(error, self.path) from error
 
     @contextmanager

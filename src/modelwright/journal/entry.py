@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from modelwright.base.errors import BadValue, Corrupted
+from modelwright.base.errors import BadValue, Corrupted, ModelwrightError
 from modelwright.base.fingerprint import canonical_json, sha256_hex
 
-__all__ = ["ENTRY_COLUMNS", "GENESIS", "Entry", "body_text", "check_name", "entry_hash", "read_entry"]
+__all__ = [
+    "ENTRY_COLUMNS",
+    "GENESIS",
+    "Entry",
+    "body_text",
+    "check_name",
+    "entry_hash",
+    "read_entry",
+    "wrong_entry",
+]
 
 GENESIS = "0" * 64
 """What the first entry of a ledger gives as the hash of its predecessor."""
@@ -99,7 +108,7 @@ def read_entry(row: tuple[Any, ...]) -> Entry:
     sequence, time, kind, design, run, body, previous, digest = row
     try:
         parsed = json.loads(body)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupted(
             "An entry's body is JSON", got=f"entry {sequence}: {error}", next_step="run modelwright verify"
         ) from error
@@ -113,3 +122,24 @@ def read_entry(row: tuple[Any, ...]) -> Entry:
         previous=previous,
         hash=digest,
     )
+
+
+def wrong_entry(row: tuple[Any, ...]) -> str | None:
+    """Return what is wrong with an entry by itself, wherever it stands; columns as in `ENTRY_COLUMNS`."""
+    sequence, time, kind, design, run, body, link, digest = row
+    texts = {"time": time, "kind": kind, "body": body, "previous": link, "hash": digest}
+    texts |= {name: value for name, value in (("design", design), ("run", run)) if value is not None}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            return f"its {name} is no text"
+    found = entry_hash(
+        sequence=sequence, time=time, kind=kind, design=design, run=run, body=body, previous=link
+    )
+    if found != digest:
+        return f"its content gives the hash {found[:12]}..., stored is {digest[:12]}..."
+    try:
+        if canonical_json(json.loads(body)) != body:
+            return "its body is not canonical JSON"
+    except (ValueError, RecursionError, ModelwrightError) as error:
+        return f"its body is not JSON: {error}"
+    return None

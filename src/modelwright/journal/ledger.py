@@ -15,6 +15,7 @@ from modelwright.journal.entry import (
     check_name,
     entry_hash,
     read_entry,
+    wrong_entry,
 )
 from modelwright.journal.head import Head
 from modelwright.journal.projection import apply_entry
@@ -94,13 +95,10 @@ class Ledger:
         rows = self._database.rows(f"SELECT {ENTRY_COLUMNS} FROM entry ORDER BY sequence DESC LIMIT 1")
         if not rows:
             return
-        sequence, time, kind, design, run, body, previous, digest = rows[0]
-        found = entry_hash(
-            sequence=sequence, time=time, kind=kind, design=design, run=run, body=body, previous=previous
-        )
-        if found != digest:
+        wrong = wrong_entry(rows[0])
+        if wrong is not None:
             raise Corrupted(
                 "The newest entry matches its own hash",
-                got=f"entry {sequence} gives {found[:12]}, stored is {digest[:12]}",
+                got=f"entry {rows[0][0]}: {wrong}",
                 next_step="run modelwright verify, and restore the folder from a copy; nothing was appended",
             )

@@ -5,6 +5,7 @@ Everything here can be rebuilt by replaying the entries in order, and `verify` d
 
 import json
 import sqlite3
+from collections.abc import Collection
 from typing import Any
 
 from modelwright.base.errors import Corrupted
@@ -75,7 +76,7 @@ def apply_entry(connection: sqlite3.Connection, entry: Entry) -> None:
                 "INSERT INTO artefact VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (body["sha256"], body["size"], entry.sequence),
             )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Corrupted(
             f"An entry {entry.kind} has the fields of its kind",
             got=f"entry {entry.sequence}: {error!r}",
@@ -83,13 +84,20 @@ def apply_entry(connection: sqlite3.Connection, entry: Entry) -> None:
         ) from error
 
 
-def replay(source: sqlite3.Connection, target: sqlite3.Connection, *, registrations: bool) -> None:
+def replay(
+    source: sqlite3.Connection,
+    target: sqlite3.Connection,
+    *,
+    registrations: bool,
+    without: Collection[int] = (),
+) -> None:
     """Apply the entries of `source`, in order, to the empty tables of `target`.
 
     Args:
         source: Holds the ledger.
         target: Where the rows are made; may be the same connection.
         registrations: Whether to make those too; in a journal they are immutable and stay as they are.
+        without: Numbers of entries to leave out.
     """
     kinds = [kind for kind in KINDS if registrations or not kind.startswith("design.")]
     marks = ", ".join("?" * len(kinds))
@@ -97,7 +105,8 @@ def replay(source: sqlite3.Connection, target: sqlite3.Connection, *, registrati
         f"SELECT {ENTRY_COLUMNS} FROM entry WHERE kind IN ({marks}) ORDER BY sequence", kinds
     ).fetchall()
     for row in rows:
-        apply_entry(target, read_entry(row))
+        if row[0] not in without:
+            apply_entry(target, read_entry(row))
 
 
 def rebuild_projections(connection: sqlite3.Connection) -> None:

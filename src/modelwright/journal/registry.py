@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from modelwright.base.errors import BadValue, NotPermitted
+from modelwright.base.errors import BadValue, Corrupted, NotPermitted
 from modelwright.journal.database import Database
 from modelwright.journal.entry import ENTRY_COLUMNS, Entry, body_text, check_name, read_entry
 from modelwright.journal.ledger import Ledger
@@ -74,7 +74,18 @@ def read_registrations(database: Database, name: str | None) -> list[Registratio
             design=row[3],
             amends=row[4],
             reason=row[5],
-            body=json.loads(row[6]),
+            body=_body(row[0], row[6]),
         )
         for row in rows
     ]
+
+
+def _body(sequence: int, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Corrupted(
+            "A registration's body is JSON",
+            got=f"registration {sequence}: {error}",
+            next_step="run modelwright verify",
+        ) from error

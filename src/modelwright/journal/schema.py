@@ -7,9 +7,9 @@ so that a new and a migrated file cannot differ.
 import sqlite3
 from collections.abc import Callable
 
-from modelwright.base.errors import BadValue, StoreFailed
+from modelwright.base.errors import BadValue, Corrupted, StoreFailed
 
-__all__ = ["MIGRATIONS", "VERSION", "migrate", "read_version"]
+__all__ = ["MIGRATIONS", "VERSION", "fresh_database", "migrate", "read_version", "schema_objects"]
 
 
 def m001_ledger(connection: sqlite3.Connection) -> None:
@@ -77,6 +77,8 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
 
 VERSION = len(MIGRATIONS)
 
+_NEEDED = {"schema_version", "entry", "registration", "run"}
+
 
 def read_version(connection: sqlite3.Connection) -> int:
     """Return the version of the database, 0 for an empty one.
@@ -84,28 +86,36 @@ def read_version(connection: sqlite3.Connection) -> int:
     Raises:
         BadValue: where it is a database of something else.
         StoreFailed: where it is newer than this Modelwright.
+        Corrupted: where a table is missing or its version is not on record.
     """
     tables = {
         str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
     if not tables:
         return 0
-    if not {"schema_version", "entry", "registration", "run"} <= tables:
+    missing = sorted(_NEEDED - tables)
+    if missing and len(missing) <= len(_NEEDED) // 2:
+        raise Corrupted(
+            "A journal's database has its tables",
+            got=f"{', '.join(missing)} missing",
+            next_step="copy the folder away, then restore journal.db from a backup (see backups/)",
+        )
+    if missing:
         raise BadValue(
             "journal.db is a journal's database",
             got=f"a database with the tables {', '.join(sorted(tables)[:8])}",
             next_step="choose another folder",
         )
-    version = int(connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0])
+    version = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0]
+    if not isinstance(version, int) or version < 1:
+        raise Corrupted(
+            "A journal's database knows its version", got=version, next_step="restore it from a backup"
+        )
     if version > VERSION:
         raise StoreFailed(
             f"This Modelwright reads journals up to version {VERSION}",
             got=f"version {version}",
             next_step="upgrade modelwright; nothing was changed",
-        )
-    if version < 1:
-        raise BadValue(
-            "A journal's database knows its version", got=version, next_step="restore it from a backup"
         )
     return version
 
@@ -115,3 +125,21 @@ def migrate(connection: sqlite3.Connection, version: int, time: str) -> None:
     for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
         step(connection)
         connection.execute("INSERT INTO schema_version VALUES (?, ?)", (number, time))
+
+
+def fresh_database() -> sqlite3.Connection:
+    """Return an empty database in memory with the present version's tables, indices and triggers."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, 0, "")
+    return connection
+
+
+def schema_objects(connection: sqlite3.Connection) -> dict[str, tuple[object, object]]:
+    """Return each table, index, trigger and view, e.g. `trigger entry_no_update`, with its table and SQL."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+    return {
+        # How a statement is broken into lines means nothing; indices of SQLite's own have none.
+        f"{kind} {name}": (table, " ".join(str(sql).split()))
+        for kind, name, table, sql in rows
+        if not str(name).startswith("sqlite_stat")  # made by ANALYZE
+    }

@@ -109,6 +109,14 @@ def read_segment(path: Path, runs: int) -> list[Block]:
     if hashlib.sha256(content[:-_DIGEST].data).digest() != content[-_DIGEST:].tobytes():
         raise _damaged(path, "content does not match its sha256 (truncated or changed)")
     place = 16 + int.from_bytes(content[8:16].tobytes(), "little")
+    try:
+        return _read_blocks(path, content, place, runs)
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        # Whoever writes a wrong segment can give it the right sha256.
+        raise _damaged(path, f"is not laid out as a segment: {error}") from error
+
+
+def _read_blocks(path: Path, content: NDArray[np.uint8], place: int, runs: int) -> list[Block]:
     header = json.loads(content[16:place].tobytes())
     if len(header["runs"]) != runs or path.name != f"{header['number']:06d}.segment":
         raise _damaged(

@@ -5,7 +5,18 @@ from typing import Any, Literal
 
 __all__ = ["Damage", "Verification"]
 
-Part = Literal["database", "entry", "head", "registration", "run", "cohort", "artefact", "metrics", "segment"]
+Part = Literal[
+    "database",
+    "schema",
+    "entry",
+    "head",
+    "registration",
+    "run",
+    "cohort",
+    "artefact",
+    "metrics",
+    "segment",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +24,10 @@ class Damage:
     """One thing that does not hold.
 
     Attributes:
-        part: What sort of thing it is; `run`, `cohort` and `registration` are rows of those tables.
-        subject: Which one: an entry's number, a run, a file's path in the folder, an artefact's sha256.
+        part: What sort of thing it is; `run`, `cohort` and `registration` are rows of those tables, `schema`
+            is a table, index or trigger itself.
+        subject: Which one: an entry's number, a run, a file's path in the folder, an artefact's sha256,
+            e.g. `trigger entry_no_update`.
         what: What differs.
     """
 

@@ -2,21 +2,22 @@
 
 The ledger comes first: each entry's hash from its own fields, each link to the entry before, the file
 `head`. Then the tables that follow from the ledger, by replaying it. Then every file by its sha256.
+An entry that does not match its own hash is believed in nothing: what comes after leaves it out.
 """
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from modelwright.base.errors import ModelwrightError
-from modelwright.base.fingerprint import canonical_json
 from modelwright.journal.artefacts import file_sha256
-from modelwright.journal.database import Database
-from modelwright.journal.entry import ENTRY_COLUMNS, GENESIS, entry_hash
+from modelwright.journal.database import Database, sqlite_words
+from modelwright.journal.entry import ENTRY_COLUMNS, GENESIS, wrong_entry
 from modelwright.journal.head import Head, read_head
 from modelwright.journal.projection import PROJECTIONS, replay
-from modelwright.journal.schema import migrate
+from modelwright.journal.schema import VERSION, fresh_database, schema_objects
 from modelwright.journal.segment import read_segments
 from modelwright.journal.verification import Damage, Part, Verification
 
@@ -24,6 +25,13 @@ __all__ = ["verify_journal"]
 
 _MOST_NOTES = 20
 _ATTEMPTS = 3
+
+_UNREADABLE = (ModelwrightError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+# What damaged content raises where it is taken for what it should be: the part is named, the check goes on.
+
+
+def _readable(text: bytes) -> str:
+    return text.decode(errors="replace")
 
 
 class _Check:
@@ -39,6 +47,7 @@ class _Check:
         self.entries = 0
         self.head = GENESIS
         self.first_broken: int | None = None
+        self.broken: set[int] = set()
         self.counts = {"metric_files": 0, "segments": 0, "artefacts": 0}
 
     def damage(self, part: Part, subject: object, what: str) -> None:
@@ -64,15 +73,24 @@ def _verify_once(folder: Path, database: Database, files: bool) -> tuple[Verific
     told = read_head(folder / "head")  # before the snapshot, or it could be ahead of it
     with database.snapshot() as connection:
         check = _Check(folder, connection, told)
-        # One after another, each on its own: damage in one must not hide damage in the next.
-        parts = (_check_chain, _check_pages, _check_head, _check_projections)
-        for part in (*parts, _check_metrics, _check_artefacts) if files else parts:
-            try:
-                part(check)
-            except sqlite3.Error as error:
-                check.damage("database", "journal.db", str(error))
-            except (ModelwrightError, OSError) as error:
-                check.damage("database", "journal.db", f"{part.__name__.removeprefix('_check_')}: {error}")
+        # Broken UTF-8 must show as what is damaged there, not end the reading.
+        connection.text_factory = _readable
+        try:
+            # One after another, each on its own: damage in one must not hide damage in the next.
+            parts = (_check_chain, _check_pages, _check_schema, _check_head, _check_projections)
+            for part in (*parts, _check_metrics, _check_artefacts) if files else parts:
+                try:
+                    part(check)
+                except (sqlite3.Error, UnicodeDecodeError) as error:
+                    check.damage("database", "journal.db", sqlite_words(error))
+                except _UNREADABLE as error:
+                    name = part.__name__.removeprefix("_check_")
+                    check.damage("database", "journal.db", f"{name}: {error}")
+        finally:
+            connection.text_factory = str
+    if check.broken:
+        left_out = "1 entry that does" if len(check.broken) == 1 else f"{len(check.broken)} entries that do"
+        check.notes.append(f"{left_out} not hold went unread when tables and files were checked")
     disturbed = database.disturbed()
     for cohort, damage in check.suspects.items():
         # Segments also go when another process compacts them after the snapshot.
@@ -94,56 +112,39 @@ def _verify_once(folder: Path, database: Database, files: bool) -> tuple[Verific
 
 
 def _check_chain(check: _Check) -> None:
-    # Broken UTF-8 must show as a wrong hash of its entry, not end the reading.
-    check.connection.text_factory = lambda text: text.decode(errors="replace")
     try:
         _walk(check)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if check.first_broken is None:
             check.first_broken = check.entries + 1
-            check.damage("entry", check.first_broken, f"cannot be read: {error}")
+            check.damage("entry", check.first_broken, f"cannot be read: {sqlite_words(error)}")
         raise
-    finally:
-        check.connection.text_factory = str
 
 
 def _walk(check: _Check) -> None:
     expected, previous, last_time = 1, GENESIS, ""
     for row in check.connection.execute(f"SELECT {ENTRY_COLUMNS} FROM entry ORDER BY sequence"):
         check.entries += 1
+        sequence, time = row[0], row[1]
+        wrong = wrong_entry(row)
+        if wrong is not None:
+            check.broken.add(sequence)
         if check.first_broken is None:
-            wrong = _wrong_entry(row, expected, previous)
+            if sequence != expected:
+                wrong = f"is missing; the next one is entry {sequence}"
+            elif wrong is None and row[6] != previous:
+                wrong = f"it follows {row[6][:12]}..., but the entry before has the hash {previous[:12]}..."
             if wrong is not None:
                 check.first_broken = expected
                 check.damage("entry", expected, wrong)
-        sequence, time = row[0], row[1]
         if isinstance(time, str):
             if time < last_time:
                 check.notes.append(
                     f"entry {sequence} is dated {time}, before the entry that it follows: {last_time}"
                 )
             last_time = time
-        expected, previous = sequence + 1, row[7]
+        expected, previous = sequence + 1, str(row[7])
     check.head = previous
-
-
-def _wrong_entry(row: tuple[Any, ...], expected: int, previous: str) -> str | None:
-    sequence, time, kind, design, run, body, link, digest = row
-    if sequence != expected:
-        return f"is missing; the next one is entry {sequence}"
-    found = entry_hash(
-        sequence=sequence, time=time, kind=kind, design=design, run=run, body=body, previous=link
-    )
-    if found != digest:
-        return f"its content gives the hash {found[:12]}..., stored is {str(digest)[:12]}..."
-    if link != previous:
-        return f"it follows {str(link)[:12]}..., but the entry before has the hash {previous[:12]}..."
-    try:
-        if canonical_json(json.loads(body)) != body:
-            return "its body is not canonical JSON"
-    except (ValueError, RecursionError, ModelwrightError) as error:
-        return f"its body is not JSON: {error}"
-    return None
 
 
 def _check_pages(check: _Check) -> None:
@@ -154,6 +155,26 @@ def _check_pages(check: _Check) -> None:
         check.damage(
             "database", "journal.db", f"a row of {row[0]} refers to a row of {row[2]} that is not there"
         )
+
+
+def _check_schema(check: _Check) -> None:
+    """Hold tables, indices and triggers against those of a new journal: a missing trigger guards nothing."""
+    fresh = fresh_database()
+    try:
+        right, found = schema_objects(fresh), schema_objects(check.connection)
+    finally:
+        fresh.close()
+    for name in sorted({*right, *found}):
+        if name not in found:
+            check.damage("schema", name, "is missing")
+        elif name not in right:
+            check.damage("schema", name, "is not a journal's")
+        elif found[name] != right[name]:
+            check.damage("schema", name, "is not defined as in a new journal")
+    versions = [row[0] for row in check.connection.execute("SELECT version FROM schema_version ORDER BY 1")]
+    if versions != list(range(1, VERSION + 1)):
+        shown = ", ".join(map(str, versions)) or "none"
+        check.damage("schema", "table schema_version", f"lists {shown}, not 1 to {VERSION}")
 
 
 def _check_head(check: _Check) -> None:
@@ -169,24 +190,28 @@ def _check_head(check: _Check) -> None:
         check.damage("head", "head", f"names entry {told.sequence}, which is gone from the end of the ledger")
     elif told.sequence and row[0] != told.hash:
         check.damage(
-            "head", "head", f"names another entry {told.sequence}: {told.hash[:12]}..., not {row[0][:12]}..."
+            "head",
+            "head",
+            f"names another entry {told.sequence}: {told.hash[:12]}..., not {str(row[0])[:12]}...",
         )
     elif told.sequence < check.entries:
         check.notes.append(f"the file head lags behind: it names entry {told.sequence} of {check.entries}")
 
 
 def _check_projections(check: _Check) -> None:
-    rebuilt = sqlite3.connect(":memory:", isolation_level=None)
+    rebuilt = fresh_database()
     try:
-        migrate(rebuilt, 0, "")
         rebuilt.execute("PRAGMA foreign_keys = OFF")
         try:
-            replay(check.connection, rebuilt, registrations=True)
+            replay(check.connection, rebuilt, registrations=True, without=check.broken)
         except (ModelwrightError, sqlite3.Error) as error:
             check.damage("entry", check.first_broken or "unknown", f"the ledger cannot be replayed: {error}")
             return
         for table in PROJECTIONS:
-            _compare(check, rebuilt, table)
+            try:
+                _compare(check, rebuilt, table)
+            except sqlite3.Error as error:
+                check.damage("database", "journal.db", f"table {table}: {error}")
     finally:
         rebuilt.close()
 
@@ -214,14 +239,10 @@ def _check_metrics(check: _Check) -> None:
     # From the ledger, not from the table cohort, which may be what was changed.
     started: dict[str, list[str]] = {}
     stored: dict[str, Any] = {}
-    for kind, body in check.connection.execute(
-        "SELECT kind, body FROM entry WHERE kind IN ('metrics.started', 'metrics.stored') ORDER BY sequence"
-    ):
-        record = json.loads(body)
-        if kind == "metrics.started":
-            started[record["cohort"]] = record["runs"]
-        else:
-            stored[record["cohort"]] = record
+    for record in _records(check, "metrics.started", {"cohort": str, "runs": list}):
+        started[record["cohort"]] = record["runs"]
+    for record in _records(check, "metrics.stored", {"cohort": str, "path": str, "sha256": str}):
+        stored[record["cohort"]] = record
     for cohort, runs in started.items():
         segments = check.folder / "segments" / cohort
         if cohort not in stored:
@@ -241,6 +262,26 @@ def _check_metrics(check: _Check) -> None:
             )
 
 
+def _records(check: _Check, kind: str, fields: dict[str, type]) -> Iterator[dict[str, Any]]:
+    """Yield the bodies of the entries of `kind` that hold, oldest first; one without its fields is damage."""
+    rows = check.connection.execute(
+        "SELECT sequence, body FROM entry WHERE kind = ? ORDER BY sequence", (kind,)
+    )
+    for sequence, body in rows.fetchall():
+        if sequence in check.broken:
+            continue
+        record: Any = json.loads(body)
+        wrong = [
+            name
+            for name, type_ in fields.items()
+            if not isinstance(record, dict) or type(cast("dict[str, Any]", record).get(name)) is not type_
+        ]
+        if wrong:
+            check.damage("entry", sequence, f"is no {kind}: {', '.join(wrong)} is missing or of another kind")
+        else:
+            yield record
+
+
 def _check_segments(check: _Check, folder: Path, runs: list[str]) -> None:
     if not folder.is_dir():
         missing = "is missing, and there is no metric file"
@@ -257,8 +298,10 @@ def _check_file(check: _Check, record: dict[str, Any]) -> None:
     path = check.folder / record["path"]
     try:
         found = file_sha256(path)
-    except OSError as error:
-        check.damage("metrics", record["path"], f"cannot be read: {error.strerror}")
+    except (OSError, ValueError) as error:
+        check.damage(
+            "metrics", record["path"], f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        )
         return
     check.counts["metric_files"] += 1
     if found != record["sha256"]:
@@ -271,15 +314,13 @@ def _check_file(check: _Check, record: dict[str, Any]) -> None:
 
 def _check_artefacts(check: _Check) -> None:
     folder = check.folder / "artefacts"
-    known: dict[str, int] = {}
-    for (body,) in check.connection.execute("SELECT body FROM entry WHERE kind = 'artefact.stored'"):
-        record = json.loads(body)
-        known[record["sha256"]] = record["size"]
+    records = _records(check, "artefact.stored", {"sha256": str, "size": int})
+    known = dict.fromkeys(record["sha256"] for record in records)
     for sha256 in known:
         try:
             found = file_sha256(folder / sha256[:2] / sha256[2:])
-        except OSError as error:
-            check.damage("artefact", sha256, f"cannot be read: {error.strerror}")
+        except (OSError, ValueError) as error:
+            check.damage("artefact", sha256, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             continue
         check.counts["artefacts"] += 1
         if found != sha256:
