@@ -196,7 +196,7 @@ def test_rules_serve_hundreds_of_seeds() -> None:
 
 
 def test_a_sign_flip_look_that_no_number_of_seeds_can_save_says_so() -> None:
-    with pytest.raises(BadValue, match="plan more seeds"):
+    with pytest.raises(BadValue, match="however many seeds"):
         built(Rule(test="sign_flip"), seeds=20, alpha=1e-5)
 
 
@@ -244,3 +244,9 @@ def test_one_look_of_a_sequential_rule_is_the_fixed_rule(spending: str) -> None:
         fixed = built(Rule(test=test), seeds=9).interval(d, 0)  # pyright: ignore[reportArgumentType]
         found = built(one, seeds=9).interval(d, 0)
         assert (found.low, found.high) == pytest.approx((fixed.low, fixed.high))
+
+
+def test_looks_may_be_a_list_and_a_tiny_alpha_is_refused_before_any_run() -> None:
+    assert Rule(kind="group_sequential", looks=[4, 6]).looks == (4, 6)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(BadValue, match="alpha"):
+        build_rule(Rule(), seeds=5, alpha=1e-300)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from modelwright.base.errors import BadValue
 from modelwright.experiment import sign_flip
 from modelwright.experiment.rule import Rule, build_rule
 from modelwright.experiment.sign_flip import SignFlipRule
@@ -147,3 +148,18 @@ def test_without_a_difference_neither_adastop_nor_the_rule_decides() -> None:
     d = (candidate - baseline)[None]
     assert not planned((8, 12, 18, 24)).beyond(d, 0.0).any()
     assert not planned((8, 12, 18, 24)).short_of(d, 0.0).any()
+
+
+def test_a_look_that_comes_too_early_is_told_the_number_even_beyond_the_last_look() -> None:
+    with pytest.raises(BadValue, match="look 1 at 6 seeds") as caught:
+        build_rule(Rule(kind="group_sequential", test="sign_flip", looks=(3, 4, 5)), seeds=5, alpha=0.05)
+    needed = Rule(kind="group_sequential", test="sign_flip", looks=(6, 7))
+    assert build_rule(needed, seeds=7, alpha=0.05).looks == (6, 7)
+    assert "plan more seeds" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seeds", [30, 900])
+def test_a_level_below_what_is_counted_is_no_matter_of_seeds(seeds: int) -> None:
+    with pytest.raises(BadValue, match="however many seeds") as caught:
+        build_rule(Rule(test="sign_flip"), seeds=seeds, alpha=1e-4)
+    assert "plan" not in str(caught.value.next_step)

@@ -12,12 +12,13 @@ from here_executor import HereExecutor
 
 from modelwright.base.errors import Misuse, NotPermitted, WorkerLost
 from modelwright.experiment.design import Design
+from modelwright.lab.asked_before import ASKED_BEFORE
 from modelwright.lab.launch import Launch
 from modelwright.lab.prepare import Prepared
 from modelwright.lab.project import Project
 from modelwright.lab.result import Result
 from modelwright.lab.run import run_design
-from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES
+from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS
 from modelwright.lab.watch.view import QuietView
 
 LEARNERS = """
@@ -456,3 +457,99 @@ def test_a_run_leaves_no_processes_behind(run, project):
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     run({}, executor=None, launch=Launch(workers=2))
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+# ---- results that are no measurements, or say nothing ----
+
+
+def bounded(**more: Any) -> dict[str, Any]:
+    return {"question": {**DESIGN["question"], "low": 0, "high": 1, **more}}
+
+
+@pytest.mark.parametrize("rule", [{"kind": "fixed"}, {"kind": "confidence_sequence", "looks": [2, 4]}])
+def test_results_outside_the_bounds_of_the_question_make_the_verdict_invalid(run, rule):
+    variants = {
+        "high": {"learner": "learners.py:score", "level": 8.6},
+        "plain": {"learner": "learners.py:score", "level": 0.5, "noise": 0.01},
+    }
+    ended = run({**bounded(), "variants": variants, "rule": rule})
+    assert ended.verdict.outcome == "invalid"
+    assert OUTSIDE_BOUNDS in kinds(ended)
+    assert "outside the question's bounds, 0 to 1" in ended.verdict.sentence
+    assert ended.looks[-1].readings[0].outcome is None
+    assert len(ended.looks) == 1, "more seeds mend nothing"
+    assert run({**bounded(), "variants": variants, "rule": rule}).verdict.record() == ended.verdict.record()
+
+
+def test_accepted_results_outside_the_bounds_count_as_the_nearest_bound(run):
+    variants = {
+        "high": {"learner": "learners.py:score", "level": 8.6},
+        "plain": {"learner": "learners.py:score", "level": 0.1, "noise": 0.01},
+    }
+    ended = run({**bounded(), "variants": variants, "accept": [OUTSIDE_BOUNDS]})
+    assert ended.looks[-1].means["high"] == 1.0
+    assert ended.verdict.outcome == "supported"
+
+
+def test_results_inside_the_bounds_are_no_finding(run):
+    variants = {
+        "high": {"learner": "learners.py:score", "level": 0.6, "noise": 0.01},
+        "plain": {"learner": "learners.py:score", "level": 0.5, "noise": 0.01},
+    }
+    assert OUTSIDE_BOUNDS not in kinds(run({**bounded(), "variants": variants}))
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_diverged_trial_never_reads_as_a_good_result(run, direction):
+    design = {
+        "question": {**DESIGN["question"], "direction": direction},
+        "variants": {
+            "bad": {"learner": "learners.py:sometimes", "level": 5.0},
+            "plain": {"learner": "learners.py:score", "level": 5.0},
+        },
+        "rule": {"kind": "group_sequential", "looks": [3, 4]},
+    }
+    ended = run(design)
+    assert ended.verdict.outcome == "invalid"
+    (reading,) = ended.looks[-1].readings
+    assert reading.outcome is None
+    assert "not all results of bad are measurements" in reading.says
+    assert ended.looks[-1].means["bad"] == pytest.approx(5, abs=0.5)
+
+
+EQUAL = {
+    "variants": {
+        "one": {"learner": "learners.py:score", "level": 3.0, "noise": 0.0},
+        "two": {"learner": "learners.py:score", "level": 2.0, "noise": 0.0},
+    }
+}
+
+
+def test_equal_differences_of_a_metric_without_bounds_decide_nothing(run):
+    ended = run(EQUAL)
+    assert ended.verdict.outcome == "inconclusive"
+    assert "is 1 at all 4 seeds" in ended.verdict.sentence
+    assert EQUAL_DIFFERENCES in kinds(ended)
+
+
+@pytest.mark.parametrize(
+    "how", [{"accept": [EQUAL_DIFFERENCES]}, {"split": {"fixed": True}, "scope": "this_test_set"}]
+)
+def test_equal_differences_decide_where_the_design_says_that_nothing_varies(run, how):
+    ended = run({**EQUAL, **how})
+    assert ended.verdict.outcome == "supported"
+    assert ended.verdict.comparisons[0].effect == 1.0
+
+
+def test_whoever_asks_the_same_again_is_told(run):
+    first = run()
+    assert ASKED_BEFORE not in kinds(first)
+    variants = {"b": DESIGN["variants"]["plain"], "a": DESIGN["variants"]["better"]}
+    second = run({"name": "again", "variants": variants, "compare": [["a", "b"]], "tolerance": 1e-5})
+    (told,) = [finding for finding in second.findings if finding.kind == ASKED_BEFORE]
+    assert f"small ({first.verdict.outcome})" in told.title
+    fewer = run(
+        {"name": "other", "variants": {**DESIGN["variants"], "plain": {"learner": "learners.py:early"}}}
+    )
+    assert ASKED_BEFORE not in kinds(fewer)
+    assert ASKED_BEFORE not in kinds(run()), "the first was first"

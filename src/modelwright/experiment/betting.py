@@ -77,6 +77,10 @@ class BettingRule:
         middle = (self.low + self.high) / 2
         return self.interval(np.full(self.looks[-1], middle), len(self.looks) - 1).width
 
+    def tells(self, differences: ArrayLike) -> bool:
+        """Return True: the rule's interval is wide where differences are alike; see `StoppingRule`."""
+        return True
+
     def interval(self, differences: ArrayLike, look: int) -> Interval:
         """Return the interval at a look; see `StoppingRule`.
 

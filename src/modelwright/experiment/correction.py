@@ -74,6 +74,10 @@ class SharedRule:
         """What must be true for the error rate to hold."""
         return self.steps[0].assumption
 
+    def tells(self, differences: ArrayLike) -> bool:
+        """Return whether a comparison's differences show how far chance could move them."""
+        return self.steps[0].tells(differences)
+
     def interval(self, differences: ArrayLike, look: int, *, supported: int = 0) -> Interval:
         """Return a comparison's interval at a look.
 
@@ -103,6 +107,7 @@ def build_shared_rule(
     alpha: float,
     scope_inflation: float = 0.0,
     bounds: tuple[float | None, float | None] = (None, None),
+    exact: bool = False,
 ) -> SharedRule:
     """Return the rule for a design of one or several comparisons; arguments and errors as `build_rule`.
 
@@ -114,6 +119,7 @@ def build_shared_rule(
         alpha: Probability that any claim of the design is false.
         scope_inflation: n_test / n_train for conclusions about new data, else 0.
         bounds: Smallest and largest possible difference, where there are any.
+        exact: Whether a t rule takes differences that are all equal for the truth.
     """
     if correction not in CORRECTIONS:
         raise UnknownName("correction", str(correction), CORRECTIONS)
@@ -121,7 +127,14 @@ def build_shared_rule(
         raise BadValue("A design makes at least one comparison", got=comparisons)
     shares = range(comparisons, 0, -1) if correction == "holm" else (comparisons,)
     steps = tuple(
-        build_rule(rule, seeds=seeds, alpha=alpha / share, scope_inflation=scope_inflation, bounds=bounds)
+        build_rule(
+            rule,
+            seeds=seeds,
+            alpha=alpha / share,
+            scope_inflation=scope_inflation,
+            bounds=bounds,
+            exact=exact,
+        )
         for share in shares
     )
     return SharedRule(steps=steps, correction=correction, comparisons=comparisons)

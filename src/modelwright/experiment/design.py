@@ -13,6 +13,7 @@ from modelwright.base.setting import Settings, setting
 from modelwright.data.source import Source
 from modelwright.data.split import SplitPlan
 from modelwright.experiment.correction import CORRECTIONS, SharedRule, build_shared_rule
+from modelwright.experiment.difference import EQUAL_DIFFERENCES
 from modelwright.experiment.question import Question
 from modelwright.experiment.rule import Rule
 
@@ -264,4 +265,5 @@ class Design(Settings):
             alpha=self.alpha,
             scope_inflation=scope_inflation,
             bounds=(None, None) if reach is None else (-reach, reach),
+            exact=self.scope == "this_test_set" or EQUAL_DIFFERENCES in self.accept,
         )

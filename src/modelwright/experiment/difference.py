@@ -11,11 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from modelwright.base.errors import BadValue
 
-__all__ = ["differences_at", "experiments_at", "paired_differences"]
+__all__ = ["EQUAL_DIFFERENCES", "ROUNDING", "differences_at", "experiments_at", "paired_differences"]
+
+EQUAL_DIFFERENCES = "equal-differences"
+"""Kind of the finding for a comparison that comes out the same at every seed."""
+
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+"""How far differences may lie apart by rounding alone, relative to the results they are made of."""
 
 
 def paired_differences(candidate: ArrayLike, baseline: ArrayLike, *, sign: int) -> NDArray[np.float64]:
     """Return sign * (candidate - baseline), seed by seed.
+
+    44/45 - 43/45 and 43/45 - 42/45 are one difference whatever rounding says: where all differences lie
+    within rounding of each other, they are made equal.
 
     Args:
         candidate: (seed,) results of the candidate.
@@ -36,7 +45,10 @@ def paired_differences(candidate: ArrayLike, baseline: ArrayLike, *, sign: int) 
         )
     if sign not in (1, -1):
         raise BadValue("The sign is +1 (more is better) or -1 (less is better)", got=sign)
-    return _finite(sign * (left - right))
+    differences = _finite(sign * (left - right))
+    if np.ptp(differences) <= ROUNDING * max(np.abs(left).max(), np.abs(right).max()):
+        differences[:] = differences.mean()
+    return differences
 
 
 def differences_at(looks: tuple[int, ...], look: int, differences: ArrayLike) -> NDArray[np.float64]:

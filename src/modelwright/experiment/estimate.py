@@ -95,7 +95,15 @@ def _sample(scores: ArrayLike, axis: Axis) -> tuple[NDArray[np.float64], Any]:
     if axis is None:
         array = finite_scores(scores)
         return array, tuple(range(array.ndim))
-    return np.asarray(scores, dtype=np.float64), axis
+    array = np.asarray(scores, dtype=np.float64)
+    last = {place % array.ndim for place in ((axis,) if isinstance(axis, int) else axis)}
+    if last not in ({array.ndim - 1}, {array.ndim - 2, array.ndim - 1}):
+        raise BadValue(
+            "An estimator reduces the last axis, or the last two, (run, task)",
+            got=f"axis={axis} of shape {array.shape}",
+            next_step="move the axis to the end with numpy.moveaxis",
+        )
+    return array, axis
 
 
 def mean(scores: ArrayLike, /, *, axis: Axis = None) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ from modelwright.base.fingerprint import jsonable
 
 __all__ = ["Interval"]
 
+_MOST_DECIMALS = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
@@ -65,9 +67,12 @@ class Interval:
     def show(self, value: float) -> str:
         """Return `value` rounded to two significant digits of the interval's half-width."""
         half = self.width / 2
-        if half <= 1e-9 * max(1.0, abs(value)):
+        if half <= 1e-9 * abs(value) or half == 0:
             return f"{value:.6g}"
         digits = max(0, 1 - math.floor(math.log10(half)))
+        if digits > _MOST_DECIMALS:
+            whole = 0 if value == 0 else max(0, math.floor(math.log10(abs(value) / half)))
+            return f"{value:.{whole + 2}g}"
         shown = f"{value:.{digits}f}"
         return shown.lstrip("-") if float(shown) == 0 else shown
 

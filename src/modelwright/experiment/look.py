@@ -1,6 +1,6 @@
 """One planned look at the results so far, and what follows from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -131,6 +131,7 @@ def evaluate_look(
     *,
     index: int,
     previous: Look | None = None,
+    unreadable: Collection[str] = (),
 ) -> Look:
     """Return what a look says. Decided comparisons stay decided, with the interval that decided them.
 
@@ -142,6 +143,7 @@ def evaluate_look(
             seeds. Variants whose comparisons are all decided may be left out.
         index: Which look, from 0.
         previous: The look before, for every look but the first.
+        unreadable: Variants with results that are no measurements; their comparisons stay open.
 
     Raises:
         BadValue: for results that do not fit the look, or are not finite.
@@ -167,7 +169,8 @@ def evaluate_look(
             if at in readings and readings[at].outcome is not None:
                 continue
             interval = rule.interval(differences[at], index, supported=supported)
-            outcome = decide(interval, question.margin, question.smallest_effect)
+            silence = _silence(rule, differences[at], unreadable, (candidate, baseline))
+            outcome = None if silence else decide(interval, question.margin, question.smallest_effect)
             readings[at] = Reading(
                 candidate=candidate,
                 baseline=baseline,
@@ -175,7 +178,7 @@ def evaluate_look(
                 outcome=outcome,
                 look=index,
                 seeds=seeds,
-                says=_says(interval, outcome, question),
+                says=silence or _says(interval, outcome, question),
             )
     ordered = tuple(readings[at] for at in range(len(comparisons)))
     decision, why = _decision(ordered, index, rule.looks)
@@ -227,6 +230,18 @@ def _results(
             next_step="take the look when exactly these seeds are finished",
         )
     return array
+
+
+def _silence(
+    rule: SharedRule, differences: ArrayLike, unreadable: Collection[str], names: tuple[str, str]
+) -> str:
+    """Say why a comparison decides nothing whatever its interval is; empty where it may decide."""
+    broken = [name for name in names if name in unreadable]
+    if broken:
+        return f"open: not all results of {' and '.join(broken)} are measurements"
+    if not rule.tells(differences):
+        return "open: the difference is the same at all seeds, so nothing shows how far chance could move it"
+    return ""
 
 
 def _says(interval: Interval, outcome: Outcome | None, question: Question) -> str:

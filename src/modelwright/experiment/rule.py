@@ -16,6 +16,8 @@ from modelwright.experiment.student import MINIMUM_SEEDS, StudentRule
 
 __all__ = ["Rule", "StoppingRule", "build_rule"]
 
+_LEAST_ALPHA = 1e-9
+
 _USED = {
     "fixed": {"kind", "test"},
     "group_sequential": {"kind", "looks", "spending", "test"},
@@ -58,6 +60,8 @@ class Rule(Settings):
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.looks, list):  # as YAML and people write them
+            object.__setattr__(self, "looks", tuple(self.looks))
         Settings.__post_init__(self)
         for field in fields(self):
             if field.name not in _USED[self.kind] and getattr(self, field.name) != field.default:
@@ -110,6 +114,13 @@ class StoppingRule(Protocol):
         """
         ...
 
+    def tells(self, differences: ArrayLike) -> bool:
+        """Return whether the differences of a look show how far chance could move them.
+
+        Where they do not, the interval has no width and nothing may be decided.
+        """
+        ...
+
     def beyond(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
         """Return (experiment, look) whether each look's lower limit is above `effect`.
 
@@ -131,6 +142,7 @@ def build_rule(
     alpha: float,
     scope_inflation: float = 0.0,
     bounds: tuple[float | None, float | None] = (None, None),
+    exact: bool = False,
 ) -> StoppingRule:
     """Return the rule for a plan, or say why it cannot be valid there.
 
@@ -142,6 +154,7 @@ def build_rule(
             seeds overlap (Nadeau and Bengio 2003), else 0.
         bounds: Smallest and largest possible difference where the metric has bounds; the rule's own
             `low` and `high` come first.
+        exact: Whether a t rule takes differences that are all equal for the truth where there are no bounds.
 
     Raises:
         BadValue: for looks that do not fit the plan, and for every look at which the rule cannot be valid.
@@ -171,14 +184,19 @@ def build_rule(
         spending=spending,
         inflation=scope_inflation,
         bounds=None if low is None or high is None else (low, high),
+        exact=exact,
     )
 
 
 def _require_numbers(seeds: int, alpha: float, scope_inflation: float) -> None:
     if type(seeds) is not int or seeds < 2:
         raise BadValue("A plan has at least 2 seeds", got=seeds)
-    if not 0 < alpha < 0.5:
-        raise BadValue("alpha is a probability above 0 and below 0.5", got=alpha, nearest="0.05")
+    if not _LEAST_ALPHA <= alpha < 0.5:
+        raise BadValue(
+            f"alpha, shared by the comparisons, is a probability from {_LEAST_ALPHA:g} to below 0.5",
+            got=alpha,
+            nearest="0.05",
+        )
     if not (np.isfinite(scope_inflation) and scope_inflation >= 0):
         raise BadValue("scope_inflation is n_test / n_train, at least 0", got=scope_inflation)
 

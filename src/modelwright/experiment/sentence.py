@@ -83,6 +83,8 @@ def comparison_sentence(
         )
     if outcome != "inconclusive":
         return f"{gain} came out as {numbers}"
+    if interval.width == 0:
+        return f"{gain} is {interval.estimate:.6g} at all {seeds} seeds, which shows no chance to judge it by"
     needed = seeds_to_decide(interval, seeds, question.margin, question.smallest_effect, inflation)
     hope = "if the gain and its spread stay as they are, "
     hope += f"a new experiment of about {needed} seeds" if needed else "no practical number of seeds"

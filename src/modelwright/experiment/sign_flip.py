@@ -88,6 +88,10 @@ class SignFlipRule:
         """What must be true for the error rate to hold."""
         return "the paired differences are independent and symmetric about their mean"
 
+    def tells(self, differences: ArrayLike) -> bool:
+        """Return True: the rule's interval is wide where differences are alike; see `StoppingRule`."""
+        return True
+
     def interval(self, differences: ArrayLike, look: int) -> Interval:
         """Return the interval at a look; see `StoppingRule`."""
         values = differences_at(self.looks, look, differences)
@@ -187,6 +191,13 @@ def require_reachable(
     for look, (seeds, level) in enumerate(zip(looks, spent, strict=True)):
         if level >= _smallest_share(seeds):
             continue
+        if level < _smallest_share(_ALL_SIGNS):
+            raise BadValue(
+                f"A sign-flip test here counts {2**_ALL_SIGNS:,} sign patterns and reaches no level below "
+                f"{_smallest_share(_ALL_SIGNS):.3g}, however many seeds there are",
+                got=f"look {look + 1}, which must reach one-sided level {level:.3g}",
+                next_step="choose a spending that leaves more to this look, a larger alpha, or rule.test=t",
+            )
         needed = _needed(looks, look, spent[-1], spending)
         advice = f"plan look {look + 1} at {needed} seeds or more" if needed else "plan more seeds"
         raise BadValue(
@@ -206,7 +217,8 @@ def _needed(looks: tuple[int, ...], look: int, alpha: float, spending: Spending 
     if spending is None:
         seeds = math.ceil(-math.log2(alpha))
         return seeds if seeds <= _ALL_SIGNS else None
-    for seeds in range(looks[look] + 1, looks[-1] + 1):
+    # Later looks that would come before it fall away, and it may have to be the last.
+    for seeds in range(looks[look] + 1, max(looks[-1], _ALL_SIGNS) + 1):
         moved = (*looks[:look], seeds, *(late for late in looks[look + 1 :] if late > seeds))
         if cumulative_levels(moved, alpha, spending)[look] >= _smallest_share(seeds):
             return seeds

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from modelwright.experiment.difference import differences_at, experiments_at
+from modelwright.experiment.difference import ROUNDING, differences_at, experiments_at
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.spending import Spending
 from modelwright.experiment.student_levels import nominal_levels
@@ -15,8 +15,6 @@ __all__ = ["MINIMUM_SEEDS", "StudentRule"]
 
 MINIMUM_SEEDS = 3
 """Fewest seeds at which a t interval is offered; with two, one degree of freedom says next to nothing."""
-
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +34,9 @@ class StudentRule:
         [d + q (low - d), d + q (high - d)].
 
     (The exponent is n - 1 rather than n because any value may be the one that repeats: the sum of pi_d^n
-    over all values d with pi_d < 1 - q is below (1 - q)^(n - 1) = p_k.) Without bounds the results are
-    continuous, equal ones mean learners without randomness, and the interval has no width.
+    over all values d with pi_d < 1 - q is below (1 - q)^(n - 1) = p_k.) Without bounds no interval holds
+    whatever the distribution is: the rule decides nothing, unless the design says that equal differences
+    are `exact`, because nothing varied that could move them. The interval has no width then.
 
     Sources: repeated confidence intervals, Jennison and Turnbull (1989); variance for overlapping
     training sets, Nadeau and Bengio (2003), corrected resampled t test.
@@ -49,6 +48,7 @@ class StudentRule:
         spending: How the level is spent; None for one look.
         inflation: n_test / n_train for conclusions about new data, else 0.
         bounds: Smallest and largest possible difference; None where there are none.
+        exact: Whether differences that are all equal, and have no bounds, are taken for the truth.
     """
 
     looks: tuple[int, ...]
@@ -57,6 +57,7 @@ class StudentRule:
     spending: Spending | None = None
     inflation: float = 0.0
     bounds: tuple[float, float] | None = None
+    exact: bool = False
 
     @staticmethod
     def plan(
@@ -66,11 +67,18 @@ class StudentRule:
         spending: Spending | None,
         inflation: float,
         bounds: tuple[float, float] | None = None,
+        exact: bool = False,
     ) -> "StudentRule":
         """Return the rule with its levels computed."""
         levels = nominal_levels(looks, alpha / 2, spending)
         return StudentRule(
-            looks=looks, levels=levels, alpha=alpha, spending=spending, inflation=inflation, bounds=bounds
+            looks=looks,
+            levels=levels,
+            alpha=alpha,
+            spending=spending,
+            inflation=inflation,
+            bounds=bounds,
+            exact=exact,
         )
 
     @property
@@ -107,13 +115,18 @@ class StudentRule:
         quantile = -float(stdtrit(seeds - 1, self.levels[look]))
         return quantile * math.sqrt(1 / seeds + self.inflation)
 
+    def tells(self, differences: ArrayLike) -> bool:
+        """Return whether the differences allow a decision; see `StoppingRule`."""
+        return self.exact or self.bounds is not None or float(np.ptp(np.asarray(differences))) > 0
+
     def interval(self, differences: ArrayLike, look: int) -> Interval:
-        """Return the interval at a look; see `StoppingRule`."""
+        """Return the interval at a look, one without width where the rule cannot tell; see `StoppingRule`."""
         values = differences_at(self.looks, look, differences)
+        mean = float(values.mean())
+        if not self.tells(values):
+            return Interval(low=mean, high=mean, level=1 - self.alpha, estimate=mean)
         low, high = self._limits_at(values[np.newaxis], look)
-        return Interval(
-            low=float(low[0]), high=float(high[0]), level=1 - self.alpha, estimate=float(values.mean())
-        )
+        return Interval(low=float(low[0]), high=float(high[0]), level=1 - self.alpha, estimate=mean)
 
     def beyond(self, differences: ArrayLike, effect: float) -> NDArray[np.bool_]:
         """Return (experiment, look) whether the lower limit is above `effect`; see `StoppingRule`."""
@@ -136,11 +149,14 @@ class StudentRule:
         mean = values.mean(axis=1)
         half = self.half_width_factor(look) * values.std(axis=1, ddof=1)
         low, high = mean - half, mean + half
-        # 44/45 - 43/45 and 43/45 - 42/45 are equal, whatever rounding says.
-        equal = np.ptp(values, axis=1) <= _ROUNDING * np.maximum(1, np.abs(mean))
-        if equal.any():
-            least, most = self.bounds or (0.0, 0.0)
-            rare = 1 - self.levels[look] ** (1 / (values.shape[1] - 1)) if self.bounds else 0.0
+        # Bounds tell the scale of the results, and with it how far apart rounding alone may put differences.
+        equal = np.ptp(values, axis=1) <= (ROUNDING * max(map(abs, self.bounds)) if self.bounds else 0)
+        if equal.any() and self.bounds is not None:
+            least, most = self.bounds
+            rare = 1 - self.levels[look] ** (1 / (values.shape[1] - 1))
             low = np.where(equal, mean + rare * np.minimum(least - mean, 0), low)
             high = np.where(equal, mean + rare * np.maximum(most - mean, 0), high)
+        elif equal.any():
+            low = np.where(equal, values[:, 0] if self.exact else -np.inf, low)
+            high = np.where(equal, values[:, 0] if self.exact else np.inf, high)
         return low, high

@@ -21,7 +21,7 @@ from modelwright.data.split import Split, make_split
 from modelwright.experiment.correction import SharedRule
 from modelwright.experiment.design import Design
 from modelwright.lab.project import Project
-from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES
+from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS
 
 __all__ = ["Prepared", "Trial", "complete_design", "fixed_split_seed", "prepare_design"]
 
@@ -245,7 +245,7 @@ def _named(variant: str) -> Generator[None, None, None]:
 
 
 def _check_accepted(design: Design) -> None:
-    known = (*KINDS, DIVERGED, EQUAL_DIFFERENCES)
+    known = (*KINDS, DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS)
     for kind in design.accept:
         if kind not in known:
             raise UnknownName("kind of finding to accept", kind, known)

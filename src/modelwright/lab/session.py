@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from modelwright.base.errors import Deviated
 from modelwright.base.finding import Finding, Severity
 from modelwright.base.seed import Seed
@@ -16,6 +14,7 @@ from modelwright.experiment.look import Look, evaluate_look
 from modelwright.experiment.verdict import Verdict, judge
 from modelwright.journal.entry import Entry
 from modelwright.journal.journal import Journal
+from modelwright.lab.asked_before import find_asked_before
 from modelwright.lab.cohort import Recorder
 from modelwright.lab.executor.job import Executor, Workload
 from modelwright.lab.launch import Launch
@@ -24,7 +23,14 @@ from modelwright.lab.prepare import Prepared, Trial
 from modelwright.lab.promise import Promise
 from modelwright.lab.result import Result
 from modelwright.lab.standing import standing_entries
-from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES, find_diverged, find_equal_differences
+from modelwright.lab.trial_findings import (
+    DIVERGED,
+    EQUAL_DIFFERENCES,
+    OUTSIDE_BOUNDS,
+    find_diverged,
+    find_equal_differences,
+    find_outside_bounds,
+)
 from modelwright.lab.trial_results import TrialResults
 from modelwright.lab.watch.view import View
 
@@ -84,11 +90,16 @@ class Session:
     def _check_data(self) -> list[Finding]:
         if self._entries("checks"):
             found = [Finding.from_record(entry.body) for entry in self._entries("finding")]
-            findings = [finding for finding in found if finding.kind not in (DIVERGED, EQUAL_DIFFERENCES)]
+            findings = [
+                finding
+                for finding in found
+                if finding.kind not in (DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS)
+            ]
         else:
             splits = [self._prepared.split(index) for index in range(self._design.seeds)]
             seed = Seed(self._prepared.root).child("checks")
             findings = list(check_data(self._prepared.dataset, splits, seed=seed))
+            findings += find_asked_before(self._journal, self._design.name)
             self._write(findings)
             self._journal.append("checks", {"findings": len(findings)}, design=self._promise.design)
         for finding in findings:
@@ -101,14 +112,14 @@ class Session:
         for look in looks:
             reached |= dict.fromkeys(look.means, look.seeds)
         for variant, seeds in reached.items():
-            rows = [self._results.row(variant, index) for index in range(seeds)]
-            findings += find_diverged(variant, [row for row in rows if row is not None])
+            rows = [row for index in range(seeds) if (row := self._results.row(variant, index)) is not None]
+            findings += find_diverged(variant, rows)
+            findings += find_outside_bounds(variant, rows, self._design.question.bounds)
         for reading in looks[-1].readings:
             names = (reading.candidate, reading.baseline)
-            results = {
-                name: np.array([self._results.score(name, at) for at in range(reading.seeds)])
-                for name in names
-            }
+            results, unreadable = self._results.scores(names, reading.seeds)
+            if unreadable:
+                continue
             findings += find_equal_differences([names], results)
         for finding in self._write(findings):
             self._view.found(finding, accepted=finding.kind in self._design.accept)
@@ -175,14 +186,20 @@ class Session:
 
     def _look(self, index: int, previous: Look | None, recorded: list[Look]) -> Look:
         seeds = self._prepared.rule.looks[index]
-        results = {
-            variant: np.array([self._results.score(variant, at) for at in range(seeds)])
-            for variant in _active(self._design, previous)
-        }
-        question = self._design.question
+        results, unreadable = self._results.scores(_active(self._design, previous), seeds)
         look = evaluate_look(
-            question, self._prepared.rule, self._design.compare, results, index=index, previous=previous
+            self._design.question,
+            self._prepared.rule,
+            self._design.compare,
+            results,
+            index=index,
+            previous=previous,
+            unreadable=unreadable,
         )
+        if unreadable and not look.stop:
+            names = " and ".join(sorted(unreadable))
+            why = f"Not all results of {names} are measurements; more seeds mend nothing."
+            look = dataclasses.replace(look, decision="stop", why=why)
         spent = self._results.training_seconds(seeds)
         limit = self._design.budget.seconds
         if limit is not None and spent >= limit and not look.stop:

@@ -6,15 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Cause, Finding, Severity
+from modelwright.experiment.difference import EQUAL_DIFFERENCES, paired_differences
 from modelwright.journal.run_row import RunRow
 
-__all__ = ["DIVERGED", "EQUAL_DIFFERENCES", "find_diverged", "find_equal_differences"]
+__all__ = [
+    "DIVERGED",
+    "EQUAL_DIFFERENCES",
+    "OUTSIDE_BOUNDS",
+    "find_diverged",
+    "find_equal_differences",
+    "find_outside_bounds",
+    "is_outside",
+]
 
 DIVERGED = "diverged-trial"
 """Kind of the finding for a trial whose result is not a number."""
 
-EQUAL_DIFFERENCES = "equal-differences"
-"""Kind of the finding for a comparison that comes out the same at every seed."""
+OUTSIDE_BOUNDS = "result-outside-bounds"
+"""Kind of the finding for a result that the question's bounds rule out."""
+
+_ROUNDING = 1e-9
 
 
 def find_diverged(variant: str, rows: Sequence[RunRow]) -> list[Finding]:
@@ -43,6 +54,53 @@ def find_diverged(variant: str, rows: Sequence[RunRow]) -> list[Finding]:
     ]
 
 
+def is_outside(score: float, bounds: tuple[float | None, float | None]) -> bool:
+    """Return whether a score lies outside bounds by more than rounding."""
+    low, high = bounds
+    room = _ROUNDING * max(abs(low or 0.0), abs(high or 0.0))
+    return (low is not None and score < low - room) or (high is not None and score > high + room)
+
+
+def find_outside_bounds(
+    variant: str, rows: Sequence[RunRow], bounds: tuple[float | None, float | None]
+) -> list[Finding]:
+    """Return a severe finding where results of a variant leave the bounds that the question gives.
+
+    Args:
+        variant: Its name.
+        rows: Its finished and failed runs.
+        bounds: Smallest and largest possible value; None where there is none.
+    """
+    bad = [row for row in rows if row.score is not None and is_outside(row.score, bounds)]
+    if not bad:
+        return []
+    scores = [row.score for row in bad if row.score is not None]
+    low, high = (
+        ("-inf" if bounds[0] is None else f"{bounds[0]:g}"),
+        ("inf" if bounds[1] is None else f"{bounds[1]:g}"),
+    )
+    return [
+        Finding(
+            kind=OUTSIDE_BOUNDS,
+            severity=Severity.SEVERE,
+            title=f"{len(bad)} of {len(rows)} results of {variant} lie outside the question's bounds, "
+            f"{low} to {high}.",
+            evidence={
+                "runs": [row.run for row in bad][:10],
+                "smallest": min(scores),
+                "largest": max(scores),
+            },
+            causes=(
+                Cause(what="the bounds are wrong"),
+                Cause(what="the learner reports another quantity, or one in another unit"),
+            ),
+            next_check="compare question.low and question.high with what the learner reports; right bounds "
+            "need a new name or --amend",
+            subject=variant,
+        )
+    ]
+
+
 def find_equal_differences(
     pairs: Sequence[tuple[str, str]], results: Mapping[str, NDArray[np.float64]]
 ) -> list[Finding]:
@@ -54,8 +112,8 @@ def find_equal_differences(
     """
     findings: list[Finding] = []
     for candidate, baseline in pairs:
-        differences = results[candidate] - results[baseline]
-        if np.ptp(differences) > 1e-12 * max(1.0, abs(float(differences.mean()))):
+        differences = paired_differences(results[candidate], results[baseline], sign=1)
+        if np.ptp(differences) > 0:
             continue
         findings.append(
             Finding(
@@ -70,7 +128,8 @@ def find_equal_differences(
                     Cause(what="the seed does not reach the learner"),
                 ),
                 next_check="use a finer metric (log_loss for accuracy) or more test rows, or let each seed "
-                "draw a split of its own (scope=other_splits)",
+                "draw a split of its own (scope=other_splits); where nothing varies from seed to seed by "
+                f"design, say so: accept=[{EQUAL_DIFFERENCES}]",
                 subject=f"{candidate} over {baseline}",
             )
         )

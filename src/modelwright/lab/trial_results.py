@@ -1,12 +1,16 @@
 """The results of a design's trials, as they stand on record."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.base.errors import Deviated
 from modelwright.journal.journal import Journal
 from modelwright.journal.run_row import RunRow
 from modelwright.lab.prepare import Prepared
+from modelwright.lab.trial_findings import DIVERGED, OUTSIDE_BOUNDS, is_outside
 
 __all__ = ["TrialResults"]
 
@@ -60,22 +64,46 @@ class TrialResults:
         """Return the run that counts for this trial, if there is one."""
         return self._rows.get(self._prepared.trial(variant, index).address)
 
-    def score(self, variant: str, index: int) -> float:
-        """Return the trial's score; a diverged one has the worst value that the metric can take.
+    def scores(self, variants: Sequence[str], seeds: int) -> tuple[dict[str, NDArray[np.float64]], set[str]]:
+        """Return the scores that a look at so many seeds is to read, and the variants that it cannot.
+
+        A diverged trial counts as the worst value that the metric can take, or else as the worst result
+        there is; a result outside the metric's bounds counts as the nearest bound. Unless the design
+        accepts that, such results decide nothing.
+
+        Returns:
+            Variant -> (seed,) finite scores; variants with results that are no measurements.
 
         Raises:
-            Deviated: where the trial has no result.
+            Deviated: where a trial has no result.
         """
+        design = self._prepared.design
+        low, high = design.question.bounds
+        found = {name: np.array([self._score(name, at) for at in range(seeds)]) for name in variants}
+        unreadable: set[str] = set()
+        everything = np.concatenate(list(found.values()))
+        finite = everything[np.isfinite(everything)]
+        worst = low if design.question.sign > 0 else high
+        if worst is None:
+            worst = (
+                float((design.question.sign * finite).min() * design.question.sign) if finite.size else 0.0
+            )
+        for name, values in found.items():
+            diverged = np.isnan(values)
+            outside = [is_outside(float(value), design.question.bounds) for value in values]
+            if (diverged.any() and DIVERGED not in design.accept) or (
+                any(outside) and OUTSIDE_BOUNDS not in design.accept
+            ):
+                unreadable.add(name)
+            values[diverged] = worst
+            found[name] = np.clip(values, -np.inf if low is None else low, np.inf if high is None else high)
+        return found, unreadable
+
+    def _score(self, variant: str, index: int) -> float:
         row = self.row(variant, index)
         if row is None:
             raise Deviated("Every trial of a look is on record", got=f"none for {variant}, seed {index}")
-        if row.score is not None:
-            return row.score
-        question = self._prepared.design.question
-        low, high = question.bounds
-        worst = low if question.sign > 0 else high
-        # Without a worst value the verdict is invalid anyway; zero keeps the other numbers readable.
-        return 0.0 if worst is None else worst
+        return float("nan") if row.score is None else row.score
 
     def training_seconds(self, seeds: int) -> float:
         """Return the seconds of training that a look at so many seeds rests on.

@@ -18,6 +18,7 @@ from modelwright.base.errors import BadValue, WorkerLost
 from modelwright.base.fingerprint import jsonable
 from modelwright.base.seed import derive_seeds
 from modelwright.data.split import make_split
+from modelwright.experiment.difference import paired_differences
 from modelwright.lab.cohort import failed_job
 from modelwright.lab.executor.job import Executor, Failed, Finished, Job, Workload
 from modelwright.lab.prepare import Prepared, fixed_split_seed
@@ -188,7 +189,8 @@ def pilot_differences(prepared: Prepared, pilot: Pilot) -> dict[tuple[str, str],
                 next_step="mend the learner that diverges, a smaller learning rate for example",
             )
         scores[name] = np.where(np.isfinite(values), values, worst)
-    return {pair: scores[pair[0]] - scores[pair[1]] for pair in design.compare}
+    # Plans reckon with candidate minus baseline; which way is better matters to no spread.
+    return {pair: paired_differences(scores[pair[0]], scores[pair[1]], sign=1) for pair in design.compare}
 
 
 def estimate_spread(differences: Mapping[tuple[str, str], NDArray[np.float64]]) -> tuple[float, str]:
@@ -217,4 +219,4 @@ def estimate_spread(differences: Mapping[tuple[str, str], NDArray[np.float64]]) 
 
 def is_constant(values: NDArray[np.float64]) -> bool:
     """Return whether differences are one number, rounding apart."""
-    return bool(np.ptp(values) <= 1e-12 * max(1.0, abs(float(values.mean()))))
+    return bool(np.ptp(values) == 0)
