@@ -63,6 +63,12 @@ def yields_a_text(features):
 def yields_an_array(features):
     yield {"loss": np.ones(3)}
 
+def yields_a_huge_number(features):
+    yield {"loss": 10**400}
+
+def yields_an_endless_number(features):
+    yield {"loss": 10**5000}
+
 def yields_no_metric(features):
     yield {}
 
@@ -185,6 +191,8 @@ def test_an_error_names_the_users_file_and_line(root, given):
         ("yields_a_number", "a float at step 1"),
         ("yields_a_text", "loss = '0.5'"),
         ("yields_an_array", "one number"),
+        ("yields_a_huge_number", r"must be one number\. Got loss = 1000.*401 characters\) \(int\) at step 1"),
+        ("yields_an_endless_number", r"must be one number\. Got loss = a number of thousands of digits"),
         ("yields_no_metric", "empty dictionary"),
         ("yields_odd_keys", "must be texts"),
         ("yields_odd_model", "must have predict"),

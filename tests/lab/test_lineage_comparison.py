@@ -314,6 +314,15 @@ def test_an_unusual_score_is_different_because_of_what_differs() -> None:
     assert "net.py" in answer.next_check
 
 
+def test_other_data_are_named_by_their_source_and_not_by_a_hash() -> None:
+    other = Difference(
+        side=Side.DATA, what="identity", recorded="a", now="b", rank=20, sentence="the identity differs"
+    )
+    answer = judge_rerun(APART, 0.92, 0.5, OTHERS, (other, NET), source="wine.csv")
+    assert answer.next_check == "Put the data of wine.csv back as they were recorded and repeat the run."
+    assert "the data back" in judge_rerun(APART, 0.92, 0.5, OTHERS, (other,)).next_check
+
+
 def test_what_hardly_matters_is_no_explanation() -> None:
     notes = Difference(
         side=Side.CODE, what="README.md", recorded="a", now="b", rank=90, sentence="file README.md changed"

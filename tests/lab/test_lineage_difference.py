@@ -371,6 +371,16 @@ def test_another_build_of_a_library_is_one_change_and_one_that_is_merely_loaded_
     assert also.rank > RANKS["distribution"]
 
 
+def test_what_a_worker_had_loaded_for_other_variants_is_no_difference() -> None:
+    openmp = Blas(library="openmp", file="libgomp.so.1", version="", core="", threads=1, layer="")
+    crowded = with_hardware(blas=(OPENBLAS, openmp))
+    assert explain(crowded, with_hardware(torch=None)) == ()
+    assert the_only(explain(with_hardware(torch=None), LINEAGE)).sentence == "torch is loaded and was not"
+    mkl = replace(openmp, library="mkl", file="libmkl.so")
+    swapped = explain(crowded, with_hardware(blas=(OPENBLAS, mkl)))
+    assert {item.what for item in swapped} == {"openmp", "mkl"}
+
+
 def test_a_number_that_is_not_finite_in_a_configuration_is_refused() -> None:
     with pytest.raises(BadValue, match="finite"):
         explain(LINEAGE, with_config(seeds=float("nan")))

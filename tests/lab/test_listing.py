@@ -159,6 +159,7 @@ def test_lists_fit_80_columns_and_cut_no_name(small_project: Project) -> None:
             for row in rows:
                 assert getattr(row, "run", getattr(row, "name", "flawed")) in text
     assert "Nothing on record" in page(render_rows([]))
+    assert page(render_rows([], nothing="No findings about small.")) == "No findings about small.\n"
     text = page(render_rows(list_experiments_on_record(journal_of_long_names(small_project))), 60)
     assert sum(cell == "x" for line in text.splitlines()[1:] for cell in line) == 64
 

@@ -176,16 +176,24 @@ class Generator:
         if not isinstance(value, str | bytes):
             try:
                 return float(value)
-            except (TypeError, ValueError, RuntimeError):
+            except (TypeError, ValueError, RuntimeError, OverflowError):
                 pass
         raise BadValue(
             f"Every metric of {self.name} must be one number",
-            got=f"{key} = {value!r} ({type(value).__name__}) at step {update}",
+            got=f"{key} = {_brief(value)} ({type(value).__name__}) at step {update}",
             next_step="yield float(value), for example the mean of an array",
         )
 
 
 _END = object()
+
+
+def _brief(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"
 
 
 def _train_score(fitted: FittedModel, model: object, own: Experience) -> dict[str, NDArray[np.float64]]:

@@ -145,7 +145,8 @@ def _findings(arguments: Arguments) -> int:
     if arguments.json:
         print_json({"findings": [row.record() for row in rows]})
     else:
-        open_console().print(listing.render_rows(rows))
+        whose = "any experiment on record" if arguments.name is None else arguments.name
+        open_console().print(listing.render_rows(rows, nothing=f"No findings about {whose}."))
     return 0
 
 

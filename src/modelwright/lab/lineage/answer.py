@@ -132,6 +132,7 @@ def judge_rerun(
     learnt: LearntComparison | None = None,
     bounds: tuple[float | None, float | None] = (None, None),
     company: int = 1,
+    source: str = "",
 ) -> RerunAnswer:
     """Say how much alike a run and its repetition are, and what explains a difference.
 
@@ -144,6 +145,7 @@ def judge_rerun(
         learnt: From `compare_learnt`; left out where there is nothing to compare.
         bounds: Smallest and largest possible score.
         company: How many seeds the run trained with, itself included; the repetition trains alone.
+        source: What the data are called: a file or a name.
     """
     if comparison.metrics == 0:
         raise BadValue("A comparison holds at least one metric", got=0)
@@ -167,6 +169,7 @@ def judge_rerun(
         fewest=FEWEST_SEEDS,
         company=company,
         differences=tuple(differences),
+        source=source,
     )
     return RerunAnswer(
         sameness=sameness,

@@ -114,7 +114,10 @@ def _distributions(
 
 
 def hardware_differences(recorded: HardwareRecord, now: HardwareRecord) -> Iterator[Difference]:
-    """Yield what differs in processor, accelerators, linear algebra and torch's settings."""
+    """Yield what differs in processor, accelerators, linear algebra and torch's settings.
+
+    A library that was loaded and is not is no difference: see `_libraries`.
+    """
     for name, kind in (
         ("architecture", "cpu"),
         ("cpu", "cpu"),
@@ -135,9 +138,9 @@ def hardware_differences(recorded: HardwareRecord, now: HardwareRecord) -> Itera
         yield difference(Side.HARDWARE, "memory", "memory", recorded.memory, now.memory)
     yield from _libraries(recorded.blas, now.blas)
     if recorded.torch is None or now.torch is None:
-        if recorded.torch is not now.torch:
-            loaded = [None if settings is None else "loaded" for settings in (recorded.torch, now.torch)]
-            yield difference(Side.HARDWARE, "loaded", "torch", *loaded)
+        if now.torch is not None:
+            sentence = "torch is loaded and was not"
+            yield difference(Side.HARDWARE, "loaded", "torch", None, "loaded", sentence=sentence)
         return
     for name in sorted(recorded.torch.keys() | now.torch.keys()):
         values = recorded.torch.get(name), now.torch.get(name)
@@ -165,7 +168,9 @@ def _libraries(recorded: Sequence[Blas], now: Sequence[Blas]) -> Iterator[Differ
             if values[0] != values[1]:
                 kind = "threads" if name == "threads" else "blas"
                 yield difference(Side.HARDWARE, kind, f"{other.library} {name}", *values)
-    for library in gone:
+    # A worker trains one variant after another and unloads nothing: what is not loaded now was not needed
+    # then, unless something else has come in its place.
+    for library in gone if new else ():
         sentence = f"{library.library} ({library.file}) was loaded and is not"
         yield difference(Side.HARDWARE, "loaded", library.library, library.file, None, sentence=sentence)
     for library in new:

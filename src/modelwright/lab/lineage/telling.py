@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from modelwright.lab.lineage.comparison import MetricComparison, MetricPoint, Sameness
-from modelwright.lab.lineage.difference import UNLIKELY, Difference
+from modelwright.lab.lineage.difference import UNLIKELY, Difference, Side
 from modelwright.lab.lineage.learnt import LearntComparison
 
 __all__ = ["Evidence", "tell_next_check", "tell_sameness"]
@@ -27,6 +27,7 @@ class Evidence:
     fewest: int
     company: int
     differences: tuple[Difference, ...]
+    source: str
 
     @property
     def likely(self) -> tuple[Difference, ...]:
@@ -155,6 +156,9 @@ def tell_next_check(sameness: Sameness, evidence: Evidence) -> str:
         return ""
     if evidence.likely:
         likeliest = evidence.likely[0]
+        if likeliest.side is Side.DATA and likeliest.what == "identity":
+            named = f" of {evidence.source}" if evidence.source else ""
+            return f"Put the data{named} back as they were recorded and repeat the run."
         return f"Put {likeliest.what} back as it was recorded ({likeliest.side.value}) and repeat the run."
     company = ""
     if evidence.company > 1:

@@ -109,7 +109,7 @@ class _Session:
         differences = self._differences(repetition)
         if repetition.error is not None:
             raise self._told(repetition.error, repetition, () if changes else differences)
-        score = repetition.answer["score"]
+        score, data = repetition.answer["score"], recorded.design["data"]
         return judge_rerun(
             compare_metrics(
                 self._journal.read_metrics(recorded.row.run),
@@ -123,6 +123,7 @@ class _Session:
             learnt=self._learnt(repetition.state),
             bounds=configure(Question, recorded.design["question"], where="question").bounds,
             company=len(recorded.started["company"]),
+            source=str(data.get("path") or data.get("name") or ""),
         )
 
     # ---- what goes in ----

@@ -214,12 +214,14 @@ def list_findings(journal: Journal, name: str | None = None) -> list[ListedFindi
 # ---- pages ----
 
 
-def render_rows(rows: Sequence[Any]) -> "RenderableType":
-    """Return a list of experiments, runs or findings as a table."""
+def render_rows(
+    rows: Sequence[Any], *, nothing: str = "Nothing on record fits. Start with: modelwright run digits"
+) -> "RenderableType":
+    """Return a list of experiments, runs or findings as a table, or the words for `nothing`."""
     from rich.text import Text
 
     if not rows:
-        return Text("Nothing on record fits. Start with: modelwright run digits")
+        return Text(nothing)
     if isinstance(rows[0], ListedExperiment):
         return _experiments(rows)
     return _runs(rows) if isinstance(rows[0], RunRow) else _findings(rows)
