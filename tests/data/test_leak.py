@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, r2_score
 
-from modelwright.data.leak import cut_bins, score_bins
+from modelwright.data.leak_score import cut_bins, score_bins
 
 
 def naive_class_score(bins: np.ndarray, goal: np.ndarray, fold: np.ndarray) -> float:

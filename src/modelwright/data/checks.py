@@ -1,6 +1,7 @@
 """The first checks of data, before any trial.
 
     gaps      values that are missing, openly or behind a code
+    misread   text columns whose values spell numbers or dates
     quality   idle columns, constant, rare or conflicting targets, losses on the way
     overlap   exact counts over every split: twins, groups and times on both sides, classes that lack
     leak      features that give the target away, against a permutation null
@@ -18,6 +19,7 @@ from modelwright.base.seed import Seed
 from modelwright.data.dataset import Dataset
 from modelwright.data.gaps import check_gaps
 from modelwright.data.leak import check_leaks
+from modelwright.data.misread import check_misread
 from modelwright.data.overlap import check_overlap
 from modelwright.data.quality import check_quality
 from modelwright.data.shift import check_shift
@@ -34,15 +36,19 @@ KINDS: tuple[str, ...] = (
     "conflicting-labels",
     "constant-column",
     "constant-target",
+    "dates-read-as-text",
     "disguised-missing",
     "duplicate-column",
     "duplicate-rows-across-split",
+    "feature-determines-class",
     "feature-dominates-target",
     "feature-equals-target",
     "feature-nearly-determines-target",
     "features-determine-target",
+    "features-equal-target",
     "group-overlap",
     "missing-values",
+    "numbers-read-as-text",
     "precision-lost",
     "row-number-column",
     "rows-dropped",
@@ -94,6 +100,7 @@ def check_data(
     twins = find_twins(dataset.table())
     findings = [
         *check_gaps(dataset),
+        *check_misread(dataset),
         *check_quality(dataset, twins),
         *check_overlap(dataset, different, twins, seed.generator("check/overlap")),
     ]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 from modelwright.data.column import Column
+from modelwright.data.spelling import spelling_of
 from modelwright.data.transformation import transformation
 
 __all__ = ["MISSING_LEVEL", "encode_features"]
@@ -15,6 +16,7 @@ __all__ = ["MISSING_LEVEL", "encode_features"]
 MISSING_LEVEL = "(missing)"
 """The category of a missing text."""
 _MOST_LEVELS = 1000
+_NOTABLE = 0.01
 
 
 def encode_features(
@@ -92,10 +94,18 @@ def _check(column: Column, when_missing: str, categorical: str) -> None:
             next_step="use keep, drop_rows or indicator",
         )
     if len(column.levels) > _MOST_LEVELS:
+        counts = np.bincount(column.values[~column.missing], minlength=len(column.levels))
+        spelling = spelling_of(column.levels, counts)
+        odd = (spelling.odd or spelling.usual) if spelling else column.levels
         raise BadValue(
             f"A text feature has at most {_MOST_LEVELS} different values",
-            got=f"{column.name} has {len(column.levels)}, e.g. {', '.join(column.levels[:3])}",
-            next_step=f"drop it with data.drop=[{column.name}]; if it should be numbers, mend the odd cell",
+            got=f"{column.name} has {len(column.levels)}, e.g. {', '.join(odd[:3])}",
+            next_step=f"drop it with data.drop=[{column.name}]"
+            + {
+                "number": "; most others are numbers: correct these cells, or name them in data.missing",
+                "date": "; it holds dates: name it in data.time, or turn it into numbers with a query",
+                "text": "",
+            }[spelling.kind if spelling else "text"],
         )
 
 
@@ -108,7 +118,10 @@ def _levels(column: Column) -> tuple[tuple[str, ...], NDArray[np.int64]]:
 def _rounded(
     parts: Sequence[NDArray[np.floating[Any]]], names: Sequence[str], rows: int, steps: list[dict[str, Any]]
 ) -> NDArray[np.float32]:
-    """Round to float32, and note the columns in which different values became one."""
+    """Round to float32, and note the columns in which a notable share of different values became one.
+
+    Two of many measurements in floating point come as near by chance, and nothing is lost.
+    """
     features = np.empty((rows, len(names)), dtype=np.float32)
     merged: dict[str, int] = {}
     place = 0
@@ -124,8 +137,9 @@ def _rounded(
                         got=f"{names[place]}: {np.nanmax(np.abs(values))}",
                     )
                 known = ~np.isnan(values)
-                lost = len(np.unique(values[known])) - len(np.unique(column[known]))
-                if lost:
+                distinct = len(np.unique(values[known]))
+                lost = distinct - len(np.unique(column[known]))
+                if lost >= _NOTABLE * distinct:
                     merged[names[place]] = lost
             place += 1
     if merged:

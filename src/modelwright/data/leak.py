@@ -10,7 +10,7 @@ Strong is not leaking: petal width tells irises apart nearly as well. What gives
 the feature alone is nearly right, and all others together, through a forest, are much further off.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.data.dataset import Dataset
+from modelwright.data.joint_leak import check_flags, check_sum, find_flags
+from modelwright.data.leak_score import cut_bins, deal_folds, pick_rows, rank_values, score_bins, score_forest
 
-__all__ = ["Probe", "check_leaks", "cut_bins", "find_probes", "score_bins"]
+__all__ = ["Probe", "check_leaks", "find_probes"]
 
 _FOLDS = 5
 _ROWS = 5000
 _NULL_ROWS = 400
 _NULL_PROBES = 100
 _FOREST_ROWS = 2000
-_FOREST_FOLDS = 3
 _MOST_TREES = 20
 _MOST_FORESTS = 3
 _DRAWS = 199
@@ -37,6 +38,8 @@ _STRONG = 0.9
 _BLINDING = 0.98
 _CLIFF = 4.0
 _LEAST_CLIFF = 0.05
+_LEAST_ROWS = 10
+"""Rows of which the others' error must speak: fewer are the luck of the folds."""
 _NEARLY = {"classification": 0.06, "regression": 0.02}
 """Error up to which a feature nearly determines the target: three labels in a hundred flipped between two
 balanced classes, or noise of a tenth of the target's deviation."""
@@ -79,93 +82,100 @@ def check_leaks(dataset: Dataset, generator: np.random.Generator) -> Iterator[Fi
     target = dataset.target
     if len(target) < 2 * _FOLDS or (target == target[0]).all():
         return
-    rows = _some(len(target), _ROWS, generator)
-    table, goal = dataset.table()[rows], _goal(dataset, rows)
-    probes = find_probes(dataset)
-    fold = generator.permutation(len(rows)) % _FOLDS
-    quick = np.array([score_bins(cut_bins(probe.values[rows]), goal, fold) for probe in probes])
-    standing_out = np.flatnonzero(quick >= _QUICK)
-    if not len(standing_out):
-        yield from _joint(dataset, rows, fold)
-        return
-    bound = _null_bound([probe.values[rows] for probe in probes], goal, float(quick.max()), generator)
-    scores: dict[int, float] = {}
-    for place in standing_out[np.argsort(-quick[standing_out], kind="stable")][:_MOST_TREES].tolist():
-        if quick[place] <= bound:
-            continue
-        if _equals(probes[place].values, target, dataset.task):
-            yield _equal_finding(probes[place].name, float(quick[place]), bound)
-        scores[place] = _forest_score(probes[place].values[rows, None], goal, fold, generator, trees=1)
-    strong = sorted((place for place in scores if scores[place] >= _STRONG), key=lambda place: -scores[place])
-    blind = {column for place in strong if scores[place] >= _BLINDING for column in probes[place].columns}
-    for place in strong[:_MOST_FORESTS]:
-        if _equals(probes[place].values, target, dataset.task):
-            continue
-        rest = sorted(set(range(table.shape[1])) - blind - set(probes[place].columns))
-        some = _some(len(rows), _FOREST_ROWS, generator)
-        others = (
-            _forest_score(table[some][:, rest], goal[some], fold[some], generator, trees=60) if rest else 0.0
-        )
-        yield _strong_finding(probes[place].name, dataset.task, scores[place], others, bound)
-
-
-def _some(rows: int, most: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    return np.arange(rows) if rows <= most else np.sort(generator.choice(rows, most, replace=False))
+    rows = pick_rows(target, _ROWS, generator)
+    goal, probes = _goal(dataset, rows), find_probes(dataset)
+    equal = yield from _equal(dataset, rows, probes)
+    flags = find_flags(dataset)
+    copies = {column for place in equal for column in probes[place].columns}
+    reported = copies | {flag.column for flag in flags}
+    rest = [probe for place, probe in enumerate(probes) if place not in equal]
+    copies = yield from _strong(dataset, rows, goal, rest, reported, generator)
+    yield from check_flags(dataset, flags, copies, generator)
+    yield from check_sum(dataset, rows, reported, generator)
 
 
 def _goal(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[Any]:
     """Return class indices without gaps (int64), or ranks of values between 0 and 1 (float64)."""
     if dataset.task == "classification":
         return np.unique(dataset.target[rows], return_inverse=True)[1].astype(np.int64)
-    return _ranks(dataset.target[rows]) / len(rows)
+    return rank_values(dataset.target[rows]) / len(rows)
 
 
-def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return mean ranks from 0; NaN ranks last."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return ((last - counts + last - 1) / 2)[place]
+def _equal(
+    dataset: Dataset, rows: NDArray[np.int64], probes: Sequence[Probe]
+) -> Generator[Finding, None, set[int]]:
+    """Yield the probes that are the target, unless chance alone might well have made one; return all such."""
+    target = dataset.target
+    counts = np.unique(target, return_counts=True)[1]
+    # Amounts that one row has each could be renamed to anything; codes come up again.
+    coded = dataset.task == "classification" or 5 * (len(counts) - 1) <= len(target) - counts.max()
+    ordered = dataset.task == "regression"
+    chance = len(probes) * _chance_of_equality(target)
+    if chance > _LEVEL:
+        return set()
+    equal: set[int] = set()
+    for place, probe in enumerate(probes):
+        if all(
+            _equals(probe.values[some], target[some], coded=coded, ordered=ordered)
+            for some in (rows, slice(None))
+        ):
+            equal.add(place)
+            if len(equal) <= _MOST_TREES:
+                yield _equal_finding(probe.name, chance)
+    return equal
 
 
-def cut_bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return a bin for each row: one per value where they are few, else of equal size; one for NaN."""
-    _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    most = int(np.clip(len(values) // 8, 8, 256))
-    if len(counts) <= most:
-        return codes
-    known = ~np.isnan(values)
-    ranks = _ranks(values)
-    return np.where(known, (ranks * most // len(values)).astype(np.int64), most)
+def _strong(
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    goal: NDArray[Any],
+    probes: Sequence[Probe],
+    copies: set[int],
+    generator: np.random.Generator,
+) -> Generator[Finding, None, set[int]]:
+    """Yield the probes that alone predict the target nearly without a mistake.
 
-
-def score_bins(bins: NDArray[np.int64], goal: NDArray[Any], fold: NDArray[np.int64]) -> float:
-    """Return how well bins alone predict `goal`, cross-validated: 0 at chance, 1 without a mistake.
-
-    Args:
-        bins: (row,) bin of each row, from 0.
-        goal: (row,) class indices without gaps (int64), or numbers (float64).
-        fold: (row,) fold of each row, from 0.
+    Returns `copies`, the places of features known to repeat the target, with those that do so nearly.
     """
-    width, folds = int(bins.max()) + 1, int(fold.max()) + 1
-    if goal.dtype == np.int64:
-        classes = int(goal.max()) + 1
-        counts = np.bincount((fold * width + bins) * classes + goal, minlength=folds * width * classes)
-        counts = counts.reshape(folds, width, classes)
-        seen = counts.sum(axis=0) - counts
-        weight = 1 / np.maximum(seen.sum(axis=1, keepdims=True), 1)
-        guess = (seen * weight).argmax(axis=2)
-        hits = np.take_along_axis(counts, guess[..., None], axis=2)[..., 0]
-        right = np.bincount(guess.ravel(), weights=hits.ravel(), minlength=classes)
-        recall = right / np.bincount(goal, minlength=classes)
-        return float((recall.mean() - 1 / classes) / (1 - 1 / classes))
-    index = fold * width + bins
-    counts = np.bincount(index, minlength=folds * width).reshape(folds, width)
-    sums = np.bincount(index, weights=goal, minlength=folds * width).reshape(folds, width)
-    seen, seen_sums = counts.sum(axis=0) - counts, sums.sum(axis=0) - sums
-    overall = seen_sums.sum(axis=1, keepdims=True) / seen.sum(axis=1, keepdims=True)
-    mean = np.where(seen > 0, seen_sums / np.maximum(seen, 1), overall)
-    residual = goal - mean[fold, bins]
-    return float(1 - np.square(residual).sum() / np.square(goal - goal.mean()).sum())
+    fold = deal_folds(goal, _FOLDS, generator)
+    quick = np.array([score_bins(cut_bins(probe.values[rows]), goal, fold) for probe in probes])
+    standing_out = np.flatnonzero(quick >= _QUICK)
+    if not len(standing_out):
+        return copies
+    bound = _null_bound([probe.values[rows] for probe in probes], goal, float(quick.max()), generator)
+    scores: dict[int, float] = {}
+    for place in standing_out[np.argsort(-quick[standing_out], kind="stable")][:_MOST_TREES].tolist():
+        if quick[place] > bound:
+            scores[place] = score_forest(probes[place].values[rows, None], goal, fold, generator, trees=1)
+    strong = sorted((place for place in scores if scores[place] >= _STRONG), key=lambda place: -scores[place])
+    hidden = copies | {
+        column
+        for place in strong
+        if 1 - scores[place] <= _hiding(dataset, probes[place])
+        for column in probes[place].columns
+    }
+    some = pick_rows(goal, _FOREST_ROWS, generator)
+    table = dataset.table()[rows[some]]
+    others: dict[tuple[int, ...], float] = {(): 0.0}
+    for place in strong:
+        rest = tuple(sorted(set(range(table.shape[1])) - hidden - set(probes[place].columns)))
+        if rest not in others:
+            if len(others) > _MOST_FORESTS:
+                continue
+            others[rest] = score_forest(table[:, rest], goal[some], fold[some], generator, trees=60)
+        least = max(_LEAST_CLIFF, _LEAST_ROWS / len(some))
+        yield _strong_finding(probes[place].name, dataset.task, scores[place], others[rest], bound, least)
+    return hidden
+
+
+def _hiding(dataset: Dataset, probe: Probe) -> float:
+    """Return the error up to which a probe counts as a copy, which must not speak for the other features.
+
+    A label with mistakes has no more values than there are classes. A measurement of as many mistakes has
+    more, and may rightly stand beside another of its kind.
+    """
+    coded = dataset.task == "classification" and len(np.unique(probe.values)) <= len(dataset.classes) + 1
+    return _NEARLY[dataset.task] if coded else 1 - _BLINDING
 
 
 def _null_bound(
@@ -175,110 +185,69 @@ def _null_bound(
 
     Infinite as soon as draws that reach `best` show that the bound lies above it.
     """
-    few = _some(len(goal), _NULL_ROWS, generator)
+    few = pick_rows(goal, _NULL_ROWS, generator)
     goal = np.unique(goal[few], return_inverse=True)[1] if goal.dtype == np.int64 else goal[few]
-    fold = generator.permutation(len(few)) % _FOLDS
-    bins = [cut_bins(values[place][few]) for place in _some(len(values), _NULL_PROBES, generator)]
+    fold = deal_folds(goal, _FOLDS, generator)
+    chosen = np.sort(generator.permutation(len(values))[:_NULL_PROBES])
+    bins = [cut_bins(values[place][few]) for place in chosen]
     spared = int(_LEVEL * (_DRAWS + 1))
     null: list[float] = []
     for _ in range(_DRAWS):
-        shuffled = generator.permutation(goal)
-        null.append(max(score_bins(one, shuffled, fold) for one in bins))
+        order = generator.permutation(len(goal))
+        null.append(max(score_bins(one, goal[order], fold[order]) for one in bins))
         if sum(score >= best for score in null) >= spared:
             return float("inf")
     return sorted(null)[-spared]
 
 
-def _equals(values: NDArray[np.float64], target: NDArray[Any], task: str) -> bool:
-    """Whether a quantity is the target under other names (one value for one class) or on another scale."""
-    distinct = len(np.unique(target))
-    if task == "classification" or distinct <= len(target) / 5:
-        pairs = np.unique(
-            np.column_stack([np.unique(v, return_inverse=True)[1] for v in (values, target)]), axis=0
-        )
-        if len(pairs) == distinct == len(np.unique(values)):
-            return True
-    if task == "classification" or np.isnan(values).any():
+def _chance_of_equality(target: NDArray[Any]) -> float:
+    """Return how likely a column with as many rows of each value, in random order, is the target.
+
+    One over the number of orders of the target, times the names that values of equal count may exchange.
+    """
+    from scipy.special import gammaln
+
+    counts = np.unique(target, return_counts=True)[1]
+    alike = np.unique(counts, return_counts=True)[1]
+    orders = gammaln(len(target) + 1) - gammaln(counts + 1).sum()
+    return float(np.exp(min(0.0, gammaln(alike + 1).sum() - orders)))
+
+
+def _equals(values: NDArray[np.float64], target: NDArray[Any], *, coded: bool, ordered: bool) -> bool:
+    """Whether a quantity is the target under other names (one value for one class) or on another scale.
+
+    Args:
+        values: (row,) the quantity.
+        target: (row,) the target.
+        coded: Whether other names count.
+        ordered: Whether another scale counts: the same order, but for rounding.
+    """
+    found, one = np.unique(values, return_inverse=True)
+    goals, other = np.unique(target, return_inverse=True)
+    if coded and len(found) == len(goals) == len(np.unique(one * len(goals) + other)):
+        return True
+    if not ordered or np.isnan(values).any():
         return False
-    one, other = _ranks(values), _ranks(target)
-    return bool(abs(np.corrcoef(one, other)[0, 1]) >= 1 - 1e-6)
-
-
-def _forest_score(
-    table: NDArray[Any],
-    goal: NDArray[Any],
-    fold: NDArray[np.int64],
-    generator: np.random.Generator,
-    *,
-    trees: int,
-) -> float:
-    """Return the cross-validated score of a forest, or of one tree on all rows where `trees` is 1."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
-    classes = goal.dtype == np.int64
-    options: dict[str, Any] = {"class_weight": "balanced"} if classes else {"max_features": 0.4}
-    kind = RandomForestClassifier if classes else RandomForestRegressor
-    guess = np.empty(len(goal), dtype=goal.dtype)
-    folds = np.unique(fold) if trees == 1 else np.unique(fold)[:_FOREST_FOLDS]
-    for number in folds:
-        forest = kind(
-            n_estimators=trees,
-            bootstrap=trees > 1,
-            min_samples_leaf=3 if trees == 1 else 1,
-            random_state=int(generator.integers(2**31)),
-            n_jobs=1,
-            **options,
-        )
-        forest.fit(table[fold != number], goal[fold != number])
-        guess[fold == number] = forest.predict(table[fold == number])
-    done = np.isin(fold, folds)
-    goal, guess = goal[done], guess[done]
-    if not classes:
-        return float(1 - np.square(goal - guess).sum() / np.square(goal - goal.mean()).sum())
-    present = np.unique(goal)
-    recall = np.mean([(guess[goal == label] == label).mean() for label in present])
-    return float((recall - 1 / len(present)) / (1 - 1 / len(present)))
-
-
-def _joint(dataset: Dataset, rows: NDArray[np.int64], fold: NDArray[np.int64]) -> Iterator[Finding]:
-    """Yield where the target is a sum of features, though none of them tells it alone."""
-    table = dataset.table()[rows].astype(np.float64)
-    if dataset.task != "regression" or table.shape[1] > len(rows) / 4 or np.isnan(table).any():
-        return
-    target = dataset.target[rows]
-    design = np.column_stack(
-        [np.ones(len(rows)), (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-12)]
+    unusual = target != goals[np.bincount(other).argmax()]
+    return all(
+        _same_order(values[some], target[some])
+        for some in (slice(None), unusual)  # an amount that is nearly always 0 is more than being above 0
+        if (target[some] != target[some][0]).any()
     )
-    residual = np.empty(len(rows))
-    for number in range(_FOLDS):
-        test = fold == number
-        weights = np.linalg.lstsq(design[~test], target[~test], rcond=None)[0]
-        residual[test] = target[test] - design[test] @ weights
-    error = float(np.square(residual).sum() / np.square(target - target.mean()).sum())
-    if error < 1e-6:
-        size = np.abs(np.linalg.lstsq(design, target, rcond=None)[0][1:])
-        names = [dataset.feature_names[i] for i in np.argsort(-size)[:5]]
-        yield Finding(
-            kind="features-determine-target",
-            severity=Severity.WARNING,
-            title="The target is a weighted sum of features, to six digits.",
-            evidence={"unexplained_share": error, "largest_terms": names},
-            causes=(
-                Cause(what="the target was computed from these columns, e.g. a total from its parts"),
-                Cause(what="the data were made by a formula"),
-            ),
-            next_check="Ask whether these columns are known when a prediction is needed; drop "
-            "those that are not.",
-            subject=names[0],
-        )
 
 
-def _equal_finding(name: str, score: float, bound: float) -> Finding:
+def _same_order(values: NDArray[np.float64], target: NDArray[Any]) -> bool:
+    if (values == values[0]).all():
+        return False
+    return bool(abs(np.corrcoef(rank_values(values), rank_values(target))[0, 1]) >= 1 - 1e-6)
+
+
+def _equal_finding(name: str, chance: float) -> Finding:
     return Finding(
         kind="feature-equals-target",
         severity=Severity.SEVERE,
         title=f"{name} is the target itself, under other names or on another scale.",
-        evidence={"score": score, "null_bound": bound},
+        evidence={"p_value": chance},
         causes=(
             Cause(what="the target was copied or coded into a feature"),
             Cause(what="the column was computed from the outcome"),
@@ -288,9 +257,9 @@ def _equal_finding(name: str, score: float, bound: float) -> Finding:
     )
 
 
-def _strong_finding(name: str, task: str, score: float, others: float, bound: float) -> Finding:
+def _strong_finding(name: str, task: str, score: float, others: float, bound: float, least: float) -> Finding:
     error, rest = 1 - score, 1 - others
-    leak = error <= _NEARLY[task] and rest >= max(_CLIFF * error, _LEAST_CLIFF)
+    leak = error <= _NEARLY[task] and rest >= max(_CLIFF * error, least)
     return Finding(
         kind="feature-nearly-determines-target" if leak else "feature-dominates-target",
         severity=Severity.SEVERE if leak else Severity.WARNING,
