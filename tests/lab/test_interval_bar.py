@@ -98,3 +98,14 @@ def test_an_axis_that_cannot_be_drawn_is_refused() -> None:
         Axis(low=0, high=math.inf, width=20, margin=0, smallest=1)
     with pytest.raises(BadValue, match="8 characters"):
         Axis(low=0, high=1, width=7, margin=0, smallest=1)
+
+
+@pytest.mark.parametrize("low", [-1.7e308, -1e300, 0.0])
+@pytest.mark.parametrize("high", [0.0, 5e-324, 1e-300, 1e300, 1.7e308])
+@pytest.mark.parametrize("smallest", [0.0, 0.01])
+def test_numbers_at_the_ends_of_what_a_float_holds_have_bars(
+    low: float, high: float, smallest: float
+) -> None:
+    drawn = interval(low, high, low / 2 + high / 2)
+    axis = Axis.around([drawn, drawn], margin=0.0, smallest=smallest, width=40)
+    assert len(draw_interval(axis, drawn).plain) == len(draw_axis(axis).plain) == 40

@@ -194,3 +194,34 @@ def test_a_curve_is_told_apart_by_its_dashes_too() -> None:
                     middle=np.ones(2), high=np.ones(2), group=1, lost=0) for name in "ab"]  # fmt: skip
     drawing = draw_curves(curves, {"a": "c-v0", "b": "c-v1"}, label="words")
     assert [item.get("class") for item in parts(drawing, "curve")] == ["curve c-v0", "curve c-v1"]
+
+
+LARGE = (0.0, 5e-324, 1e300, 1.7e308, -1.7e308)
+
+
+@pytest.mark.parametrize("first", LARGE)
+@pytest.mark.parametrize("last", LARGE)
+def test_numbers_at_the_ends_of_what_a_float_holds_are_drawn(first: float, last: float) -> None:
+    updates = np.arange(1, 400)
+    values = np.linspace(0, 1, 399) * last / 2 + first / 2
+    curve = make_curve("loss", "a", [(updates, values), (updates, values[::-1])])
+    assert curve.group > 1
+    assert all(np.isfinite(edge).all() for edge in (curve.low, curve.middle, curve.high))
+    (panel,) = make_panels([curve], {"a": "v1"}, "loss")
+    ElementTree.fromstring(str(panel.drawing))
+    assert not re.search(r"nan|inf\b", panel.values)
+    low, high = sorted((first, last))
+    held = Interval(low=low, high=high, level=0.95, estimate=low / 2 + high / 2)
+    for drawing in (
+        draw_effect(held, MARKS, effect_scale([held], MARKS), look="x", label="words"),
+        draw_looks([(4, held), (8, held)], (4, 8), MARKS, look="x", title="gain", label="words"),
+        draw_pairs(
+            [Pair(seed=0, candidate=first, baseline=last)],
+            Side(name="a", kind="v1"),
+            Side(name="b", kind="v2"),
+            sign=1,
+            title="loss",
+            label="words",
+        ),
+    ):
+        ElementTree.fromstring(str(drawing))

@@ -84,3 +84,18 @@ def test_other_quantities_have_units() -> None:
     assert show_time("2026-11-21T02:45:44.848503Z") == "2026-11-21 02:45:44 UTC"
     assert show_time("yesterday") == "yesterday"
     assert [general(value) for value in (True, None, 0.1 + 0.2, "x", 3)] == ["yes", "–", "0.3", "x", "3"]
+
+
+@pytest.mark.parametrize("low", [-1.7e308, -1e300, 0.0, 5e-324])
+@pytest.mark.parametrize("high", [5e-324, 1e-300, 1e300, 1.7e308])
+def test_numbers_at_the_ends_of_what_a_float_holds_are_short(low: float, high: float) -> None:
+    interval = Interval(low=low, high=max(low, high), level=0.95, estimate=low)
+    digits = decision_digits(interval, (0.02, 0.01, -0.01))
+    for value in (low, high):
+        assert len(fixed(value, digits)) <= 15
+        assert len(fixed(value, spread_digits([low, high]))) <= 15
+
+
+def test_a_number_too_small_to_write_out_is_not_called_zero() -> None:
+    assert (fixed(1e-300, 12), fixed(1e-300, 3), fixed(0.0, 12)) == ("1e-300", "0.000", "0.000000000000")
+    assert fixed(-1.7e308, 2) == "-1.7e+308"

@@ -69,3 +69,22 @@ def test_an_axis_is_logarithmic_only_where_it_may_be_and_three_decades_are_spann
     assert not fit_scale([1e-4, 1.0]).log
     assert not fit_scale([0.1, 1.0], may_log=True).log
     assert not fit_scale([0.0, 1e9], may_log=True).log
+
+
+EXTREMES = (0.0, 5e-324, 1e-300, 1.0, 1e300, 1.7e308, -5e-324, -1e300, -1.7e308, 1.7976931348623157e308)
+
+
+@pytest.mark.parametrize("may_log", [False, True])
+@pytest.mark.parametrize("count", [1, 3, 5, 8])
+def test_numbers_at_the_ends_of_what_a_float_holds_have_places_and_ticks(may_log: bool, count: int) -> None:
+    for values in itertools.combinations_with_replacement(EXTREMES, 2):
+        scale = fit_scale(values, may_log=may_log)
+        assert all(0 <= scale.place(value) <= 1 and scale.holds(value) for value in values), values
+        ticks = scale.ticks(count)
+        assert 1 <= len(ticks) <= 12, values
+        assert all(-1e-6 < scale.place(tick) < 1 + 1e-6 for tick in ticks), values
+        labels = scale.labels(ticks)
+        assert len(set(labels)) == len(labels), values
+        assert max(map(len, labels)) <= 14, values
+    assert fit_scale((1e-300, 1.7e308), may_log=True).place(1.0) == pytest.approx(0.5, abs=0.03)
+    assert fit_scale((-1.7e308, 1.7e308)).place(0.0) == pytest.approx(0.5)

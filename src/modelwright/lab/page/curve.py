@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["MOST_POINTS", "SEEDS_FOR_DECILES", "Curve", "band_name", "make_curve"]
 
 MOST_POINTS = 120
+_LARGE = 1e280
 SEEDS_FOR_DECILES = 10
 """With fewer seeds, the band goes from the least to the greatest."""
 
@@ -72,10 +73,13 @@ def make_curve(metric: str, variant: str, runs: Sequence[tuple[NDArray[Any], NDA
     edges = (0.1, 0.5, 0.9) if len(runs) >= SEEDS_FOR_DECILES else (0.0, 0.5, 1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a point without any number stays NaN
+        # Sums and differences of the largest numbers leave the range of floats; a power of two is exact.
+        unit = 2.0**64 if np.nanmax(np.abs(table), initial=0.0) > _LARGE else 1.0
+        table /= unit
         points = np.stack(
             [np.nanmean(table[:, a:b], axis=1) for a, b in zip(starts, ends, strict=True)], axis=1
         )
-        low, middle, high = np.nanquantile(points, edges, axis=0)
+        low, middle, high = np.nanquantile(points, edges, axis=0) * unit
     return Curve(
         metric=metric,
         variant=variant,

@@ -19,15 +19,23 @@ __all__ = [
 ]
 
 _MOST_DIGITS = 12
+_LARGEST_WRITTEN_OUT = 1e15
 
 
 def fixed(value: float | None, digits: int) -> str:
-    """Return `value` with so many digits after the point, never `-0`; a dash for None, words for NaN."""
+    """Return `value` with so many digits after the point, never `-0`; a dash for None, words for NaN.
+
+    Numbers with more digits than anybody reads, before the point or after it, come as powers of ten.
+    """
     if value is None:
         return "–"
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("infinite" if value > 0 else "-infinite")
+    if abs(value) >= _LARGEST_WRITTEN_OUT:
+        return f"{value:.6g}"
     text = f"{value:.{digits}f}"
+    if digits >= _MOST_DIGITS and value != 0 and float(text) == 0:
+        return f"{value:.3g}"
     return text.lstrip("-") if float(text) == 0 else text
 
 
@@ -52,7 +60,10 @@ def decision_digits(interval: Interval, marks: Sequence[float]) -> int:
         interval: The interval.
         marks: What its limits are held against: the margin, plus and minus the smallest effect.
     """
-    half = max(interval.width / 2, 1e-9 * max(1.0, abs(interval.estimate)))
+    # Halved first: the whole width may be larger than any float.
+    half = max(interval.high / 2 - interval.low / 2, 1e-9 * max(1.0, abs(interval.estimate)))
+    if math.isinf(half):
+        return 0
     digits = min(_MOST_DIGITS, max(0, 1 - math.floor(math.log10(half))))
     while digits < _MOST_DIGITS:
         rounded = {limit: float(f"{limit:.{digits}f}") for limit in (interval.low, interval.high)}
@@ -72,7 +83,7 @@ def spread_digits(values: Sequence[float | None]) -> int:
     if not finite:
         return 0
     span = max(finite) - min(finite) or max(map(abs, finite)) / 10
-    if all(value == round(value) for value in finite) or span == 0:
+    if all(value == round(value) for value in finite) or span == 0 or math.isinf(span):
         return 0
     return min(_MOST_DIGITS, max(0, 2 - math.floor(math.log10(span))))
 

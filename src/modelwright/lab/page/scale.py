@@ -2,12 +2,17 @@
 
 import itertools
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = ["Scale", "fit_scale"]
 
 _DECADES_FOR_LOG = 3.0
+_LARGEST = sys.float_info.max
+_LEAST = math.ulp(0.0)
+_LEAST_SPAN = 1e-300
+"""Numbers nearer to one another lie on one place: steps between them would leave the range of floats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +32,14 @@ class Scale:
     def place(self, value: float) -> float:
         """Return where `value` lies: 0 at `low`, 1 at `high`; outside of both where it does."""
         if not self.log:
-            return (value - self.low) / (self.high - self.low)
+            span = self.high - self.low
+            if math.isfinite(span):
+                return (value - self.low) / span
+            return (value / 4 - self.low / 4) / (self.high / 4 - self.low / 4)
         if value <= 0:
             return -math.inf
-        return math.log(value / self.low) / math.log(self.high / self.low)
+        low = math.log(self.low)  # the ratio of the ends may be larger than any float
+        return (math.log(value) - low) / (math.log(self.high) - low)
 
     def inside(self, value: float) -> float:
         """Return the place of `value`, at the nearer end where it lies outside."""
@@ -44,10 +53,12 @@ class Scale:
         """Return round values on the axis, about `count` of them: steps of 1, 2 or 5, or decades."""
         if self.log:
             return self._decades(count)
-        step = _round_step((self.high - self.low) / max(1, count))
+        count = max(2, count)  # half of the range is a number, where the whole may be larger than any
+        step = _round_step(self.high / count - self.low / count)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         digits = max(0, -math.floor(math.log10(step)))
-        return [round(place * step, digits) + 0.0 for place in range(first, last + 1)]
+        ticks = [round(place * step, digits) + 0.0 for place in range(first, last + 1)]
+        return [tick for tick in ticks if math.isfinite(tick)]
 
     def _decades(self, count: int) -> list[float]:
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
@@ -84,10 +95,11 @@ def fit_scale(values: Iterable[float], *, padding: float = 0.06, may_log: bool =
     if not finite:
         return Scale(low=0.0, high=1.0)
     low, high = min(finite), max(finite)
-    if may_log and low > 0 and math.log10(high / low) >= _DECADES_FOR_LOG:
-        room = (high / low) ** padding
-        return Scale(low=low / room, high=high * room, log=True)
+    if may_log and low > 0 and (decades := math.log10(high) - math.log10(low)) >= _DECADES_FOR_LOG:
+        room = 10.0 ** (padding * decades)
+        return Scale(low=max(_LEAST, low / room), high=min(_LARGEST, high * room), log=True)
     span = high - low
     if span <= 1e-12 * max(abs(low), abs(high)):
         span = abs(high) or 1.0
-    return Scale(low=low - padding * span, high=high + padding * span)
+    room = padding * min(_LARGEST, max(_LEAST_SPAN, span))
+    return Scale(low=max(-_LARGEST, low - room), high=min(_LARGEST, high + room))

@@ -1,6 +1,7 @@
 """An interval drawn as one line of text, against the margin and the smallest effect."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Axis", "draw_axis", "draw_interval", "legend"]
 
 _PAD = 0.08
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +58,10 @@ class Axis:
             low, high = intervals[-1].low - reach, intervals[-1].high + reach
             shown += [max(interval.low, low) for interval in intervals]
             shown += [min(interval.high, high) for interval in intervals]
-        pad = _PAD * (max(shown) - min(shown))
+        pad = min(_LARGEST, _PAD * max(shown) - _PAD * min(shown)) or 1.0
         return Axis(
-            low=min(shown) - pad,
-            high=max(shown) + pad,
+            low=max(-_LARGEST, min(shown) - pad),
+            high=min(_LARGEST, max(shown) + pad),
             width=width,
             margin=margin,
             smallest=smallest,
@@ -68,7 +70,8 @@ class Axis:
 
     def place(self, value: float) -> int:
         """Return the character, from 0, under which `value` lies; beyond the ends it is the end's."""
-        share = (value - self.low) / (self.high - self.low)
+        # Quartered first: the whole stretch may be larger than any float.
+        share = (value / 4 - self.low / 4) / (self.high / 4 - self.low / 4)
         return min(self.width - 1, max(0, math.floor(share * self.width)))
 
 
