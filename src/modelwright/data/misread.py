@@ -38,7 +38,11 @@ def _texts(dataset: Dataset) -> Iterator[tuple[str, list[str], NDArray[np.int64]
         for column in step["arguments"]["columns"]:
             first, width, levels = column["first"], column["width"], column["levels"]
             if step["name"] == "one_hot":
-                counts = np.nansum(table[:, first : first + width], axis=0, dtype=np.float64).astype(np.int64)
+                counts = (
+                    np.nan_to_num(table[:, first : first + width])
+                    .sum(axis=0, dtype=np.float64)
+                    .astype(np.int64)
+                )
             else:
                 counts = np.bincount(table[:, first].astype(np.int64), minlength=len(levels))
             yield column["column"], list(levels), counts
