@@ -209,8 +209,7 @@ def test_config_groups_compose_as_in_hydra(
         ("seeds= 9", lambda d: d.seeds, 9),
         ("+alpha=0.01", lambda d: d.alpha, 0.01),
         ("alpha=0.01", lambda d: d.alpha, 0.01),
-        ("budget.seconds=5", lambda d: d.budget.seconds, 5),
-        ("budget={seconds: 5}", lambda d: d.budget.seconds, 5),
+        ("rule={kind: group_sequential, looks: [3, 6]}", lambda d: d.rule.looks, (3, 6)),
         ("budget=null", lambda d: d.budget.seconds, None),
         ("spread=null", lambda d: d.spread, None),
         (
@@ -236,9 +235,12 @@ def test_overrides_follow_hydras_grammar(
     assert read(compose_design("w", [override], root=write({"w.yaml": DESIGN}))[0]) == expected
 
 
-def test_a_group_that_the_file_sets_can_be_taken_away(write: Write) -> None:
-    root = write({"w.yaml": DESIGN + "budget: {seconds: 5}\n"})
+def test_a_group_that_the_file_sets_can_be_changed_and_taken_away(write: Write) -> None:
+    looks = "rule: {kind: group_sequential, looks: [3, 6]}\n"
+    root = write({"w.yaml": DESIGN + looks + "budget: {seconds: 5}\n"})
     assert compose_design("w", root=root)[0].budget.seconds == 5
+    assert compose_design("w", ["budget.seconds=7"], root=root)[0].budget.seconds == 7
+    assert compose_design("w", ["budget={seconds: 8}"], root=root)[0].budget.seconds == 8
     assert compose_design("w", ["~budget"], root=root)[0].budget.seconds is None
 
 
@@ -268,6 +270,8 @@ WRONG_FILES: list[tuple[str, str | bytes, type[ModelwrightError], str]] = [
     ("a key twice inside", DESIGN.replace("tree:", "forest:"), BadValue, "duplicate key forest"),
     ("an open bracket", DESIGN + "accept: [a\n", BadValue, "is YAML"),
     ("a bare interpolation in braces", DESIGN + "budget: {seconds: ${seeds}}\n", BadValue, '"${name}"'),
+    ("settings of Hydra's", "hydra: {run: {dir: x}}\n" + DESIGN, BadValue, "not Hydra's"),
+    ("a budget for one look", DESIGN + "budget: {seconds: 5}\n", BadValue, "one look, at all 6 seeds"),
     ("binary", bytes(range(256)), BadValue, "UTF-8"),
     ("NUL bytes", b"seeds: 6\x00\n", BadValue, "is YAML"),
     ("Latin-1", DESIGN.replace("a tree", "die Größe").encode("latin-1"), BadValue, "byte 0xf6 in line 1"),

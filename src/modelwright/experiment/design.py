@@ -55,12 +55,18 @@ def _pair(pair: Any, pairs: Any) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget(Settings):
-    """What an experiment may cost; a spent budget ends it, undecided comparisons as *inconclusive*."""
+    """What an experiment may cost.
+
+    It is held against what is spent at each look: a look that finds it spent is the last one, and what is
+    open then ends *inconclusive*. So an experiment may cost more by what one look's seeds take.
+    """
 
     PLACE: ClassVar[str] = "budget"
 
     seconds: float | None = setting(
-        None, doc="Most seconds of training, summed over workers; null for no limit.", above=0
+        None,
+        doc="Seconds of training, summed over workers, after which a look is the last; null for no limit.",
+        above=0,
     )
 
 
@@ -146,6 +152,12 @@ class Design(Settings):
                 f"A verdict on {self.scope.replace('_', ' ')} needs seeds that draw splits of their own",
                 got=f"scope={self.scope} with one split for all seeds",
                 nearest="scope=this_test_set",
+            )
+        if self.budget.seconds is not None and (self.rule.kind == "fixed" or len(self.rule.looks) == 1):
+            raise BadValue(
+                "A budget is held against what is spent at each look; a spent one ends the experiment",
+                got=f"budget.seconds={self.budget.seconds:g} with one look, at all {self.seeds} seeds",
+                next_step="plan looks: rule.kind=group_sequential and rule.looks; or leave out the budget",
             )
         if self.question.smallest_effect > self._range():
             raise BadValue(

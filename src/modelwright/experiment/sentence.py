@@ -127,6 +127,8 @@ def verdict_sentence(
         for word, found in groups.items()
     ]
     metric = question.metric + (" (lower is better)" if question.sign < 0 else "")
+    if outcome == "inconclusive" and "inconclusive" not in outcomes:
+        head += " as one claim, each comparison decided but not all alike,"
     return (
         f"{head} over {len(clauses)} comparisons on {metric} (margin {question.margin:g}, smallest effect "
         f"{question.smallest_effect:g}): {'; '.join(parts)}."

@@ -31,7 +31,7 @@ class Outcome(enum.StrEnum):
     EQUIVALENT = "equivalent"
     """The whole interval lies inside plus or minus the smallest effect."""
     INCONCLUSIVE = "inconclusive"
-    """The budget is spent and none of these holds."""
+    """Seeds or budget are spent and none of these holds; or comparisons are decided, but not all alike."""
     INVALID = "invalid"
     """A deviation or a failed check: the numbers are no evidence."""
 
@@ -145,7 +145,11 @@ class Verdict:
 
 
 def overall_outcome(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the outcome of a claim that is the conjunction of its comparisons."""
+    """Return the outcome of a claim that is the conjunction of its comparisons.
+
+    One refuted comparison refutes it. Where comparisons end in different ways and none is refuted, the claim
+    as a whole is *inconclusive*, and each comparison's own end stands.
+    """
     found = set(outcomes)
     if not found:
         raise BadValue("A verdict has at least one comparison", got="none")

@@ -10,6 +10,7 @@ written down.
 """
 
 import dataclasses
+import re
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -134,6 +135,13 @@ def _check_text(file: Path) -> None:
         ) from error
     if not text.strip():
         raise BadValue("A design's file says what the design is", got=f"{file.name} is empty")
+    # Hydra would take these for its own and drop them without a word.
+    if re.search(r"""(?m)^["']?hydra["']?\s*:""", text):
+        raise BadValue(
+            "A design holds its own settings, not Hydra's",
+            got=f"hydra: in {file.name}",
+            next_step="leave it out",
+        )
 
 
 # ---- Hydra ----

@@ -72,7 +72,7 @@ def plan_warnings(
     if limit is not None and training_seconds > limit:
         warnings.append(
             f"All seeds take about {training_seconds:.3g} s of training and the budget is {limit:g} s: "
-            "it may end the experiment first, undecided."
+            "a look may find it spent and be the last one, undecided."
         )
     return tuple(warnings)
 
