@@ -186,8 +186,11 @@ def report(
         "",
         "## Where the assumption fails: arms of different shape",
         "",
-        "Differences are then not symmetric, and neither t nor sign-flip promises anything. Few seeds miss "
-        "the long tail, so the error is one-sided: an arm with rare large losses is called better, one "
+        "Where one arm is steady and the other uniform or U-shaped, differences are symmetric with light "
+        "tails: sign-flip holds, and t errs too often with the fewest seeds.",
+        "",
+        "Otherwise differences are not symmetric, and neither t nor sign-flip promises anything. Few seeds "
+        "miss the long tail, so the error is one-sided: an arm with rare large losses is called better, one "
         "with rare large gains worse. More seeds and a later first look mend t only slowly. The betting "
         "rule keeps its promise wherever bounds are known, at the price of wide intervals. Where a learner "
         "may fail outright on some seeds, use `rule.kind=confidence_sequence`, and read the share of "
