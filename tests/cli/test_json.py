@@ -110,6 +110,8 @@ def test_text_and_json_agree(finished: Path, call: Call, monkeypatch: pytest.Mon
         r"^(?:severe|warning|info)  (\S+)", text, re.M
     )
     assert any(row["severity"] == "severe" for row in record["findings"])
+    text, record = both("findings", "digits")
+    assert record["findings"] or text == "No findings about digits.\n"
     text, record = both("query", QUESTION)
     for row, line in zip(record["rows"], text.splitlines()[1:], strict=True):
         name, mean = line.split()
