@@ -163,7 +163,7 @@ VALUES = [
     wrong(*RUN, "rule.looks=[2,4]", rule="needs at least 3 seeds at every look", got="look 1 at 2 seeds",
           nearest="a first look at 3 seeds"),
     wrong(*RUN, "rule.test=sign_flip", rule="sign-flip test of 3 seeds cannot reach a level below 0.125",
-          got="look 1 at 3 seeds", next="plan more seeds"),
+          got="look 1 at 3 seeds", nearest="look 1 at 6 seeds", next="plan look 1 at 6 seeds"),
     wrong(*RUN, "rule.kind=fixed", rule="fixed rule does not use", got="4", next="leave out"),
     wrong(*RUN, "scope=this_test_set", rule="one split for all seeds", got="split.fixed=false",
           nearest="split.fixed=true"),

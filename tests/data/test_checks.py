@@ -610,6 +610,15 @@ def test_a_target_that_one_row_alone_makes_no_constant_is_scored() -> None:
     assert leaks(regression(len(target), target, leak=target)).keys() == {"feature-equals-target"}
 
 
+@pytest.mark.parametrize("rows", [30, 90, 3000])
+@pytest.mark.parametrize("copy", ["twice", "inverted", "logarithm"])
+def test_a_copy_of_a_target_whose_values_all_differ_is_the_target(rows: int, copy: str) -> None:
+    draw = np.random.default_rng(rows)
+    target = draw.normal(size=rows)
+    leak = {"twice": 2 * target, "inverted": -target, "logarithm": np.log(target - target.min() + 1)}[copy]
+    assert leaks(regression(rows, target, leak=leak))["feature-equals-target"].subject == "leak"
+
+
 def test_equality_that_chance_gives_is_no_finding() -> None:
     for root in range(20):
         draw = np.random.default_rng(root)

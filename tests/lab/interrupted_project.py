@@ -149,7 +149,8 @@ class Here:
 def is_watched(file, rooms=os.path.dirname(modelwright.lab.__file__), known={}):
     if file not in known:
         folder, package = os.path.dirname(file), os.path.dirname(rooms)
-        known[file] = folder in (rooms, os.path.join(package, "journal"))
+        watched = (rooms, os.path.join(rooms, "executor"), os.path.join(package, "journal"))
+        known[file] = folder in watched
     return known[file]
 
 def run(given):

@@ -20,6 +20,13 @@ from modelwright.lab.run import run_design
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 
+# Two questions: asked twice, the same one would be a finding in whichever comes second.
+DESIGNS: dict[str, dict[str, Any]] = {
+    "small": {"name": "small"},
+    "other": {"name": "other", "split": {"kind": "random", "test": 0.3}},
+}
+
+
 @pytest.fixture(scope="module")
 def runners() -> Generator[list[Runner]]:
     with Runner() as first, Runner() as second:
@@ -30,8 +37,8 @@ def runners() -> Generator[list[Runner]]:
 def whole(here: HereExecutor, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What the experiments `small` and `other` come to, each alone."""
     project = make_project(tmp_path_factory.mktemp("whole"))
-    for name in ("small", "other"):
-        run_design(make_design(name=name), project, executor=here)
+    for changes in DESIGNS.values():
+        run_design(make_design(**changes), project, executor=here)
     return {name: outcome(project, name) for name in ("small", "other")}
 
 
@@ -104,8 +111,8 @@ def test_two_experiments_that_start_together_on_a_new_journal_both_come_to_their
 ):
     project = make_project(tmp_path)
     both = [
-        Running(runner, project, design={"name": name})
-        for runner, name in zip(runners, ("small", "other"), strict=True)
+        Running(runner, project, design=changes)
+        for runner, changes in zip(runners, DESIGNS.values(), strict=True)
     ]
     for running in both:
         running.join()

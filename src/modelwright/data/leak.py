@@ -110,7 +110,7 @@ def _equal(
     # Amounts that one row has each could be renamed to anything; codes come up again.
     coded = dataset.task == "classification" or 5 * (len(counts) - 1) <= len(target) - counts.max()
     ordered = dataset.task == "regression"
-    chance = len(probes) * _chance_of_equality(target)
+    chance = len(probes) * _chance_of_equality(target, coded=coded)
     if chance > _LEVEL:
         return set()
     equal: set[int] = set()
@@ -200,17 +200,19 @@ def _null_bound(
     return sorted(null)[-spared]
 
 
-def _chance_of_equality(target: NDArray[Any]) -> float:
+def _chance_of_equality(target: NDArray[Any], *, coded: bool) -> float:
     """Return how likely a column with as many rows of each value, in random order, is the target.
 
-    One over the number of orders of the target, times the names that values of equal count may exchange.
+    One over the number of orders of the target, times the names that values of equal count may exchange
+    where other names count, or else times two directions.
     """
     from scipy.special import gammaln
 
     counts = np.unique(target, return_counts=True)[1]
     alike = np.unique(counts, return_counts=True)[1]
     orders = gammaln(len(target) + 1) - gammaln(counts + 1).sum()
-    return float(np.exp(min(0.0, gammaln(alike + 1).sum() - orders)))
+    names = gammaln(alike + 1).sum() if coded else np.log(2)
+    return float(np.exp(min(0.0, names - orders)))
 
 
 def _equals(values: NDArray[np.float64], target: NDArray[Any], *, coded: bool, ordered: bool) -> bool:
