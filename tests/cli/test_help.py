@@ -167,6 +167,7 @@ def desk(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for _, example in EXAMPLES
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # MLflow's own libraries warn of their futures
 def test_every_example_works(example: str, desk: Path, call: Call, trains_here: None) -> None:
     program, *words = shlex.split(example)
     assert program == "modelwright"

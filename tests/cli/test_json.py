@@ -61,6 +61,7 @@ def strict(text: str) -> Any:
     ("words", "keys"),
     [*KEYS.items(), *(pytest.param(words, keys, marks=pytest.mark.slow) for words, keys in LONG.items())],
 )
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # MLflow's own libraries warn of their futures
 def test_every_command_prints_one_json_object_and_nothing_else(
     words: tuple[str, ...], keys: set[str], finished: Path, call: Call, trains_here: None
 ) -> None:
