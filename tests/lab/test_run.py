@@ -286,7 +286,7 @@ def test_a_budget_counts_no_trials_but_those_of_the_look(run, project):
 # ---- results that are no numbers ----
 
 
-@pytest.mark.parametrize("number", ["nan", "inf"])
+@pytest.mark.parametrize("number", ["nan", "inf", "-1e300"])
 def test_a_learner_that_diverges_is_a_finding_and_makes_the_verdict_invalid(run, project, number):
     result = run(with_candidate("sometimes", number=number))
     assert DIVERGED in kinds(result)
