@@ -43,7 +43,7 @@ lint: .venv/.dev ## ruff and strict pyright
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pyright
 
-bench: .venv/.dev ## measure again what benchmarks/results says, about ten minutes
+bench: .venv/.dev ## measure again what benchmarks/results says, about half an hour
 	set -e; for name in $(BENCH); do $(RUN) benchmarks/$$name.py; done
 
 docs: .venv/.dev ## execute docs/tour.ipynb and take the README's picture anew

@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
+MEASURED = "measured: "
 RESULT = ROOT / "benchmarks" / "results" / "long_tests.md"
 PYTEST = [
     "-m",
@@ -37,7 +38,7 @@ class Ended:
         cases: Number of cases.
         bad: How cases ended that did not pass.
         seconds: Seconds of all cases.
-        said: What it printed.
+        said: What it measured, in words.
     """
 
     room: str
@@ -73,9 +74,9 @@ def read_report(file: Path) -> list[Ended]:
 
 
 def said_in(case: ElementTree.Element) -> list[str]:
-    """Return the lines that a test itself printed."""
+    """Return what a test printed after `measured: `."""
     lines = (case.findtext("system-out") or "").splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith("---")]
+    return [line.removeprefix(MEASURED) for line in lines if line.startswith(MEASURED)]
 
 
 def write_page(tests: list[Ended]) -> str:
@@ -99,7 +100,7 @@ def write_page(tests: list[Ended]) -> str:
             for test in tests
         ),
         "",
-        "What they said:",
+        "What they measured:",
         "",
         *(f"- {test.name}: {line}" for test in tests for line in test.said),
         "",
