@@ -120,7 +120,10 @@ def test_fifty_kills_at_random_instants_lose_nothing(runner, tmp_path):
     while runner.descendants() and time.monotonic() < end:
         time.sleep(0.1)
     assert not runner.descendants()
-    print(f"measured: {killed} kills at random instants of {life:.1f} s, after {dict(last)}: nothing was lost")
+    after = ", ".join(f"{kind} ({count})" for kind, count in last.most_common())
+    print(
+        f"measured: {killed} kills at random instants of {life:.1f} s, last entries: {after}; nothing was lost"
+    )
 
 
 def last_kind(project: Project) -> str:
