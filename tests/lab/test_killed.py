@@ -121,9 +121,7 @@ def test_fifty_kills_at_random_instants_lose_nothing(runner, tmp_path):
         time.sleep(0.1)
     assert not runner.descendants()
     after = ", ".join(f"{kind} ({count})" for kind, count in last.most_common())
-    print(
-        f"measured: {killed} kills at random instants of {life:.1f} s, last entries: {after}; nothing was lost"
-    )
+    print(f"measured: {killed} kills at random instants of {life:.1f} s, last entries: {after}; nothing lost")
 
 
 def last_kind(project: Project) -> str:
