@@ -26,7 +26,7 @@ from torch import Tensor
 
 from modelwright.algorithms.convolution import convolve_pool
 from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import Descent, descend
+from modelwright.algorithms.descent import ScaledDescent, descend
 from modelwright.algorithms.layers import drop_out, linear
 from modelwright.algorithms.network import draw_weights
 from modelwright.base.errors import BadValue
@@ -39,7 +39,7 @@ __all__ = ["Config", "ConvolutionalNetwork", "train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Descent):
+class Config(ScaledDescent):
     """Convolutional network."""
 
     width: int = setting(16, doc="Channels of the first block; each further block has twice as many.", low=1)

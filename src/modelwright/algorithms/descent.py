@@ -8,7 +8,7 @@ own gradient. The optimiser is PyTorch's, applied to the packed parameters (see 
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Step
 from modelwright.data.experience import Experience
 
-__all__ = ["Descent", "descend"]
+__all__ = ["Descent", "ScaledDescent", "descend"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,6 @@ class Descent(Settings):
     clip_norm: float | None = setting(
         None, doc="Largest norm of a seed's gradient; null for no limit.", above=0
     )
-    standardize: bool = setting(True, doc="Whether inputs (and regression targets) are standardised.")
     evaluate_every: int = setting(
         100, doc="Updates between steps that offer the model for evaluation.", low=1
     )
@@ -62,6 +61,16 @@ class Descent(Settings):
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledDescent(Descent):
+    """Descent on inputs that are measured values."""
+
+    standardize: bool = setting(True, doc="Whether inputs (and regression targets) are standardised.")
+
+
+Answers = Callable[[Tensor, Tensor], Tensor]
+
+
 def descend(
     experience: Experience,
     seeds: Sequence[Seed],
@@ -69,6 +78,7 @@ def descend(
     network: Network,
     *,
     penalty: Mapping[str, float] | None = None,
+    answers: Answers | None = None,
 ) -> Iterator[Step]:
     """Train `network` on every seed's rows; one step an update.
 
@@ -78,11 +88,13 @@ def descend(
         config: How.
         network: What.
         penalty: Name of a parameter -> c: adds c / n * |w|^2 to the loss of a seed that has n rows.
+        answers: For networks that answer several times a row while they train: from inputs (seed, batch,
+            *feature) and targets (seed, batch) to the target of each answer (seed, answer).
     """
     yield from split_by_rows(
         experience,
         seeds,
-        lambda part, own: _descend(part, own, config, network, penalty or {}),
+        lambda part, own: _descend(part, own, config, network, penalty or {}, answers),
         needed=config.batch_size is None,
     )
 
@@ -93,13 +105,13 @@ def _descend(
     config: Descent,
     network: Network,
     penalty: Mapping[str, float],
+    answers: Answers | None,
 ) -> Iterator[Step]:
+    standardize = isinstance(config, ScaledDescent) and config.standardize
     classify = experience.task == "classification"
     axes = (0, 2, 3) if experience.features.ndim == 4 else (0,)
-    inputs = Scale.fit(experience.features, experience.rows, axes=axes, active=config.standardize)
-    target = Scale.fit(
-        experience.target[:, None], experience.rows, active=config.standardize and not classify
-    )
+    inputs = Scale.fit(experience.features, experience.rows, axes=axes, active=standardize)
+    target = Scale.fit(experience.target[:, None], experience.rows, active=standardize and not classify)
     weights = Weights(network.initial(seeds))
     optimizer = _make_optimizer(weights.packed, config)
     model = NetworkModel(network, weights, inputs, target, experience.task)
@@ -115,10 +127,9 @@ def _descend(
             group["lr"] = rate
         if batch is None or config.batch_size is not None:
             rows = batches.draw()
-            batch = (
-                standardise(experience.features[rows], inputs.mean, inputs.deviation),
-                _targets(experience, rows, target),
-            )
+            given = standardise(experience.features[rows], inputs.mean, inputs.deviation)
+            wanted = _targets(experience, rows, target)
+            batch = (given, answers(given, wanted) if answers else wanted)
         outputs, hidden = network.forward(weights.named, batch[0], noise)
         losses = cross_entropy(outputs, batch[1]) if classify else (outputs[..., 0] - batch[1]).square()
         weights.differentiate(losses)

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import Descent, descend
+from modelwright.algorithms.descent import ScaledDescent, descend
 from modelwright.algorithms.layers import linear
 from modelwright.algorithms.scale import Scale
 from modelwright.base.errors import BadValue
@@ -38,7 +38,7 @@ __all__ = ["Config", "train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Descent):
+class Config(ScaledDescent):
     """Linear regression; ridge regression with `l2` above 0."""
 
     solver: str = setting(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import Descent, descend
+from modelwright.algorithms.descent import ScaledDescent, descend
 from modelwright.algorithms.layers import linear
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
@@ -35,7 +35,7 @@ __all__ = ["Config", "train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Descent):
+class Config(ScaledDescent):
     """Logistic or softmax regression."""
 
     updates: int = setting(500, doc="Number of updates.", low=1)

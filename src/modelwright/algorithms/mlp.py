@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import Descent, descend
+from modelwright.algorithms.descent import ScaledDescent, descend
 from modelwright.algorithms.layers import drop_out, linear
 from modelwright.algorithms.network import draw_weights
 from modelwright.base.seed import Seed
@@ -37,7 +37,7 @@ __all__ = ["Config", "Perceptron", "train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Descent):
+class Config(ScaledDescent):
     """Multilayer perceptron."""
 
     width: int = setting(64, doc="Units of each hidden layer.", low=1)
