@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue, nearest_name
 
-__all__ = ["Model", "Step"]
+__all__ = ["Model", "Policy", "Step"]
 
 
 class Model(Protocol):
@@ -36,6 +36,25 @@ class Model(Protocol):
         ...
 
 
+class Policy(Protocol):
+    """What a cohort does in an environment, as it is at one step; valid until the next step is pulled."""
+
+    def act(self, observation: NDArray[Any]) -> NDArray[Any]:
+        """Choose the best action known, without exploring; equal observations get equal actions.
+
+        Args:
+            observation: (seed, copy, *observation).
+
+        Returns:
+            (seed, copy) numbers of actions, or (seed, copy, *action) values.
+        """
+        ...
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return every learnt number by name, each with a leading `seed` axis."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """Numbers per seed after one update, or after a group of updates.
@@ -45,6 +64,7 @@ class Step:
         metrics: Name -> array (seed,) of float64. NaN where a seed has no such number at this step.
         absent: Name -> (seed,) whether a seed reported no such number at this step, where only some did; so
             that a missing number is told from one that is NaN because learning diverged.
+        policy: What acts in an environment, where the learner offers it (always at its last step), else None.
         model: The models at this step where the learner offers them for evaluation (always at its
             last step, if it has models at all), else None.
     """
@@ -53,6 +73,7 @@ class Step:
     metrics: Mapping[str, NDArray[np.float64]]
     model: Model | None = None
     absent: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict[str, "NDArray[np.bool_]"])
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         if not self.update >= 1:

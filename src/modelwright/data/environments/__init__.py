@@ -1,0 +1,1 @@
+"""Where experience is made rather than read: environments, stepped for all seeds of a cohort at once."""

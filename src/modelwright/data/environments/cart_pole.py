@@ -1,0 +1,63 @@
+"""CartPole-v1: push a cart left or right so that the pole on it stays upright.
+
+    state s = (x, x', theta, theta')                       position, angle from upright (rad), their rates
+    F       = +10 or -10                                   by action 1 or 0
+    temp    = (F + m_p l theta'^2 sin theta) / (m_c + m_p)                                       (1)
+    theta'' = (g sin theta - cos theta temp) / (l (4/3 - m_p cos^2 theta / (m_c + m_p)))         (2)
+    x''     = temp - m_p l theta'' cos theta / (m_c + m_p)                                       (3)
+    Euler's method with a step of 0.02 s; the task ends where |x| > 2.4 or |theta| > 12 degrees
+
+Reward 1 a step; 500 steps at most, so the largest return is 500.
+Source: Barto, Sutton and Anderson 1983; the numbers are Gymnasium's, step for step.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.data.environments.space import Box, Discrete, Space
+
+__all__ = ["CartPole"]
+
+_GRAVITY, _CART, _POLE, _HALF_LENGTH = 9.8, 1.0, 0.1, 0.5
+_TOTAL, _POLE_LENGTH = _CART + _POLE, _POLE * _HALF_LENGTH
+_FORCE, _SECONDS = 10.0, 0.02
+_WIDEST, _STEEPEST = 2.4, 12 * 2 * np.pi / 360
+_EDGE = np.array([2 * _WIDEST, np.inf, 2 * _STEEPEST, np.inf], np.float32)
+
+
+class CartPole:
+    """The rules of CartPole-v1; a `Dynamics`. States are (x, x', theta, theta') in float64."""
+
+    observation_space: Space = Box(low=-_EDGE, high=_EDGE)
+    action_space: Space = Discrete(n=2)
+
+    def begin(self, generator: np.random.Generator) -> NDArray[Any]:
+        """Return a state of four numbers between -0.05 and 0.05."""
+        return generator.uniform(-0.05, 0.05, 4)
+
+    def advance(
+        self, state: NDArray[Any], action: NDArray[Any], generators: Sequence[np.random.Generator]
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_]]:
+        """See `Dynamics`."""
+        x, x_rate, theta, theta_rate = state.T
+        force = np.where(action == 1, _FORCE, -_FORCE)
+        cos, sin = np.cos(theta), np.sin(theta)
+        temp = (force + _POLE_LENGTH * np.square(theta_rate) * sin) / _TOTAL
+        theta_rate_rate = (_GRAVITY * sin - cos * temp) / (
+            _HALF_LENGTH * (4.0 / 3.0 - _POLE * np.square(cos) / _TOTAL)
+        )
+        x_rate_rate = temp - _POLE_LENGTH * theta_rate_rate * cos / _TOTAL
+        after = np.empty_like(state)
+        after[:, 0] = x + _SECONDS * x_rate
+        after[:, 1] = x_rate + _SECONDS * x_rate_rate
+        after[:, 2] = theta + _SECONDS * theta_rate
+        after[:, 3] = theta_rate + _SECONDS * theta_rate_rate
+        terminated = (np.abs(after[:, 0]) > _WIDEST) | (np.abs(after[:, 2]) > _STEEPEST)
+        return after, np.ones(len(state)), terminated
+
+    def observe(self, state: NDArray[Any]) -> NDArray[Any]:
+        """Return the state as float32."""
+        return state.astype(np.float32)
