@@ -41,8 +41,8 @@ def train(rng, level: float = 0.5, spread: float = 0.05, seconds: float = 0.0, l
 def unsteady(level: float = 0.5):
     yield {"quality": level + time.perf_counter_ns() % 1000 / 1e4}
 
-def diverges(rng, share: float = 1.0):
-    yield {"quality": float("nan") if rng.uniform() < share else rng.uniform()}
+def diverges(rng, share: float = 1.0, number: str = "nan"):
+    yield {"quality": float(number) if rng.uniform() < share else rng.uniform()}
 
 def raises():
     yield {"quality": 1 / 0}
@@ -196,11 +196,14 @@ def test_a_learner_that_raises_ends_the_plan_and_leaves_a_trace(plan: Planner, p
     assert plan().registered == 12
 
 
-def test_a_learner_that_diverges_ends_the_plan(plan: Planner) -> None:
+@pytest.mark.parametrize("number", ["nan", "1e300"])
+def test_a_learner_that_diverges_ends_the_plan(number: str, plan: Planner) -> None:
+    unbounded = question(low=None, high=None)
+    diverging = variants({"learner": "mine.py:diverges", "number": number})
     with pytest.raises(BadValue, match="finite results"):
-        plan(variants=variants({"learner": "mine.py:diverges"}))
+        plan(variants=diverging, question=unbounded)
     with pytest.raises(BadValue, match="finite results"):
-        plan(variants=variants({"learner": "mine.py:diverges"}), spread=0.1, pilot=1)
+        plan(variants=diverging, question=unbounded, spread=0.1, pilot=1)
 
 
 def test_an_accepted_divergence_counts_as_the_worst_value(plan: Planner, project: Project) -> None:

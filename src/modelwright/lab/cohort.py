@@ -1,5 +1,6 @@
 """Run trials on an executor and write down what happens: one run per trial, metrics as they come."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,9 +30,6 @@ from modelwright.lab.lineage.source import SourceRecord
 from modelwright.lab.prepare import Prepared, Trial
 
 __all__ = ["Recorder", "failed_job", "make_jobs"]
-
-_LARGEST_SCORE = 1e150
-"""Beyond it squares overflow and no interval can be computed: such a trial has diverged."""
 
 
 def make_jobs(prepared: Prepared, trials: Sequence[Trial], slots: int) -> list[Job]:
@@ -190,7 +188,7 @@ class Recorder:
         usage = message.usage.record()
         for at, run in enumerate(opened.runs):
             score = float(message.scores[at])
-            good = abs(score) <= _LARGEST_SCORE  # False for NaN too
+            good = math.isfinite(score)
             self.journal.finish_run(
                 run,
                 status="finished" if good else "failed",

@@ -23,6 +23,9 @@ __all__ = ["test_metric_name", "train_job"]
 
 _BATCH_SECONDS = 0.25
 
+_LARGEST_SCORE = 1e150
+"""Beyond it squares overflow and no interval can be computed: such a trial has diverged."""
+
 
 def test_metric_name(metric: str) -> str:
     """Return the name under which the design's metric on held-out rows is recorded."""
@@ -157,7 +160,7 @@ class _Scorer:
         return np.array([metric.compute(target, prediction) for target, prediction in pairs])
 
     def result(self) -> tuple[NDArray[np.float64], tuple[bytes, ...]]:
-        """Return scores (seed,) and one archive of learnt numbers per seed."""
+        """Return scores (seed,), NaN where a seed diverged, and one archive of learnt numbers per seed."""
         if self._update == 0:
             raise BadValue("A learner yields at least one step", got="none")
         if not self._seen:
@@ -168,7 +171,8 @@ class _Scorer:
                 got="steps without a model",
                 next_step="let the learner report the metric itself and set question.reported=true",
             )
-        return self._score, tuple(_archive(state) for state in self._state)
+        scores = np.where(np.abs(self._score) <= _LARGEST_SCORE, self._score, np.nan)
+        return scores, tuple(_archive(state) for state in self._state)
 
 
 def _split_state(state: Mapping[str, NDArray[Any]], seeds: int) -> list[dict[str, NDArray[Any]]]:
