@@ -101,3 +101,9 @@ class Question(Settings):
             return self.low, self.high
         metric = find_metric(self.metric)
         return metric.low, metric.high
+
+    @property
+    def worst(self) -> float | None:
+        """Worst possible value of the metric, None where there is none; a diverged trial may count as it."""
+        low, high = self.bounds
+        return low if self.sign > 0 else high

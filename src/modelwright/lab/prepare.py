@@ -249,8 +249,7 @@ def _check_accepted(design: Design) -> None:
     for kind in design.accept:
         if kind not in known:
             raise UnknownName("kind of finding to accept", kind, known)
-    low, high = design.question.bounds
-    if DIVERGED in design.accept and (low if design.question.sign > 0 else high) is None:
+    if DIVERGED in design.accept and design.question.worst is None:
         raise BadValue(
             "A diverged trial can be accepted where the metric has a worst value to count it as",
             got=f"accept={DIVERGED} with {design.question.metric}",

@@ -75,10 +75,8 @@ def find_outside_bounds(
     if not bad:
         return []
     scores = [row.score for row in bad if row.score is not None]
-    low, high = (
-        ("-inf" if bounds[0] is None else f"{bounds[0]:g}"),
-        ("inf" if bounds[1] is None else f"{bounds[1]:g}"),
-    )
+    low = "-inf" if bounds[0] is None else f"{bounds[0]:g}"
+    high = "inf" if bounds[1] is None else f"{bounds[1]:g}"
     return [
         Finding(
             kind=OUTSIDE_BOUNDS,

@@ -83,7 +83,7 @@ class TrialResults:
         unreadable: set[str] = set()
         everything = np.concatenate(list(found.values()))
         finite = everything[np.isfinite(everything)]
-        worst = low if design.question.sign > 0 else high
+        worst = design.question.worst
         if worst is None:
             worst = (
                 float((design.question.sign * finite).min() * design.question.sign) if finite.size else 0.0

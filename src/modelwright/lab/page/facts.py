@@ -274,13 +274,14 @@ def _contradictions(
 ) -> list[str]:
     """Compare every look's means with the scores of the runs; both are on record and must agree."""
     low, high = design.question.bounds
-    worst = low if design.question.sign > 0 else high
     found: list[str] = []
     for look in looks:
         for variant, mean in look.means.items():
             trials = [used.get((variant, seed)) for seed in range(look.seeds)]
             scores = [
-                worst if trial.row.score is None else trial.row.score for trial in trials if trial is not None
+                design.question.worst if trial.row.score is None else trial.row.score
+                for trial in trials
+                if trial is not None
             ]
             known = [score for score in scores if score is not None]
             if len(scores) < look.seeds:

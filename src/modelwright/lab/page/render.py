@@ -101,7 +101,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "design_text": design_text(design),
         "severe": len(severe),
         "diverged": sum(trial.diverged for trial in facts.used.values()),
-        "worst": design.question.bounds[0 if design.question.sign > 0 else 1],
+        "worst": design.question.worst,
         "trials": rows,
         "traces": trial_traces(facts),
         "trials_left_out": max(0, len(facts.trials) - MOST_ROWS),

@@ -175,8 +175,7 @@ def pilot_differences(prepared: Prepared, pilot: Pilot) -> dict[tuple[str, str],
         BadValue: where a seed diverged and the design does not accept it.
     """
     design = prepared.design
-    low, high = design.question.bounds
-    worst = low if design.question.sign > 0 else high
+    worst = design.question.worst
     scores: dict[str, NDArray[np.float64]] = {}
     for name, values in pilot.scores.items():
         scores[name] = values
@@ -218,5 +217,5 @@ def estimate_spread(differences: Mapping[tuple[str, str], NDArray[np.float64]]) 
 
 
 def is_constant(values: NDArray[np.float64]) -> bool:
-    """Return whether differences are one number, rounding apart."""
+    """Return whether `paired_differences` found one number at every seed; it has removed rounding."""
     return bool(np.ptp(values) == 0)
