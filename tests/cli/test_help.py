@@ -35,6 +35,7 @@ HEAVY = (
 )
 EXAMPLES = [(name, example) for name, command in COMMANDS.items() for example in command.examples]
 LONG = ("modelwright rerun", "modelwright export")
+WARNING = "ignore:.*:DeprecationWarning"  # MLflow's own libraries warn of their futures
 
 
 # ---- quick ----
@@ -163,11 +164,16 @@ def desk(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "example",
     [
-        pytest.param(example, marks=[pytest.mark.slow] if example.startswith(LONG) else [])
+        pytest.param(
+            example,
+            marks=[
+                *([pytest.mark.slow] if example.startswith(LONG) else []),
+                *([pytest.mark.filterwarnings(WARNING)] if "export mlflow" in example else []),
+            ],
+        )
         for _, example in EXAMPLES
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # MLflow's own libraries warn of their futures
 def test_every_example_works(example: str, desk: Path, call: Call, trains_here: None) -> None:
     program, *words = shlex.split(example)
     assert program == "modelwright"
