@@ -19,7 +19,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from modelwright.algorithms.content import content_digest
-from modelwright.algorithms.locate import locate_function
+from modelwright.data.locate import locate_function
 
 MAKERS = {
     "forest": lambda: RandomForestClassifier(5, random_state=0),

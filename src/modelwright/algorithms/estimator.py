@@ -21,15 +21,15 @@ import numpy as np
 
 from modelwright.algorithms.demand import demand
 from modelwright.algorithms.fitted import FittedModel
-from modelwright.algorithms.locate import locate_class
 from modelwright.algorithms.private_random import PrivateRandom
-from modelwright.algorithms.sources import imported_files
 from modelwright.base.errors import BadValue, UnknownName, WorkerLost
 from modelwright.base.fingerprint import jsonable
 from modelwright.base.metric import Task
 from modelwright.base.seed import Seed
 from modelwright.base.step import Step
 from modelwright.data.experience import Experience
+from modelwright.data.locate import locate_class
+from modelwright.data.sources import imported_files
 
 __all__ = ["Estimator"]
 

@@ -28,14 +28,14 @@ from numpy.typing import NDArray
 from modelwright.algorithms.cohort import join_steps
 from modelwright.algorithms.demand import demand
 from modelwright.algorithms.fitted import FittedModel
-from modelwright.algorithms.locate import locate_function
 from modelwright.algorithms.private_random import PrivateRandom
-from modelwright.algorithms.sources import imported_files
 from modelwright.base.errors import BadValue, ModelwrightError, UnknownName, WorkerLost
 from modelwright.base.fingerprint import jsonable
 from modelwright.base.seed import Seed
 from modelwright.base.step import Step
 from modelwright.data.experience import Experience
+from modelwright.data.locate import locate_function
+from modelwright.data.sources import imported_files
 
 __all__ = ["Generator"]
 

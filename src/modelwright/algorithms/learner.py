@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modelwright.algorithms import LEARNERS
-from modelwright.algorithms.sources import imported_files
 from modelwright.base.configure import configure
 from modelwright.base.errors import BadValue, UnknownName
 from modelwright.base.fingerprint import fingerprint, jsonable, sha256_hex
@@ -24,6 +23,7 @@ from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings
 from modelwright.base.step import Step
 from modelwright.data.experience import Experience
+from modelwright.data.sources import imported_files
 
 __all__ = ["Learner", "build_learner", "complete_config", "source_files", "source_identity"]
 

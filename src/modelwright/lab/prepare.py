@@ -9,13 +9,13 @@ from typing import Any
 
 from modelwright.algorithms import LEARNERS
 from modelwright.algorithms.learner import build_learner, complete_config, source_files, source_identity
-from modelwright.algorithms.locate import locate_class
 from modelwright.base.errors import BadValue, ModelwrightError, UnknownName
 from modelwright.base.fingerprint import fingerprint
 from modelwright.base.metric import METRICS, find_metric
 from modelwright.base.seed import Seed, derive_seeds
 from modelwright.data.checks import KINDS
 from modelwright.data.dataset import Dataset
+from modelwright.data.locate import locate_class
 from modelwright.data.source import load_dataset
 from modelwright.data.split import Split, make_split
 from modelwright.experiment.correction import SharedRule

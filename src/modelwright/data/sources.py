@@ -1,4 +1,4 @@
-"""Which files decide what a learner computes: the imports of its own file, followed."""
+"""Which files decide what a learner or an environment computes: the imports of its own file, followed."""
 
 import ast
 from functools import lru_cache

@@ -65,13 +65,14 @@ def _inside(owner: object, part: str, path: str) -> object:
     )
 
 
-def locate_function(name: str, *, root: Path) -> tuple[Callable[..., Any], Path]:
-    """Return a function and the file that it stands in.
+def locate_function(name: str, *, root: Path, what: str = "learner") -> tuple[Callable[..., Any], Path]:
+    """Return a function, or a class, and the file that it stands in.
 
     Args:
         name: `path/to/file.py:function`, the path relative to `root` or absolute, or
             `package.module:function`.
         root: The project's directory.
+        what: What it is for, for messages.
 
     Raises:
         SourceMissing: where the file or module is not there.
@@ -81,7 +82,7 @@ def locate_function(name: str, *, root: Path) -> tuple[Callable[..., Any], Path]
     where, _, part = name.rpartition(":")
     if not where or not part.isidentifier():
         raise BadValue("A function is named file.py:function or package.module:function", got=name)
-    module = _load_file(root / where) if where.endswith(".py") else _load_module(where)
+    module = _load_file(root / where, what) if where.endswith(".py") else _load_module(where, what)
     found = getattr(module, part, None)
     if found is None:
         functions = [each for each, value in vars(module).items() if inspect.isfunction(value)]
@@ -94,11 +95,11 @@ def locate_function(name: str, *, root: Path) -> tuple[Callable[..., Any], Path]
     return found, Path(file)
 
 
-def _load_file(path: Path) -> ModuleType:
+def _load_file(path: Path, what: str) -> ModuleType:
     if not path.is_file():
         near = [each.name for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise SourceMissing(
-            "The learner's file must exist", got=str(path), nearest=nearest_name(path.name, near)
+            f"The {what}'s file must exist", got=str(path), nearest=nearest_name(path.name, near)
         )
     content = path.read_bytes()
     # One module per place and content: an edited file is loaded anew, an unchanged one only once.
@@ -118,11 +119,11 @@ def _load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[label]
-        raise _import_error(str(path), error) from error
+        raise _import_error(str(path), error, what) from error
     return module
 
 
-def _load_module(where: str) -> ModuleType:
+def _load_module(where: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(where)
     except ModuleNotFoundError as error:
@@ -132,18 +133,18 @@ def _load_module(where: str) -> ModuleType:
                 got=f"no module {error.name}",
                 next_step="correct the name, install the package, or name a file: path/to/file.py:function",
             ) from error
-        raise _import_error(where, error) from error
+        raise _import_error(where, error, what) from error
     except (Exception, SystemExit) as error:
-        raise _import_error(where, error) from error
+        raise _import_error(where, error, what) from error
 
 
-def _import_error(where: str, error: BaseException) -> BadValue:
+def _import_error(where: str, error: BaseException, what: str) -> BadValue:
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename
     ]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames[1:] else ""
     return BadValue(
-        f"The learner's module {where} must import without an error",
+        f"The {what}'s module {where} must import without an error",
         got=f"{type(error).__name__}: {error}{place}",
         next_step="mend it",
     )
