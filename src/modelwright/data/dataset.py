@@ -79,6 +79,11 @@ class Dataset:
             return self.columns
         return tuple("pixel_" + "_".join(map(str, place)) for place in np.ndindex(*self.features.shape[1:]))
 
+    @property
+    def is_text(self) -> bool:
+        """Whether rows are windows of a text, so that classes are its characters, rare ones among them."""
+        return self.origin.get("kind") == "text"
+
     def table(self) -> NDArray[np.float32]:
         """Return the features as (row, number), images laid out flat. A view."""
         return self.features.reshape(len(self), -1)

@@ -56,7 +56,7 @@ def _target(dataset: Dataset) -> Iterator[Finding]:
     if shares.min() < 0.01 or shares.max() >= 0.95:
         yield Finding(
             kind="class-imbalance",
-            severity=Severity.WARNING,
+            severity=Severity.INFO if dataset.is_text and shares.max() < 0.95 else Severity.WARNING,
             title=f"Always answering {dataset.classes[int(shares.argmax())]} is right in "
             f"{shares.max():.1%} of rows; "
             f"the rarest class, {dataset.classes[int(shares.argmin())]}, has {shares.min():.2%}.",
@@ -176,7 +176,7 @@ def _conflicts(dataset: Dataset, twins: Twins) -> Iterator[Finding]:
         share = float(torn.sum() / len(dataset))
         yield Finding(
             kind="conflicting-labels",
-            severity=Severity.WARNING if share > 0.05 else Severity.INFO,
+            severity=Severity.WARNING if share > 0.05 and not dataset.is_text else Severity.INFO,
             title=f"{int(torn.sum())} rows ({share:.1%}) have the same features as a row with "
             "another target.",
             evidence={

@@ -21,6 +21,7 @@ from modelwright.data.encoding import encode_features
 from modelwright.data.query import read_query
 from modelwright.data.role import read_labels, read_target, read_times
 from modelwright.data.table import BUNDLED, read_bundled, read_csv, read_frame, read_parquet
+from modelwright.data.text import TEXTS, load_text
 from modelwright.data.transformation import drop_duplicates, drop_incomplete, transformation
 
 __all__ = ["Source", "load_dataset"]
@@ -31,6 +32,7 @@ _OWN_FIELDS = {
     "parquet": ("path",),
     "sql": ("path", "query"),
     "frame": ("name",),
+    "text": ("name", "path", "length", "stride", "windows"),
 }
 
 
@@ -46,7 +48,9 @@ class Source(Settings):
 
     kind: str = setting(doc="What the rows come out of.", choices=tuple(_OWN_FIELDS))
     name: str = setting(
-        "", doc=f"Kind sklearn: {', '.join(BUNDLED)}. Kind frame: the name it is passed under."
+        "",
+        doc=f"Kind sklearn: {', '.join(BUNDLED)}. Kind text: {', '.join(TEXTS)}. Kind frame: the name it is "
+        "passed under.",
     )
     path: str = setting(
         "",
@@ -93,6 +97,15 @@ class Source(Settings):
     categorical: str = setting(
         "one_hot", doc="How text becomes numbers.", choices=("one_hot", "ordinal", "refuse")
     )
+    length: int = setting(64, doc="Kind text: characters in a window.", low=1)
+    stride: int | None = setting(
+        None,
+        doc="Kind text: characters from the start of one window to that of the next; null for the length.",
+        low=1,
+    )
+    windows: int | None = setting(
+        None, doc="Kind text: most windows to take, from the start of the text; null for all.", low=2
+    )
 
     def __post_init__(self) -> None:
         for field in ("features", "drop", "image", "columns", "missing"):
@@ -114,6 +127,9 @@ class Source(Settings):
                     got=getattr(self, field),
                     next_step="leave it out, or change data.kind",
                 )
+        if self.kind == "text":
+            self._check_text(defaults)
+            return
         needed = {"sklearn": "name", "csv": "path", "parquet": "path", "sql": "query", "frame": "name"}[
             self.kind
         ]
@@ -129,6 +145,24 @@ class Source(Settings):
         if self.time_format and not self.time:
             raise BadValue("data.time_format goes with data.time", got=self.time_format)
         self._check_roles()
+
+    def _check_text(self, defaults: Mapping[str, Any]) -> None:
+        idle = [name for name in defaults if name != "kind" and name not in _OWN_FIELDS["text"]]
+        for name in idle:
+            if getattr(self, name) != defaults[name]:
+                raise BadValue(
+                    f"data.{name} means nothing for kind text: rows are windows, the target is what follows",
+                    got=getattr(self, name),
+                    next_step="leave it out, or change data.kind",
+                )
+        if bool(self.name) == bool(self.path):
+            raise BadValue(
+                "A source of kind text needs data.name or data.path, and not both",
+                got=f"{self.name} and {self.path}" if self.name else "nothing",
+                nearest=f"data.name={TEXTS[0]}",
+            )
+        if self.name and self.name not in TEXTS:
+            raise UnknownName("text", self.name, TEXTS)
 
     def _check_roles(self) -> None:
         roles: dict[str, str] = {}
@@ -168,6 +202,15 @@ def load_dataset(source: Source, *, root: Path, frames: Mapping[str, Any] | None
         UnknownName: where a column or frame has another name.
         BadValue: where the content cannot be learnt from as asked; the message says which column and why.
     """
+    if source.kind == "text":
+        return load_text(
+            name=source.name,
+            path=source.path,
+            root=root,
+            length=source.length,
+            stride=source.stride,
+            windows=source.windows,
+        )
     table, origin = _read(source, root, frames or {})
     _check_table(table)
     target_name = source.target or "target"
