@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +12,14 @@ from sklearn.model_selection import train_test_split
 
 from modelwright.base.seed import Seed, derive_seeds
 from modelwright.data.experience import Experience
+from modelwright.data.source import Source, load_dataset
 
 SETS = {
     "digits": (load_digits, (1, 8, 8)),
     "wine": (load_wine, None),
     "cancer": (load_breast_cancer, None),
     "diabetes": (load_diabetes, None),
+    "text": (lambda: text(), None),
 }
 
 
@@ -46,6 +50,12 @@ class Given:
         return [self.experience.features[rows] for rows in self.held_out]
 
 
+def text() -> SimpleNamespace:
+    """Return windows of the manual that ships inside CPython, with the character after each."""
+    dataset = load_dataset(Source(kind="text", name="python_manual", length=16, windows=800), root=Path())
+    return SimpleNamespace(data=dataset.features, target=dataset.target, target_names=dataset.classes)
+
+
 def make(name: str, count: int, *, ragged: bool = False, shape: tuple[int, ...] | None = None) -> Given:
     loader, images = SETS[name]
     bunch = loader()
@@ -58,7 +68,7 @@ def make(name: str, count: int, *, ragged: bool = False, shape: tuple[int, ...] 
         train_test_split(
             np.arange(len(features)),
             test_size=0.25,
-            stratify=None if regression else bunch.target,
+            stratify=None if name in ("diabetes", "text") else bunch.target,
             random_state=place,
         )
         for place in range(count)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
+from modelwright.algorithms import transformer
 from modelwright.algorithms.convolution import convolve_pool
 from modelwright.algorithms.layers import cross_entropy, linear, product
 from modelwright.algorithms.learner import build_learner
@@ -78,6 +79,24 @@ CASES = {
     "convnet_hidden": (
         "digits",
         {"learner": "convnet", "width": 4, "depth": 3, "hidden": 13, "updates": 5, "optimizer": "adamw"},
+    ),
+    "transformer": ("text", {"learner": "transformer", "width": 32, "updates": 3}),
+    "transformer_odd": (
+        "text",
+        {
+            "learner": "transformer",
+            "width": 15,
+            "heads": 3,
+            "depth": 1,
+            "updates": 4,
+            "batch_size": 7,
+            "dropout": 0.2,
+            "clip_norm": 0.5,
+        },
+    ),
+    "transformer_1": (
+        "text",
+        {"learner": "transformer", "width": 1, "heads": 1, "depth": 1, "updates": 4, "batch_size": 1},
     ),
     "generator": ("diabetes", {"learner": "mine.py:train"}),
 }
@@ -272,6 +291,26 @@ def test_a_seed_that_diverges_leaves_the_others_untouched(learner, clip, given, 
         assert sick[place] == healthy[place]
     loss, norm = (np.frombuffer(sick[2][8, metric])[0] for metric in ("train_loss", "grad_norm"))
     assert not (loss < 1e20 and norm < 1e20)
+
+
+def test_a_transformer_that_diverges_leaves_the_others_untouched(given, root, monkeypatch):
+    whole = given("text", 4)
+    variant = {"learner": "transformer", "width": 8, "updates": 8, "optimizer": "sgd"}
+    healthy = numbers((whole, variant), root)
+    draw = transformer.draw_weights
+
+    def poisoned(seeds, shapes, gains):
+        drawn = draw(seeds, shapes, gains)
+        # Seed 2 alone starts with an output beyond what single precision can square.
+        drawn["weight_out"][list(seeds).index(whole.seeds[2])] = 1e38
+        return drawn
+
+    monkeypatch.setattr(transformer, "draw_weights", poisoned)
+    sick = numbers((whole, variant), root)
+    for place in (0, 1, 3):
+        assert sick[place] == healthy[place]
+    assert not np.isfinite(np.frombuffer(sick[2][1, "grad_norm"])[0])
+    assert (8, "train_loss") in healthy[2]
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 127, 129, 313, 1563])

@@ -13,6 +13,7 @@ LEARNERS = MappingProxyType(
         "logistic_regression": "modelwright.algorithms.logistic_regression",
         "mlp": "modelwright.algorithms.mlp",
         "convnet": "modelwright.algorithms.convnet",
+        "transformer": "modelwright.algorithms.transformer",
     }
 )
 """Name of each learner -> the module that holds its `Config` and `train`."""

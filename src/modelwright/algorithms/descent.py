@@ -141,11 +141,12 @@ def _descend(
         optimizer.step()
 
         weight_norm = seed_norm(before)
+        with np.errstate(invalid="ignore"):  # inf / inf of a seed that diverged
+            change = seed_norm(weights.packed - before) / np.where(weight_norm > 0, weight_norm, np.nan)
         metrics = {
             "train_loss": _row_mean(losses),
             "grad_norm": grad_norm,
-            "update_ratio": seed_norm(weights.packed - before)
-            / np.where(weight_norm > 0, weight_norm, np.nan),
+            "update_ratio": change,
             "weight_norm": weight_norm,
             "learning_rate": np.full(len(seeds), rate),
             "epoch": update * taken / counts,
