@@ -5,9 +5,9 @@ Importing this room is cheap: it holds names only, and torch is loaded when a le
 
 from types import MappingProxyType
 
-__all__ = ["LEARNERS"]
+__all__ = ["LEARNERS", "REINFORCEMENT", "SUPERVISED"]
 
-LEARNERS = MappingProxyType(
+SUPERVISED = MappingProxyType(
     {
         "linear_regression": "modelwright.algorithms.linear_regression",
         "logistic_regression": "modelwright.algorithms.logistic_regression",
@@ -16,4 +16,14 @@ LEARNERS = MappingProxyType(
         "transformer": "modelwright.algorithms.transformer",
     }
 )
-"""Name of each learner -> the module that holds its `Config` and `train`."""
+"""Learners that are given rows: name -> the module that holds `Config` and `train`."""
+
+REINFORCEMENT = MappingProxyType(
+    {
+        "ppo": "modelwright.algorithms.ppo",
+    }
+)
+"""Learners that are given an environment: name -> the module that holds `Config` and `train`."""
+
+LEARNERS = MappingProxyType({**SUPERVISED, **REINFORCEMENT})
+"""Every learner."""

@@ -18,14 +18,15 @@ from torch.autograd.function import Function, FunctionCtx
 __all__ = ["cross_entropy", "drop_out", "linear", "product", "sum_rows"]
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """Return the matrix product of each seed, (seed, a, b) times (seed, b, c).
+def product(left: Tensor, right: Tensor, start: Tensor | None = None) -> Tensor:
+    """Return the matrix product of each seed, (seed, a, b) times (seed, b, c), added to `start` (seed, 1, c).
 
     A lone seed is multiplied beside a copy of itself, because a batch of one takes another kernel.
     """
     if left.shape[0] == 1:
-        return torch.bmm(left.expand(2, -1, -1), right.expand(2, -1, -1))[:1]
-    return torch.bmm(left, right)
+        left, right = left.expand(2, -1, -1), right.expand(2, -1, -1)
+        return (torch.bmm(left, right) if start is None else torch.baddbmm(start, left, right))[:1]
+    return torch.bmm(left, right) if start is None else torch.baddbmm(start, left, right)
 
 
 def sum_rows(values: Tensor) -> Tensor:

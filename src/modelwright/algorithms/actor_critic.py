@@ -1,0 +1,96 @@
+"""A policy and the values of states, as two networks side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelwright.algorithms.dense import Activation, Dense
+from modelwright.algorithms.distributions import Categorical, DiagonalNormal
+from modelwright.algorithms.noise import Noise
+from modelwright.algorithms.observations import Encoder
+from modelwright.algorithms.weights import Weights
+from modelwright.base.seed import Seed
+from modelwright.data.environments.simulation import Simulation
+from modelwright.data.environments.space import Discrete
+
+__all__ = ["ActorCritic"]
+
+
+class ActorCritic:
+    """pi(a | s) and V(s) of every seed.
+
+    The actor's outputs are logits of discrete actions, or means of a normal density whose deviation does not
+    depend on the observation. It starts with outputs near zero: all actions nearly equal.
+
+    Attributes:
+        weights: Parameters of both.
+
+    Args:
+        learner: Its name, for messages.
+        simulation: What it acts in.
+        seeds: One per seed; streams `init/actor`, `init/critic` and `action`.
+        width: Units of each of the two hidden layers of both networks.
+        activation: Their nonlinearity.
+    """
+
+    def __init__(
+        self,
+        learner: str,
+        simulation: Simulation,
+        seeds: Sequence[Seed],
+        width: int,
+        activation: Activation = "tanh",
+    ) -> None:
+        space = simulation.action_space
+        copies = simulation.observation.shape[1]
+        self.encode = Encoder(learner, simulation.observation_space)
+        self._discrete = isinstance(space, Discrete)
+        outputs = space.n if isinstance(space, Discrete) else space.shape[0]
+        self._actor = Dense(
+            name="actor", sizes=(self.encode.size, width, width, outputs), activation=activation
+        )
+        self._critic = Dense(name="critic", sizes=(self.encode.size, width, width, 1), activation=activation)
+        start = self._actor.orthogonal(seeds, last=0.01) | self._critic.orthogonal(seeds, last=1.0)
+        if not self._discrete:
+            start["actor.log_deviation"] = np.zeros((len(seeds), 1, outputs), np.float32)
+        self.weights = Weights(start)
+        if self._discrete:
+            self._noise = Noise(seeds, "action", (copies,), "uniform")
+        else:
+            self._noise = Noise(seeds, "action", (copies, outputs), "normal")
+
+    def distribution(self, observation: Tensor) -> Categorical | DiagonalNormal:
+        """Return pi(. | s) for vectors (seed, row, feature)."""
+        outputs = self._actor(self.weights.named, observation)
+        if self._discrete:
+            return Categorical(outputs)
+        return DiagonalNormal(outputs, self.weights.named["actor.log_deviation"])
+
+    def value(self, observation: Tensor) -> Tensor:
+        """Return V(s), (seed, row), for vectors (seed, row, feature)."""
+        return self._critic(self.weights.named, observation)[..., 0]
+
+    def rows(self, action: NDArray[Any]) -> Tensor:
+        """Return actions (seed, step, copy, ...) as (seed, row, ...)."""
+        lead = (len(action), action.shape[1] * action.shape[2])
+        return torch.from_numpy(action.reshape(*lead, *action.shape[3:]))
+
+    def explore(self, observation: NDArray[Any]) -> NDArray[Any]:
+        """Draw actions (seed, copy, ...) from pi for what the copies show."""
+        with torch.no_grad():
+            chosen = self.distribution(self.encode(observation)).sample(torch.from_numpy(self._noise.draw()))
+        return chosen.numpy()
+
+    def act(self, observation: NDArray[Any]) -> NDArray[Any]:
+        """Choose the most probable actions; see `base.step.Policy`."""
+        with torch.no_grad():
+            chosen = self.distribution(self.encode(observation)).mode()
+        return chosen.reshape(observation.shape[0], -1, *chosen.shape[2:]).numpy()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return every parameter; see `base.step.Policy`."""
+        return dict(self.weights.state())

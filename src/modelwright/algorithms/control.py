@@ -1,0 +1,70 @@
+"""How a reinforcement learner begins: it demands what it needs, and starts the environment's copies."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+from modelwright.base.errors import BadValue
+from modelwright.base.seed import Seed
+from modelwright.data.environments.environment import Environment
+from modelwright.data.environments.simulation import Simulation
+from modelwright.data.environments.space import Box, Discrete
+
+__all__ = ["begin"]
+
+
+@contextmanager
+def begin(
+    learner: str,
+    environment: Environment,
+    seeds: Sequence[Seed],
+    copies: int,
+    *,
+    actions: type[Box] | type[Discrete] | None = None,
+) -> Generator[Simulation]:
+    """Start copies of an environment, and close them at the end.
+
+    Args:
+        learner: Its name, for messages.
+        environment: What was given as experience.
+        seeds: One per seed of the cohort.
+        copies: Copies per seed.
+        actions: The kind of actions that the learner can choose; None for both. Values need finite bounds.
+
+    Raises:
+        BadValue: where the experience is no environment, or its actions are of the other kind.
+    """
+    if not isinstance(cast("object", environment), Environment):
+        raise BadValue(
+            f"{learner} learns in an environment",
+            got=f"a {type(environment).__name__} of rows",
+            next_step="give the design an environment in place of data",
+        )
+    if not seeds:
+        raise BadValue("A cohort has at least one seed", got="none")
+    simulation = environment.simulate(seeds, copies)
+    try:
+        space = simulation.action_space
+        if actions is Box and isinstance(space, Discrete):
+            raise BadValue(
+                f"{learner} chooses actions that are values",
+                got=f"{environment.name} with {space.n} discrete actions",
+                nearest="dqn or ppo",
+            )
+        if actions is Discrete and isinstance(space, Box):
+            raise BadValue(
+                f"{learner} chooses among discrete actions",
+                got=f"{environment.name} with actions of shape {space.shape}",
+                nearest="sac or ppo",
+            )
+        if isinstance(space, Box) and len(space.shape) != 1:
+            raise BadValue(f"{learner} chooses actions that are vectors", got=f"shape {space.shape}")
+        if actions is Box and isinstance(space, Box) and not space.bounded:
+            raise BadValue(
+                f"{learner} needs actions with finite bounds",
+                got=f"{environment.name} with bounds {space.low.tolist()} to {space.high.tolist()}",
+                next_step="wrap it in gymnasium.wrappers.RescaleAction, or choose ppo",
+            )
+        yield simulation
+    finally:
+        simulation.close()

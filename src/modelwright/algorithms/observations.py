@@ -1,0 +1,46 @@
+"""From what an environment shows to what a network reads."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelwright.base.errors import BadValue
+from modelwright.data.environments.space import Discrete, Space
+
+__all__ = ["Encoder"]
+
+
+class Encoder:
+    """Turns observations into vectors: numbers as they are, a state's number into a row of the unit matrix.
+
+    Attributes:
+        size: Numbers in a vector.
+
+    Args:
+        learner: Its name, for messages.
+        space: What the environment shows.
+
+    Raises:
+        BadValue: for images.
+    """
+
+    def __init__(self, learner: str, space: Space) -> None:
+        if len(space.shape) > 1:
+            raise BadValue(
+                f"{learner} reads vectors, and no images",
+                got=f"observations of shape {space.shape}",
+                next_step="choose an environment that shows a state, or flatten its observations "
+                "(gymnasium.wrappers.FlattenObservation)",
+            )
+        self._unit = np.eye(space.n, dtype=np.float32) if isinstance(space, Discrete) else None
+        self.size = space.n if isinstance(space, Discrete) else int(np.prod(space.shape))
+
+    def __call__(self, observation: NDArray[Any]) -> Tensor:
+        """Return float32 vectors (seed, row, feature) of observations (seed, ..., *observation)."""
+        seeds = len(observation)
+        if self._unit is not None:
+            return torch.from_numpy(self._unit[observation.reshape(seeds, -1)])
+        return torch.from_numpy(observation.reshape(seeds, -1, self.size).astype(np.float32, copy=False))

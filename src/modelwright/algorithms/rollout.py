@@ -1,0 +1,119 @@
+"""Experience gathered with the present policy, for learners that use it once and throw it away."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelwright.algorithms.episodes import Episodes
+from modelwright.data.environments.simulation import Simulation
+from modelwright.data.environments.space import Box
+
+__all__ = ["Rollout", "Shuffle", "collect", "take"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rollout:
+    """What every copy did and saw; arrays are (seed, step, copy, ...).
+
+    Attributes:
+        observation: Acted on.
+        action: What was chosen; values outside the bounds of the space are done at the bounds.
+        reward: float64.
+        successor: The true next observation, also where an episode ended.
+        terminated: Whether the task ended with this step.
+        ended: Whether the episode ended with this step, for either reason.
+        valid: Whether the step happened at all; see `Transition.valid`.
+    """
+
+    observation: NDArray[Any]
+    action: NDArray[Any]
+    reward: NDArray[np.float64]
+    successor: NDArray[Any]
+    terminated: NDArray[np.bool_]
+    ended: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+
+
+def collect(
+    simulation: Simulation,
+    steps: int,
+    act: Callable[[NDArray[Any]], NDArray[Any]],
+    episodes: Episodes,
+) -> Rollout:
+    """Act for some steps.
+
+    Args:
+        simulation: Goes on where it is.
+        steps: How many.
+        act: Chooses actions (seed, copy, ...) for observations (seed, copy, ...).
+        episodes: Counts along.
+    """
+    seeds, copies = simulation.observation.shape[:2]
+    shape = (seeds, steps, copies)
+    seen = np.empty((*shape, *simulation.observation.shape[2:]), simulation.observation.dtype)
+    after = np.empty_like(seen)
+    action = np.empty((*shape, *simulation.action_space.shape), simulation.action_space.dtype)
+    reward = np.empty(shape)
+    terminated, ended, valid = (np.empty(shape, np.bool_) for _ in range(3))
+    bounds = simulation.action_space if isinstance(simulation.action_space, Box) else None
+    for step in range(steps):
+        seen[:, step] = simulation.observation
+        action[:, step] = chosen = act(simulation.observation)
+        found = simulation.step(chosen if bounds is None else np.clip(chosen, bounds.low, bounds.high))
+        episodes.add(found)
+        reward[:, step] = found.reward
+        after[:, step] = found.successor
+        terminated[:, step] = found.terminated
+        ended[:, step] = found.ended
+        valid[:, step] = True if found.valid is None else found.valid
+    return Rollout(
+        observation=seen,
+        action=action,
+        reward=reward,
+        successor=after,
+        terminated=terminated,
+        ended=ended,
+        valid=valid,
+    )
+
+
+class Shuffle:
+    """Random orders of a rollout's steps, cut into minibatches.
+
+    Steps that never happened (`valid` False) are replaced by random ones that did.
+
+    Args:
+        generators: One per seed.
+        valid: (seed, step, copy).
+    """
+
+    def __init__(self, generators: Sequence[np.random.Generator], valid: NDArray[np.bool_]) -> None:
+        self._generators = generators
+        self._rows = valid.reshape(len(valid), -1)
+
+    def minibatches(self, count: int) -> list[NDArray[np.int64]]:
+        """Return numbers of rows, (seed, row) for each of `count` minibatches of one size.
+
+        Where steps are no multiple of `count`, the rest of the order is left out this time.
+        """
+        total = self._rows.shape[1]
+        order = np.stack([generator.permutation(total) for generator in self._generators])
+        if not self._rows.all():
+            for place, generator in enumerate(self._generators):
+                real = np.flatnonzero(self._rows[place])
+                holes = ~self._rows[place][order[place]]
+                order[place, holes] = generator.choice(real, int(holes.sum()))
+        size = total // count
+        return [order[:, part * size : (part + 1) * size] for part in range(count)]
+
+
+def take(values: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    """Return each seed's own rows (seed, row, ...) of values (seed, all rows, ...)."""
+    seeds, total = values.shape[:2]
+    flat = torch.from_numpy((rows + np.arange(seeds)[:, None] * total).reshape(-1))
+    return values.reshape(seeds * total, *values.shape[2:])[flat].reshape(*rows.shape, *values.shape[2:])

@@ -1,0 +1,47 @@
+"""Numbers per seed that tell how learning goes, each computed from that seed's own values alone.
+
+Sums run in float64 over rows of one layout, so that no bit of them depends on the company.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelwright.algorithms.weights import seed_norm
+
+__all__ = ["explained_variance", "row_mean", "spread", "update_ratio"]
+
+
+def row_mean(values: Tensor | NDArray[Any]) -> NDArray[np.float64]:
+    """Return the mean of each seed's values (seed, ...), (seed,)."""
+    return _rows(values).mean(axis=1)
+
+
+def spread(name: str, values: Tensor | NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Return mean, standard deviation, smallest and largest of each seed's values, as `NAME_mean` ..."""
+    rows = _rows(values)
+    return {
+        f"{name}_mean": rows.mean(axis=1),
+        f"{name}_std": rows.std(axis=1),
+        f"{name}_min": rows.min(axis=1),
+        f"{name}_max": rows.max(axis=1),
+    }
+
+
+def explained_variance(predicted: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float64]:
+    """Return 1 - var(target - predicted) / var(target) of each seed, NaN where targets do not vary."""
+    error, wanted = _rows(target - predicted).var(axis=1), _rows(target).var(axis=1)
+    return np.where(wanted > 0, 1.0 - error / np.where(wanted > 0, wanted, 1.0), np.nan)
+
+
+def update_ratio(before: Tensor, after: Tensor) -> NDArray[np.float64]:
+    """Return norm(after - before) / norm(before) of each seed's packed parameters, NaN where all are zero."""
+    size = seed_norm(before)
+    return seed_norm(after - before) / np.where(size > 0, size, np.nan)
+
+
+def _rows(values: Tensor | NDArray[Any]) -> NDArray[np.float64]:
+    found = values.detach().numpy() if isinstance(values, Tensor) else values
+    return np.ascontiguousarray(found.reshape(len(found), -1), np.float64)
