@@ -21,6 +21,7 @@ SUPERVISED = MappingProxyType(
 REINFORCEMENT = MappingProxyType(
     {
         "ppo": "modelwright.algorithms.ppo",
+        "dqn": "modelwright.algorithms.dqn",
     }
 )
 """Learners that are given an environment: name -> the module that holds `Config` and `train`."""

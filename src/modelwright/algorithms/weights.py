@@ -48,6 +48,10 @@ class Weights:
             self.named[name] = self.packed[:, place].view(values.shape).detach().requires_grad_()
             self.slope[name] = self.gradient[:, place].view(values.shape)
 
+    def copy(self) -> "Weights":
+        """Return other parameters with the same values."""
+        return Weights(self.state())
+
     @property
     def gradient(self) -> Tensor:
         """The packed gradient (seed, packed)."""

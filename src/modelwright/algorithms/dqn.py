@@ -1,0 +1,207 @@
+"""Deep Q-learning (DQN); options: double targets, dueling heads, n-step returns, prioritised replay.
+
+    Q(s, a)  a network; with `dueling`  V(s) + A(s, a) - mean_b A(s, b)                          (1)
+    y_t = R_t + gamma^m (1 - terminated) max_a Q'(s_{t+m}, a)                                    (2)
+    y_t = R_t + gamma^m (1 - terminated) Q'(s_{t+m}, argmax_a Q(s_{t+m}, a))     with `double`   (3)
+    L   = mean_i w_i (y_i - Q(s_i, a_i))^2                                                       (4)
+
+R_t is the discounted sum of m <= n rewards up to the end of the episode; Q' is a copy of Q that is renewed
+every `target_every` updates; w_i = 1, or the weights of a prioritised replay. Actions are random with a
+probability that falls along a straight line, else argmax_a Q(s, a).
+
+Source: Mnih et al. 2015 (algorithm 1); van Hasselt et al. 2016, equation 4; Wang et al. 2016, equation 9;
+Schaul et al. 2016; Sutton 1988 for n steps. Differs: Adam and squared error in place of RMSProp and clipped
+error (as CleanRL's classic control; `huber` gives the clipped one). Only termination ends the bootstrap.
+
+A healthy run: `td_error` falls from its first size and stays bounded; `q_mean` approaches the discounted
+return and does not exceed it; `target_distance` is a saw-tooth; `replay_age` grows to half the capacity.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelwright.algorithms.control import begin
+from modelwright.algorithms.dense import Dense
+from modelwright.algorithms.exploration import Exploration
+from modelwright.algorithms.observations import Encoder
+from modelwright.algorithms.off_policy import OffPolicy, interact, make_batch
+from modelwright.algorithms.vital_signs import row_mean, spread, update_ratio
+from modelwright.algorithms.weights import Weights, seed_norm
+from modelwright.base.seed import Seed
+from modelwright.base.setting import setting
+from modelwright.base.step import Step
+from modelwright.data.environments.environment import Environment
+from modelwright.data.environments.simulation import Simulation
+from modelwright.data.environments.space import Discrete
+from modelwright.data.prioritised_replay import PrioritisedReplay
+from modelwright.data.replay import Replay
+
+__all__ = ["Config", "double_q_target", "td_target", "train"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(OffPolicy):
+    """Deep Q-learning."""
+
+    hidden: tuple[int, ...] = setting((120, 84), doc="Units of each hidden layer.", low=1)
+    learning_rate: float = setting(2.5e-4, doc="Size of a step of Adam.", above=0)
+    target_every: int = setting(50, doc="Updates after which the target network is renewed.", low=1)
+    explore_first: float = setting(1.0, doc="Share of random actions at the start.", low=0, high=1)
+    explore_last: float = setting(0.05, doc="Share of random actions at the end.", low=0, high=1)
+    explore_share: float = setting(
+        0.5, doc="Part of all steps over which the share of random actions falls.", above=0, high=1
+    )
+    huber: bool = setting(False, doc="Whether errors beyond 1 count linearly rather than squared.")
+    double: bool = setting(False, doc="Whether the online network chooses the action of the target, (3).")
+    dueling: bool = setting(False, doc="Whether values and advantages have heads of their own, (1).")
+    n_step: int = setting(1, doc="Rewards in a return before it is bootstrapped.", low=1)
+    prioritised: bool = setting(False, doc="Whether steps with large errors are drawn more often.")
+    priority_power: float = setting(0.6, doc="alpha of the prioritised replay.", low=0, high=1)
+    priority_correction: float = setting(
+        0.4, doc="beta of the prioritised replay at the start; it rises to 1.", low=0, high=1
+    )
+    clip_norm: float | None = setting(None, doc="Largest norm of a seed's gradient; null for none.", above=0)
+
+
+def td_target(reward: Tensor, discount: Tensor, next_q: Tensor) -> Tensor:
+    """Return equation (2), (seed, batch).
+
+    Args:
+        reward: (seed, batch) R_t.
+        discount: (seed, batch) gamma^m, 0 where the task terminated.
+        next_q: (seed, batch, action) Q' of the successor.
+    """
+    return reward + discount * next_q.amax(dim=-1)
+
+
+def double_q_target(reward: Tensor, discount: Tensor, next_q: Tensor, chooser: Tensor) -> Tensor:
+    """Return equation (3), (seed, batch); `chooser` is Q of the successor, (seed, batch, action)."""
+    best = chooser.argmax(dim=-1, keepdim=True)
+    return reward + discount * next_q.gather(-1, best)[..., 0]
+
+
+def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Iterator[Step]:
+    """Train Q networks on every seed's copies of an environment; one step a group of updates.
+
+    Raises:
+        BadValue: for actions that are values, observations that are images, or an environment that breaks its
+            interface.
+    """
+    with begin("dqn", experience, seeds, config.copies, actions=Discrete) as simulation:
+        agent = _Agent(simulation, seeds, config)
+        yield from interact(simulation, config, agent.replay, agent.choose, agent.learn, agent)
+
+
+class _Agent:
+    """Networks, replay and exploration of a cohort."""
+
+    def __init__(self, simulation: Simulation, seeds: Sequence[Seed], config: Config) -> None:
+        space = simulation.action_space
+        assert isinstance(space, Discrete)
+        self._config = config
+        self._encode = Encoder("dqn", simulation.observation_space)
+        outputs = space.n + 1 if config.dueling else space.n
+        self._network = Dense(name="q", sizes=(self._encode.size, *config.hidden, outputs), activation="relu")
+        self._online = Weights(self._network.uniform(seeds))
+        self._target = self._online.copy()
+        self._optimizer = torch.optim.Adam([self._online.packed], lr=config.learning_rate, fused=True)
+        self._explore = Exploration(
+            seeds,
+            simulation.observation.shape[1],
+            space.n,
+            first=config.explore_first,
+            last=config.explore_last,
+            steps=config.explore_share * config.total_steps,
+        )
+        self._priorities: PrioritisedReplay | None = None
+        if config.prioritised:
+            self._priorities = PrioritisedReplay(
+                simulation, seeds, config.capacity, n_step=config.n_step, alpha=config.priority_power
+            )
+        self._uniform = Replay(simulation, seeds, config.capacity, n_step=config.n_step)
+        self._updates = config.total_steps / (config.copies * config.train_every) * config.updates_each
+
+    @property
+    def replay(self) -> Replay | PrioritisedReplay:
+        """Where experience is kept."""
+        return self._priorities or self._uniform
+
+    def q(self, weights: Weights, observation: Tensor) -> Tensor:
+        """Return equation (1), (seed, batch, action)."""
+        outputs = self._network(weights.named, observation)
+        if not self._config.dueling:
+            return outputs
+        value, advantage = outputs[..., :1], outputs[..., 1:]
+        return value + advantage - advantage.mean(dim=-1, keepdim=True)
+
+    def act(self, observation: NDArray[Any]) -> NDArray[Any]:
+        """See `base.step.Policy`."""
+        with torch.no_grad():
+            return self.q(self._online, self._encode(observation)).argmax(dim=-1).numpy()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """See `base.step.Policy`."""
+        return dict(self._online.state())
+
+    def choose(self, observation: NDArray[Any], steps: int) -> NDArray[Any]:
+        """Return actions, some of them random."""
+        return self._explore(self.act(observation), steps)
+
+    def learn(self, update: int, reported: bool) -> dict[str, NDArray[np.float64]]:
+        """Do one update, equations (2) to (4)."""
+        config = self._config
+        weight = None
+        if self._priorities is None:
+            sample = self._uniform.sample(config.batch_size)
+        else:
+            passed = min(1.0, update / self._updates)
+            beta = config.priority_correction + (1.0 - config.priority_correction) * passed
+            sample, weight = self._priorities.sample(config.batch_size, beta)
+        batch = make_batch(sample, self._encode, config.gamma)
+        with torch.no_grad():
+            next_q = self.q(self._target, batch.successor)
+            if config.double:
+                chooser = self.q(self._online, batch.successor)
+                target = double_q_target(batch.reward, batch.discount, next_q, chooser)
+            else:
+                target = td_target(batch.reward, batch.discount, next_q)
+        q = self.q(self._online, batch.observation).gather(-1, batch.action[..., None])[..., 0]
+        error = target - q
+        loss = _huber(error) if config.huber else error.square()
+        if weight is not None:
+            loss = loss * torch.from_numpy(weight)
+        self._online.differentiate(loss)
+        signs: dict[str, NDArray[np.float64]] = {}
+        norm = seed_norm(self._online.gradient) if reported or config.clip_norm is not None else None
+        if config.clip_norm is not None and norm is not None:
+            self._online.clip_gradient(norm, config.clip_norm)
+        before = self._online.packed.clone() if reported else self._online.packed
+        self._optimizer.step()
+        if self._priorities is not None:
+            self._priorities.prioritise(sample.rows, error.detach().numpy())
+        if reported and norm is not None:
+            signs = {
+                "loss": row_mean(loss),
+                "td_error": row_mean(error.detach().abs()),
+                **spread("q", q),
+                **spread("value_target", target),
+                "grad_norm": norm,
+                "update_ratio": update_ratio(before, self._online.packed),
+                "target_distance": update_ratio(self._target.packed, self._online.packed),
+                "replay_age": row_mean(sample.age),
+                "exploration": np.full(len(q), self._explore.share),
+            }
+        if update % config.target_every == 0:
+            self._target.packed.copy_(self._online.packed)
+        return signs
+
+
+def _huber(error: Tensor) -> Tensor:
+    size = error.abs()
+    return torch.where(size <= 1.0, 0.5 * error.square(), size - 0.5)

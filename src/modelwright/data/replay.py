@@ -1,0 +1,170 @@
+"""Experience kept for learning from it more than once: a ring of the last steps of every seed.
+
+A stored step is what happened: the observation acted on, the action, the reward, the *true* next observation
+and whether the task terminated. Truncation is not stored with the target in mind: an episode that was cut off
+is no reason to think that nothing follows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.errors import BadValue
+from modelwright.base.seed import Seed
+from modelwright.data.environments.simulation import Simulation, Transition
+
+__all__ = ["Replay", "Sample"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """Stretches of n steps drawn from a replay; arrays lead with (seed, batch).
+
+    Attributes:
+        observation: (seed, batch, *observation) at the beginning.
+        action: (seed, batch, *action) done there.
+        reward: (seed, batch, n) of the n steps.
+        terminated: (seed, batch, n).
+        ended: (seed, batch, n) whether the episode ended with the step, for either reason.
+        successor: (seed, batch, *observation) after the last step of the stretch that belongs to the episode.
+        age: (seed, batch) steps since it was stored.
+        rows: (seed, batch) where it lies in the ring.
+    """
+
+    observation: NDArray[Any]
+    action: NDArray[Any]
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    ended: NDArray[np.bool_]
+    successor: NDArray[Any]
+    age: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+class Replay:
+    """A ring of steps for every seed of a cohort, filled in step, drawn from uniformly with replacement.
+
+    Args:
+        simulation: Gives shapes and types.
+        seeds: One per seed; draws come from the stream `replay`.
+        capacity: Steps that each seed keeps, over all its copies.
+        n_step: Steps in a stretch, n of `Sample`.
+
+    Raises:
+        BadValue: for a capacity below n steps of every copy.
+    """
+
+    def __init__(
+        self, simulation: Simulation, seeds: Sequence[Seed], capacity: int, *, n_step: int = 1
+    ) -> None:
+        count, copies = simulation.observation.shape[:2]
+        self._length = capacity // copies
+        if self._length < n_step:
+            raise BadValue(
+                f"A replay holds at least {n_step} steps of each copy",
+                got=f"capacity {capacity} for {copies} copies",
+                nearest=f"{copies * n_step}",
+            )
+        self._n_step = n_step
+        self._generators = [seed.generator("replay") for seed in seeds]
+        lead = (count, self._length, copies)
+        shape, kind = simulation.observation.shape[2:], simulation.observation.dtype
+        self._observation = np.zeros((*lead, *shape), kind)
+        self._successor = np.zeros((*lead, *shape), kind)
+        self._action = np.zeros((*lead, *simulation.action_space.shape), simulation.action_space.dtype)
+        self._reward = np.zeros(lead, np.float32)
+        self._terminated, self._ended, self._valid = (np.zeros(lead, np.bool_) for _ in range(3))
+        self._base = np.arange(count)[:, None] * (self._length * copies)
+        self._next = 0
+        self._filled = 0
+        self._holes = False
+
+    @property
+    def size(self) -> int:
+        """Steps that each seed keeps at present, over all its copies."""
+        return self._filled * self._reward.shape[2]
+
+    def add(self, observation: NDArray[Any], action: NDArray[Any], transition: Transition) -> None:
+        """Keep one step of every copy; the oldest is forgotten where the ring is full.
+
+        Args:
+            observation: (seed, copy, *observation) acted on.
+            action: (seed, copy, *action).
+            transition: What it led to.
+        """
+        at = self._next
+        self._observation[:, at] = observation
+        self._action[:, at] = action
+        self._reward[:, at] = transition.reward
+        self._successor[:, at] = transition.successor
+        self._terminated[:, at] = transition.terminated
+        self._ended[:, at] = transition.ended
+        self._valid[:, at] = True if transition.valid is None else transition.valid
+        self._holes |= transition.valid is not None and not transition.valid.all()
+        self._next = (at + 1) % self._length
+        self._filled = min(self._filled + 1, self._length)
+
+    def sample(self, batch: int) -> Sample:
+        """Draw stretches uniformly among those that are stored whole, (seed, batch).
+
+        Raises:
+            BadValue: where fewer than n steps are stored.
+        """
+        whole = self._filled - self._n_step + 1
+        if whole < 1:
+            raise BadValue(f"Drawing needs {self._n_step} stored steps", got=self._filled)
+        copies = self._reward.shape[2]
+        drawn = np.stack([each.integers(whole * copies, size=batch) for each in self._generators])
+        if self._holes:
+            self._draw_again(drawn, whole * copies)
+        return self.read(self._oldest(drawn))
+
+    def _oldest(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows of the ring for numbers counted from the oldest step."""
+        copies = self._reward.shape[2]
+        first = self._next if self._filled == self._length else 0
+        return (drawn + first * copies) % (self._length * copies)
+
+    def _draw_again(self, drawn: NDArray[np.int64], among: int) -> None:
+        for place, generator in enumerate(self._generators):
+            valid = self._valid[place].reshape(-1)
+            while (holes := np.flatnonzero(~valid[self._oldest(drawn[place])])).size:
+                drawn[place, holes] = generator.integers(among, size=len(holes))
+
+    def is_valid(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether steps at these rows of the ring, (seed, batch), happened; see `Transition.valid`."""
+        return _take(self._valid, rows + self._base)
+
+    def read(self, rows: NDArray[np.int64]) -> Sample:
+        """Return the stretches that begin at these rows of the ring, (seed, batch)."""
+        _, length, copies = self._reward.shape
+        total = length * copies
+        where = rows + self._base
+        # (seed, batch, n): the same copy at successive steps of the ring.
+        stretch = self._base[:, :, None] + (rows[..., None] + copies * np.arange(self._n_step)) % total
+        ended = _take(self._ended, stretch)
+        last = stretch[..., 0]
+        if self._n_step > 1:
+            # Up to the first end of an episode within the stretch, else its last step.
+            stop = np.where(ended.any(axis=2), ended.argmax(axis=2), self._n_step - 1)
+            last = np.take_along_axis(stretch, stop[..., None], axis=2)[..., 0]
+        step, newest = rows // copies, (self._next - 1) % length
+        return Sample(
+            observation=_take(self._observation, where),
+            action=_take(self._action, where),
+            reward=_take(self._reward, stretch),
+            terminated=_take(self._terminated, stretch),
+            ended=ended,
+            successor=_take(self._successor, last),
+            age=(newest - step) % length * copies,
+            rows=rows,
+        )
+
+
+def _take(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return rows of values (seed, step, copy, *shape), numbered through all three axes."""
+    flat = values.reshape(-1, *values.shape[3:])
+    return flat.take(rows, axis=0)
