@@ -6,17 +6,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.data.environments.simulation import Transition
-from modelwright.data.environments.space import Discrete, Space
+from modelwright.data.environments.space import Space, action_rows
 
 __all__ = ["BatchedSimulation", "Dynamics", "copy_generator"]
 
 
 def copy_generator(seed: Seed, copy: int) -> np.random.Generator:
-    """Return the generator of a seed's copy of this number; all that is random in the copy comes from it."""
-    return seed.generator(f"environment/{copy}")
+    """Return the generator of a seed's copy of this number; all that is random in the copy comes from it.
+
+    It is the one that Gymnasium makes of the seed with which a plain copy is reset.
+    """
+    sequence = np.random.SeedSequence(seed.integer(f"environment/{copy}"))
+    return np.random.Generator(np.random.PCG64(sequence))
 
 
 class Dynamics(Protocol):
@@ -91,7 +94,7 @@ class BatchedSimulation:
 
     def step(self, action: NDArray[Any]) -> Transition:
         """See `Simulation`."""
-        rows = self._rows(action)
+        rows = action_rows(action, self.action_space, self._lead)
         state, reward, terminated = self._dynamics.advance(self._state, rows, self._generators)
         self._elapsed += 1
         truncated = self._elapsed >= self._limit
@@ -117,15 +120,3 @@ class BatchedSimulation:
 
     def _shaped(self, values: NDArray[Any]) -> NDArray[Any]:
         return values.reshape(*self._lead, *values.shape[1:])
-
-    def _rows(self, action: NDArray[Any]) -> NDArray[Any]:
-        space = self._dynamics.action_space
-        if action.shape != (*self._lead, *space.shape):
-            raise BadValue(
-                f"Actions are one per copy, an array of shape {(*self._lead, *space.shape)}",
-                got=f"shape {action.shape}",
-            )
-        rows = action.reshape(-1, *space.shape)
-        if isinstance(space, Discrete) and not ((rows >= 0) & (rows < space.n)).all():
-            raise BadValue(f"Actions are numbers from 0 to {space.n - 1}", got=np.unique(rows)[:5].tolist())
-        return rows

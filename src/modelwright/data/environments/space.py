@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 
-__all__ = ["Box", "Discrete", "Space"]
+__all__ = ["Box", "Discrete", "Space", "action_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +75,31 @@ class Box:
 
 Space = Box | Discrete
 """What can be observed or done."""
+
+
+def action_rows(action: NDArray[Any], space: Space, lead: tuple[int, int]) -> NDArray[Any]:
+    """Return actions as rows, (seed * copy, *action), once they are seen to be actions at all.
+
+    Values outside a Box's bounds pass: what they mean is the environment's matter, and to keep within is the
+    learner's.
+
+    Args:
+        action: (seed, copy, *action).
+        space: What can be done.
+        lead: Numbers of seeds and of copies.
+
+    Raises:
+        BadValue: for another shape or type, numbers of no action, and values that are not finite.
+    """
+    shape = (*lead, *space.shape)
+    if action.shape != shape:
+        raise BadValue(f"Actions are one per copy, an array of shape {shape}", got=f"shape {action.shape}")
+    rows = action.reshape(-1, *space.shape)
+    if isinstance(space, Discrete):
+        if rows.dtype.kind not in "iu" or not ((rows >= 0) & (rows < space.n)).all():
+            got = f"{np.unique(rows)[:5].tolist()} of type {rows.dtype}"
+            raise BadValue(f"Actions are whole numbers from 0 to {space.n - 1}", got=got)
+    elif rows.dtype.kind not in "fiu" or not np.isfinite(rows).all():
+        odd = rows[~np.isfinite(rows)][:3].tolist() if rows.dtype.kind == "f" else ""
+        raise BadValue("Actions are finite numbers", got=f"{odd} of type {rows.dtype}".strip())
+    return rows
