@@ -14,14 +14,25 @@ SUPERVISED = MappingProxyType(
         "mlp": "modelwright.algorithms.mlp",
         "convnet": "modelwright.algorithms.convnet",
         "transformer": "modelwright.algorithms.transformer",
+        "gaussian_naive_bayes": "modelwright.algorithms.gaussian_naive_bayes",
+        "k_nearest_neighbours": "modelwright.algorithms.k_nearest_neighbours",
+        "decision_tree": "modelwright.algorithms.decision_tree",
+        "gradient_boosting": "modelwright.algorithms.gradient_boosting",
+        "k_means": "modelwright.algorithms.k_means",
+        "principal_components": "modelwright.algorithms.principal_components",
     }
 )
 """Learners that are given rows: name -> the module that holds `Config` and `train`."""
 
 REINFORCEMENT = MappingProxyType(
     {
+        "reinforce": "modelwright.algorithms.reinforce",
+        "a2c": "modelwright.algorithms.a2c",
         "ppo": "modelwright.algorithms.ppo",
         "dqn": "modelwright.algorithms.dqn",
+        "ddpg": "modelwright.algorithms.ddpg",
+        "td3": "modelwright.algorithms.td3",
+        "sac": "modelwright.algorithms.sac",
     }
 )
 """Learners that are given an environment: name -> the module that holds `Config` and `train`."""

@@ -14,8 +14,6 @@ from modelwright.base.seed import Seed
 
 __all__ = ["Noise"]
 
-_BLOCK = 256
-
 
 class Noise:
     """An endless stream of arrays (seed, *shape) of float32.
@@ -25,6 +23,7 @@ class Noise:
         stream: Name of the stream of each seed that is drawn from.
         shape: What each seed gets at a time.
         kind: `uniform` in [0, 1), or `normal` with mean 0 and deviation 1.
+        block: Draws that are made at once.
     """
 
     def __init__(
@@ -33,19 +32,21 @@ class Noise:
         stream: str,
         shape: tuple[int, ...],
         kind: Literal["uniform", "normal"],
+        *,
+        block: int = 256,
     ) -> None:
         self._generators = [seed.generator(stream) for seed in seeds]
         self._shape = shape
         self._kind = kind
-        self._block = np.empty((_BLOCK, len(seeds), *shape), np.float32)
-        self._next = _BLOCK
+        self._block = np.empty((block, len(seeds), *shape), np.float32)
+        self._next = block
 
     def draw(self) -> NDArray[np.float32]:
         """Return the next numbers, (seed, *shape)."""
-        if self._next == _BLOCK:
+        if self._next == len(self._block):
             self._block = np.empty_like(self._block)
             for place, generator in enumerate(self._generators):
-                size = (_BLOCK, *self._shape)
+                size = (len(self._block), *self._shape)
                 if self._kind == "uniform":
                     self._block[:, place] = generator.random(size, np.float32)
                 else:

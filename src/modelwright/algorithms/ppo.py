@@ -33,14 +33,20 @@ from modelwright.algorithms.distributions import Categorical
 from modelwright.algorithms.episodes import Episodes
 from modelwright.algorithms.returns import generalised_advantages
 from modelwright.algorithms.rollout import Rollout, Shuffle, collect, take
-from modelwright.algorithms.vital_signs import explained_variance, row_mean, spread, update_ratio
+from modelwright.algorithms.vital_signs import (
+    explained_variance,
+    row_mean,
+    spread,
+    standardised,
+    update_ratio,
+)
 from modelwright.algorithms.weights import seed_norm
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Step
 from modelwright.data.environments.environment import Environment
 
-__all__ = ["Config", "clipped_loss", "standardised", "train", "value_loss"]
+__all__ = ["Config", "clipped_loss", "train", "value_loss"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,13 +208,6 @@ def _loss(agent: ActorCritic, batch: _Batch, config: Config) -> tuple[Tensor, di
     if isinstance(now, Categorical):
         signs["relative_entropy"] = signs["entropy"] / now.largest_entropy()
     return loss, signs
-
-
-def standardised(advantage: Tensor) -> Tensor:
-    """Return each seed's advantages (seed, row) with mean 0 and standard deviation 1."""
-    rows = advantage.numpy().astype(np.float64)
-    rows = (rows - rows.mean(axis=1, keepdims=True)) / (rows.std(axis=1, ddof=1, keepdims=True) + 1e-8)
-    return torch.from_numpy(rows.astype(np.float32))
 
 
 def _mean(values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -6,12 +6,13 @@ Sums run in float64 over rows of one layout, so that no bit of them depends on t
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.weights import seed_norm
 
-__all__ = ["explained_variance", "row_mean", "spread", "update_ratio"]
+__all__ = ["explained_variance", "row_mean", "spread", "standardised", "update_ratio"]
 
 
 def row_mean(values: Tensor | NDArray[Any]) -> NDArray[np.float64]:
@@ -40,6 +41,13 @@ def update_ratio(before: Tensor, after: Tensor) -> NDArray[np.float64]:
     """Return norm(after - before) / norm(before) of each seed's packed parameters, NaN where all are zero."""
     size = seed_norm(before)
     return seed_norm(after - before) / np.where(size > 0, size, np.nan)
+
+
+def standardised(advantage: Tensor) -> Tensor:
+    """Return each seed's advantages (seed, row) with mean 0 and standard deviation 1."""
+    rows = advantage.numpy().astype(np.float64)
+    rows = (rows - rows.mean(axis=1, keepdims=True)) / (rows.std(axis=1, ddof=1, keepdims=True) + 1e-8)
+    return torch.from_numpy(rows.astype(np.float32))
 
 
 def _rows(values: Tensor | NDArray[Any]) -> NDArray[np.float64]:

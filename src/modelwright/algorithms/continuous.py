@@ -1,0 +1,95 @@
+"""What learners of bounded, continuous actions share: the action's range, and two critics side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelwright.algorithms.dense import Dense
+from modelwright.algorithms.noise import Noise
+from modelwright.algorithms.weights import Weights
+from modelwright.base.seed import Seed
+from modelwright.data.environments.space import Box
+
+__all__ = ["ActionRange", "Critics"]
+
+
+class ActionRange:
+    """Maps between [-1, 1] and the environment's actions: a = middle + scale * x.
+
+    Attributes:
+        size: Numbers in an action.
+        scale: (action,) half the width of the range.
+        middle: (action,).
+
+    Args:
+        space: A box with finite bounds.
+        seeds: One per seed; the stream `exploration`.
+        copies: Copies per seed.
+    """
+
+    def __init__(self, space: Box, seeds: Sequence[Seed], copies: int) -> None:
+        self.size = space.shape[0]
+        self.scale = torch.from_numpy((space.high - space.low) / 2.0)
+        self.middle = torch.from_numpy((space.high + space.low) / 2.0)
+        self._uniform = Noise(seeds, "exploration", (copies, self.size), "uniform")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return actions (..., action) for numbers in [-1, 1]."""
+        return self.middle + self.scale * x
+
+    def clip(self, action: Tensor) -> Tensor:
+        """Return actions (..., action) with each number brought into its range."""
+        return torch.minimum(torch.maximum(action, self.middle - self.scale), self.middle + self.scale)
+
+    def anywhere(self) -> NDArray[np.float32]:
+        """Return actions (seed, copy, action) drawn uniformly from the whole range."""
+        return self(torch.from_numpy(2.0 * self._uniform.draw() - 1.0)).numpy()
+
+
+class Critics:
+    """Several critics Q_k(s, a) of every seed, as one network whose seed axis is (critic, seed).
+
+    Attributes:
+        weights: Parameters, (critic * seed, ...).
+        target: Those of the target networks Q'_k, of the same shapes.
+
+    Args:
+        seeds: One per seed; streams `critic/1`, `critic/2` ...
+        inputs: Numbers in an observation and an action together.
+        hidden: Units of each hidden layer.
+        count: How many critics.
+    """
+
+    def __init__(self, seeds: Sequence[Seed], inputs: int, hidden: tuple[int, ...], count: int) -> None:
+        self._count, self._seeds = count, len(seeds)
+        self._network = Dense(name="critic", sizes=(inputs, *hidden, 1), activation="relu")
+        own = [seed.child(f"critic/{critic}") for critic in range(1, count + 1) for seed in seeds]
+        self.weights = Weights(self._network.uniform(own))
+        self.target = self.weights.copy()
+
+    def __call__(self, weights: dict[str, Tensor], observation: Tensor, action: Tensor) -> Tensor:
+        """Return values (critic, seed, batch) for (seed, batch, feature) and (seed, batch, action)."""
+        inputs = torch.cat([observation, action], dim=-1)
+        values = self._network(weights, torch.cat([inputs] * self._count))
+        return values.view(self._count, self._seeds, -1)
+
+    def differentiate(self, loss: Tensor) -> None:
+        """Set gradients to those of the mean over the batch of (critic, seed, batch), summed over critics."""
+        self.weights.differentiate(loss.view(self._count * self._seeds, -1))
+
+    def per_seed(self, norm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the norm over all critics of a seed, (seed,), from that of each, (critic * seed,)."""
+        each = np.square(norm).reshape(self._count, self._seeds)
+        return np.sqrt(sum(each, np.zeros(self._seeds)))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return every parameter, `CRITIC.NAME` -> (seed, ...)."""
+        found: dict[str, NDArray[Any]] = {}
+        for name, values in self.weights.state().items():
+            for critic in range(self._count):
+                found[f"{critic + 1}.{name}"] = values[critic * self._seeds : (critic + 1) * self._seeds]
+        return found

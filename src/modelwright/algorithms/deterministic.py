@@ -1,0 +1,152 @@
+"""The loop body that DDPG and TD3 share: a deterministic actor, critics, and their targets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelwright.algorithms.continuous import ActionRange, Critics
+from modelwright.algorithms.dense import Dense
+from modelwright.algorithms.noise import Noise
+from modelwright.algorithms.observations import Encoder
+from modelwright.algorithms.off_policy import Batch, OffPolicy
+from modelwright.algorithms.vital_signs import row_mean, spread, update_ratio
+from modelwright.algorithms.weights import Weights, seed_norm
+from modelwright.base.seed import Seed
+from modelwright.base.setting import setting
+from modelwright.data.environments.simulation import Simulation
+from modelwright.data.environments.space import Box
+from modelwright.data.replay import Replay
+
+__all__ = ["Deterministic", "DeterministicAgent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deterministic(OffPolicy):
+    """The settings that learners of deterministic policies share."""
+
+    total_steps: int = setting(20_000, doc="Environment steps of each seed.", low=1)
+    capacity: int = setting(1_000_000, doc="Steps that each seed's replay keeps.", low=1)
+    batch_size: int = setting(256, doc="Steps in a batch of one seed.", low=1)
+    learning_starts: int = setting(
+        1_000, doc="Environment steps before the first update; actions are uniform until then.", low=1
+    )
+    train_every: int = setting(1, doc="Steps of each copy between updates.", low=1)
+    hidden: tuple[int, ...] = setting((256, 256), doc="Units of each hidden layer of all networks.", low=1)
+    actor_rate: float = setting(1e-3, doc="Size of a step of Adam for the actor.", above=0)
+    critic_rate: float = setting(1e-3, doc="Size of a step of Adam for critics.", above=0)
+    tau: float = setting(
+        0.005, doc="Part of the way that target networks go at each update.", above=0, high=1
+    )
+    exploration: float = setting(
+        0.1, doc="Deviation of the noise added to actions, in halves of the action's range.", low=0
+    )
+
+
+class DeterministicAgent:
+    """mu(s) = middle + scale tanh(f(s)), critics Q_k(s, a), targets of both, and a replay.
+
+    Attributes:
+        replay: Where experience is kept.
+        critics: Q_k and Q'_k.
+        encode: Turns observations into vectors.
+        range: Of the actions.
+    """
+
+    def __init__(
+        self, learner: str, simulation: Simulation, seeds: Sequence[Seed], config: Deterministic, critics: int
+    ) -> None:
+        space = simulation.action_space
+        assert isinstance(space, Box)
+        copies = simulation.observation.shape[1]
+        self.config = config
+        self.replay = Replay(simulation, seeds, min(config.capacity, config.total_steps + copies))
+        self.encode = Encoder(learner, simulation.observation_space)
+        self.range = ActionRange(space, seeds, copies)
+        sizes = (self.encode.size, *config.hidden, self.range.size)
+        self._actor = Dense(name="actor", sizes=sizes, activation="relu")
+        self.actor = Weights(self._actor.uniform(seeds))
+        self.actor_target = self.actor.copy()
+        self.critics = Critics(seeds, self.encode.size + self.range.size, config.hidden, critics)
+        self._actor_step = torch.optim.Adam([self.actor.packed], lr=config.actor_rate, fused=True)
+        self._critic_step = torch.optim.Adam([self.critics.weights.packed], lr=config.critic_rate, fused=True)
+        self._acting = Noise(seeds, "action", (copies, self.range.size), "normal")
+
+    def mu(self, weights: Weights, observation: Tensor) -> Tensor:
+        """Return actions (seed, batch, action) for vectors (seed, batch, feature)."""
+        return self.range(torch.tanh(self._actor(weights.named, observation)))
+
+    def act(self, observation: NDArray[Any]) -> NDArray[Any]:
+        """See `base.step.Policy`."""
+        with torch.no_grad():
+            return self.mu(self.actor, self.encode(observation)).numpy()
+
+    def choose(self, observation: NDArray[Any], steps: int) -> NDArray[Any]:
+        """Return mu(s) and noise, clipped to the range; uniform actions before learning starts."""
+        if steps < self.config.learning_starts:
+            return self.range.anywhere()
+        with torch.no_grad():
+            wanted = self.mu(self.actor, self.encode(observation))
+            noise = self.config.exploration * self.range.scale * torch.from_numpy(self._acting.draw())
+            return self.range.clip(wanted + noise).numpy()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """See `base.step.Policy`."""
+        return {**self.actor.state(), **self.critics.state()}
+
+    def learn_critics(
+        self, batch: Batch, target: Tensor, *, reported: bool
+    ) -> dict[str, NDArray[np.float64]]:
+        """Descend sum_k mean (Q_k(s, a) - y)^2 for targets y (seed, batch)."""
+        critics = self.critics
+        q = critics(critics.weights.named, batch.observation, batch.action)
+        error = target - q
+        critics.differentiate(error.square())
+        before = critics.weights.packed.clone() if reported else critics.weights.packed
+        self._critic_step.step()
+        if not reported:
+            return {}
+        online = critics.weights.packed
+        return {
+            "critic_loss": row_mean(sum_first(error.detach().square())),
+            "td_error": row_mean(error.detach().abs().amax(dim=0)),
+            **spread("q", q.amin(dim=0)),
+            **spread("value_target", target),
+            "critic_grad_norm": critics.per_seed(seed_norm(critics.weights.gradient)),
+            "update_ratio": critics.per_seed(update_ratio(before, online)),
+            "target_distance": critics.per_seed(update_ratio(critics.target.packed, online)),
+        }
+
+    def learn_actor(self, batch: Batch, *, reported: bool) -> dict[str, NDArray[np.float64]]:
+        """Climb mean Q_1(s, mu(s))."""
+        fixed = {name: leaf.detach() for name, leaf in self.critics.weights.named.items()}
+        action = self.mu(self.actor, batch.observation)
+        loss = -self.critics(fixed, batch.observation, action)[0]
+        self.actor.differentiate(loss)
+        self._actor_step.step()
+        if not reported:
+            return {}
+        reach = ((action.detach() - self.range.middle) / self.range.scale).abs()
+        return {
+            "actor_loss": row_mean(loss),
+            "actor_grad_norm": seed_norm(self.actor.gradient),
+            # tanh far from zero has no slope: an actor that lives there learns no more.
+            "saturation": row_mean((reach > 0.99).float()),
+        }
+
+    def follow(self) -> None:
+        """Let targets go a part of the way to the online networks."""
+        self.critics.target.packed.lerp_(self.critics.weights.packed, self.config.tau)
+        self.actor_target.packed.lerp_(self.actor.packed, self.config.tau)
+
+
+def sum_first(values: Tensor) -> Tensor:
+    """Return the sum over critics of (critic, seed, batch), one after another."""
+    total = values[0]
+    for each in values[1:]:
+        total = total + each
+    return total
