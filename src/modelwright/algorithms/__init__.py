@@ -26,10 +26,16 @@ SUPERVISED = MappingProxyType(
 
 REINFORCEMENT = MappingProxyType(
     {
+        "value_iteration": "modelwright.algorithms.value_iteration",
+        "policy_iteration": "modelwright.algorithms.policy_iteration",
+        "q_learning": "modelwright.algorithms.q_learning",
+        "sarsa": "modelwright.algorithms.sarsa",
         "reinforce": "modelwright.algorithms.reinforce",
         "a2c": "modelwright.algorithms.a2c",
         "ppo": "modelwright.algorithms.ppo",
         "dqn": "modelwright.algorithms.dqn",
+        "c51": "modelwright.algorithms.c51",
+        "qr_dqn": "modelwright.algorithms.qr_dqn",
         "ddpg": "modelwright.algorithms.ddpg",
         "td3": "modelwright.algorithms.td3",
         "sac": "modelwright.algorithms.sac",
