@@ -177,6 +177,22 @@ class Environment(Settings):
             return VectorSimulation(self.name, make.vector, seeds, copies, "whole")
         return VectorSimulation(self.name, partial(self._vector, make), seeds, copies)
 
+    def make(self, seed: Seed) -> Any:
+        """Return one `gymnasium.Env` for a loop that is not ours; what it answers is checked.
+
+        Its first `reset` that names no seed of its own, and its `action_space.sample`, are the seed's.
+
+        Args:
+            seed: Its streams are `environment/0` and `environment/action`.
+
+        Raises:
+            UnknownName, BadValue, SourceMissing, WorkerLost: as `simulate`.
+        """
+        made = self._maker()()
+        made.reset(seed=seed.integer("environment/0"))
+        made.action_space.seed(seed.integer("environment/action"))
+        return made
+
     def sources(self, root: Path) -> tuple[Path, ...]:
         """Return the files that decide what it does, apart from installed packages.
 
