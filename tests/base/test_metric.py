@@ -17,7 +17,8 @@ from modelwright.base.errors import BadValue, UnknownName
 from modelwright.base.metric import METRICS, Metric, find_metric
 
 Array = np.ndarray[Any, Any]
-NAMES = [metric.name for metric in METRICS]
+OF_ROWS = [metric for metric in METRICS if metric.task != "control"]
+NAMES = [metric.name for metric in OF_ROWS]
 CLASSIFICATION = [metric for metric in METRICS if metric.task == "classification"]
 REGRESSION = [metric for metric in METRICS if metric.task == "regression"]
 
@@ -155,7 +156,7 @@ def test_no_prediction_leaves_the_bounds(classes: int, more: int, data: st.DataO
         assert metric.high is None or value <= metric.high + 1e-12
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_ROWS, ids=lambda metric: metric.name)
 def test_the_order_of_rows_does_not_matter_and_inputs_are_left_alone(metric: Metric) -> None:
     rng = np.random.default_rng(2)
     target, prediction = random_classes(rng, 50, 3, True)
@@ -199,7 +200,7 @@ def test_a_softmax_in_low_precision_counts_as_probabilities(metric: Metric, dtyp
 # --- what must not look good
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_ROWS, ids=lambda metric: metric.name)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("share", ["one", "all"])
 def test_a_prediction_that_is_not_finite_makes_the_metric_nan(metric: Metric, bad: float, share: str) -> None:
@@ -245,7 +246,7 @@ def test_metrics_of_classes_ask_for_the_likeliest_class_only() -> None:
         assert find_metric(name).compute(np.array([1, 0]), logits) == 1
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_ROWS, ids=lambda metric: metric.name)
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_target_that_is_not_finite_is_refused(metric: Metric, bad: float) -> None:
     target = np.array([0.0, 1.0, bad])
@@ -293,7 +294,7 @@ SHAPES: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_ROWS, ids=lambda metric: metric.name)
 @pytest.mark.parametrize(("target", "prediction"), SHAPES)
 def test_shapes_that_do_not_fit_are_refused(
     metric: Metric, target: tuple[int, ...], prediction: tuple[int, ...]
@@ -303,19 +304,49 @@ def test_shapes_that_do_not_fit_are_refused(
     assert caught.value.got == f"target {target}, prediction {prediction}"
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_ROWS, ids=lambda metric: metric.name)
 def test_predictions_of_the_other_task_are_refused(metric: Metric) -> None:
     prediction = np.zeros(3) if metric.task == "classification" else np.full((3, 2), 0.5)
     with pytest.raises(BadValue, match=r"\(row, class\)" if metric.task == "classification" else r"\(row,\)"):
         metric.compute(np.array([0, 1, 0]), prediction)
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_ROWS, ids=lambda metric: metric.name)
 def test_what_is_no_number_is_refused(metric: Metric) -> None:
     with pytest.raises(BadValue, match="computed from numbers"):
         metric.compute(np.array(["cat", "dog"]), np.zeros(2))
     with pytest.raises(BadValue, match="computed from numbers"):
         metric.compute(np.zeros(2), np.array([object(), object()]))
+
+
+# --- episodes
+
+
+def test_a_return_is_the_mean_over_episodes_however_long_they_are() -> None:
+    metric = find_metric("return")
+    assert metric.compute_episodes(np.array([1, 500]), np.array([1.0, 500.0])) == 250.5
+    assert metric.compute_episodes(np.array([3]), np.array([-2.5])) == -2.5
+    assert (metric.task, metric.direction, metric.low, metric.high) == ("control", "maximize", None, None)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_return_that_is_not_finite_makes_the_metric_nan(bad: float) -> None:
+    assert math.isnan(find_metric("return").compute_episodes(np.ones(3), np.array([1.0, bad, 1.0])))
+
+
+@pytest.mark.parametrize(("lengths", "returns"), [((0,), (0,)), ((2,), (3,)), ((2, 1), (2, 1)), ((), ())])
+def test_episodes_without_a_length_and_a_return_each_are_refused(
+    lengths: tuple[int, ...], returns: tuple[int, ...]
+) -> None:
+    with pytest.raises(BadValue, match="at least one episode, and a length and a return of each"):
+        find_metric("return").compute_episodes(np.ones(lengths), np.ones(returns))
+
+
+def test_rows_and_episodes_are_not_mistaken_for_one_another() -> None:
+    with pytest.raises(BadValue, match=r"computed from episodes, not from rows.*compute_episodes"):
+        find_metric("return").compute(np.zeros(3), np.zeros(3))
+    with pytest.raises(BadValue, match=r"rmse is computed from rows, not from episodes.*Nearest: return"):
+        find_metric("rmse").compute_episodes(np.ones(3), np.ones(3))
 
 
 # --- finding one

@@ -153,10 +153,10 @@ def test_pilot_seeds_and_splits_are_others_than_the_designs(project: Project, he
         prepared = prepare_design(Design.from_mapping({**MINE, **settings}), project)
         run_pilot(prepared, Watching(), 4, threads=1)
         own_seeds = {seed.key for seed in derive_seeds(prepared.root, 10_000)}
-        own_splits = {prepared.split(index).identity for index in range(12)}
+        own_splits = {part.identity for part in prepared.parts}
         assert {seed.key for job in seen for seed in job.seeds}.isdisjoint(own_seeds)
-        assert {split.identity for job in seen for split in job.splits}.isdisjoint(own_splits)
-        assert len({split.identity for job in seen for split in job.splits}) == (1 if fixed else 4)
+        assert {part.identity for job in seen for part in job.parts}.isdisjoint(own_splits)
+        assert len({part.identity for job in seen for part in job.parts}) == (1 if fixed else 4)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from modelwright.algorithms.learner import complete_config
 from modelwright.base.configure import configure
 from modelwright.base.seed import derive_seeds
 from modelwright.data.source import Source, load_dataset
-from modelwright.data.split import SplitPlan, make_split
+from modelwright.data.split import SplitPlan
 from modelwright.experiment.question import Question
 from modelwright.lab.executor.job import Finished, Job, Workload
+from modelwright.lab.ground.rows import Rows
 from modelwright.lab.training import train_job
 
 LEARNER = """
@@ -34,9 +35,10 @@ def last_scores(root: Path, number: str) -> np.ndarray:
     )
     dataset = load_dataset(configure(Source, {"kind": "sklearn", "name": "wine"}, where="data"), root=root)
     seeds = derive_seeds("training", 3)
-    splits = tuple(make_split(dataset, SplitPlan(), seed) for seed in seeds)
-    workload = Workload(root=root, question=question, dataset=dataset, threads=1)
-    job = Job(identity="job", variant="one", config=config, indices=(0, 1, 2), seeds=seeds, splits=splits)
+    ground = Rows(dataset=dataset, plan=SplitPlan())
+    parts = tuple(ground.part(seed, "training") for seed in seeds)
+    workload = Workload(root=root, question=question, ground=ground, threads=1)
+    job = Job(identity="job", variant="one", config=config, indices=(0, 1, 2), seeds=seeds, parts=parts)
     finished = [message for message in train_job(workload, job) if isinstance(message, Finished)]
     assert len(finished) == 1
     return finished[0].scores

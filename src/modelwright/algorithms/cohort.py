@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
-from modelwright.base.step import Model, Step
+from modelwright.base.step import Model, Policy, Step
 from modelwright.data.experience import Experience
 
 __all__ = ["join_steps", "split_by_rows"]
@@ -58,9 +58,9 @@ def part_of(experience: Experience, places: Sequence[int]) -> Experience:
 def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]]) -> Iterator[Step]:
     """Pull all streams in turn and yield one step per round.
 
-    A stream that has ended, or lacks a metric that others have, counts as NaN and as absent. The model,
-    where every stream has offered one, is offered in the rounds in which any stream offers its own; an
-    ended stream keeps its last.
+    A stream that has ended, or lacks a metric that others have, counts as NaN and as absent. The model or
+    the policy, where every stream has offered one, is offered in the rounds in which any stream offers its
+    own; an ended stream keeps its last.
 
     Args:
         streams: One per part of the cohort.
@@ -68,6 +68,7 @@ def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]
     """
     size = sum(len(own) for own in places)
     models: list[Model | None] = [None] * len(streams)
+    policies: list[Policy | None] = [None] * len(streams)
     running = dict(enumerate(streams))
     update = 0
     while running:
@@ -82,6 +83,8 @@ def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]
             update = max(update, step.update)
             if step.model is not None:
                 models[part], offered = step.model, True
+            if step.policy is not None:
+                policies[part], offered = step.policy, True
             for name, values in step.metrics.items():
                 own = list(places[part])
                 metrics.setdefault(name, np.full(size, np.nan))[own] = values
@@ -89,9 +92,14 @@ def join_steps(streams: Sequence[Iterator[Step]], places: Sequence[Sequence[int]
                 absent.setdefault(name, np.ones(size, dtype=np.bool_))[own] = missing
         if running:
             known = [model for model in models if model is not None]
-            whole = JoinedModel(known, places) if offered and len(known) == len(models) else None
-            gaps = {name: flags for name, flags in absent.items() if flags.any()}
-            yield Step(update=update, metrics=metrics, model=whole, absent=gaps)
+            acting = [policy for policy in policies if policy is not None]
+            yield Step(
+                update=update,
+                metrics=metrics,
+                model=JoinedModel(known, places) if offered and len(known) == len(models) else None,
+                policy=JoinedPolicy(acting, places) if offered and len(acting) == len(policies) else None,
+                absent={name: flags for name, flags in absent.items() if flags.any()},
+            )
 
 
 class JoinedModel:
@@ -120,6 +128,29 @@ class JoinedModel:
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return every learnt number, name -> (seed, *shape)."""
-        states = [model.state() for model in self._models]
-        order = np.argsort(np.concatenate([list(own) for own in self._places]))
-        return {name: np.concatenate([state[name] for state in states])[order] for name in states[0]}
+        return _joined_state([model.state() for model in self._models], self._places)
+
+
+class JoinedPolicy:
+    """Policies of the parts of a cohort as one."""
+
+    def __init__(self, policies: Sequence[Policy], places: Sequence[Sequence[int]]) -> None:
+        self._policies = policies
+        self._places = [list(own) for own in places]
+
+    def act(self, observation: NDArray[Any]) -> NDArray[Any]:
+        """Act for each seed; see `base.step.Policy`."""
+        parts = zip(self._policies, self._places, strict=True)
+        chosen = [policy.act(observation[own]) for policy, own in parts]
+        return np.concatenate(chosen)[np.argsort(np.concatenate(self._places))]
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return every learnt number, name -> (seed, *shape)."""
+        return _joined_state([policy.state() for policy in self._policies], self._places)
+
+
+def _joined_state(
+    states: Sequence[Mapping[str, NDArray[Any]]], places: Sequence[Sequence[int]]
+) -> Mapping[str, NDArray[Any]]:
+    order = np.argsort(np.concatenate([list(own) for own in places]))
+    return {name: np.concatenate([state[name] for state in states])[order] for name in states[0]}

@@ -38,6 +38,7 @@ class Estimator:
     """A learner made of an estimator class and the arguments of its constructor.
 
     Attributes:
+        learns_from: Always `rows`.
         probabilistic: Whether it predicts probabilities of classes; see `FittedModel`.
 
     Args:
@@ -49,6 +50,8 @@ class Estimator:
         SourceMissing: where the package is not installed.
         BadValue: for a class without `fit` and `predict`, or arguments that it refuses.
     """
+
+    learns_from = "rows"
 
     def __init__(self, name: str, arguments: Mapping[str, Any]) -> None:
         self.name = name

@@ -7,10 +7,11 @@
             yield {"train_loss": loss, "accuracy": score}
 
 The function trains one seed and asks by name for what it wants: `features` (row, *feature) and `target`
-(row,) of its training rows, or both as `experience`; `seed`, a `base.seed.Seed`; `rng`, a NumPy generator
-of the seed. All other arguments are its settings. What it yields are metrics, one dictionary a step; under
-the key `model` it may offer an object with `predict` for evaluation. Instead of yielding it may return
-such an object, once fitted.
+(row,) of its training rows, or both as `experience`; or `environment`, a `gymnasium.Env` to act in, seeded;
+`seed`, a `base.seed.Seed`; `rng`, a NumPy generator of the seed. All other arguments are its settings. What
+it yields are metrics, one dictionary a step; under the key `model` it may offer an object with `predict` for
+evaluation, under `policy` one whose `act` takes an observation and returns an action. Instead of yielding it
+may return such an object, once fitted.
 
 The seeds run side by side, one step of each in turn. A seed that ends early counts as NaN afterwards.
 """
@@ -20,7 +21,7 @@ import math
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +29,21 @@ from numpy.typing import NDArray
 from modelwright.algorithms.cohort import join_steps
 from modelwright.algorithms.demand import demand
 from modelwright.algorithms.fitted import FittedModel
+from modelwright.algorithms.fitted_policy import FittedPolicy
 from modelwright.algorithms.private_random import PrivateRandom
 from modelwright.base.errors import BadValue, ModelwrightError, UnknownName, WorkerLost
 from modelwright.base.fingerprint import jsonable
 from modelwright.base.seed import Seed
 from modelwright.base.step import Step
+from modelwright.data.environments.environment import Environment
 from modelwright.data.experience import Experience
 from modelwright.data.locate import locate_function
 from modelwright.data.sources import imported_files
 
 __all__ = ["Generator"]
 
-_GIVEN = ("experience", "features", "target", "seed", "rng")
+_ROWS = ("experience", "features", "target")
+_GIVEN = (*_ROWS, "environment", "seed", "rng")
 
 
 class Generator:
@@ -62,6 +66,13 @@ class Generator:
         self._function, self._file = locate_function(name, root=root)
         self._given, self._complete = _read_signature(name, self._function, self.settings)
 
+    @property
+    def learns_from(self) -> Literal["rows", "environment", "either"]:
+        """What the function asks for; `either` where it asks for neither."""
+        if "environment" in self._given:
+            return "environment"
+        return "rows" if set(_ROWS) & set(self._given) else "either"
+
     def complete(self) -> dict[str, Any]:
         """Return the complete configuration; see `learner.complete_config`."""
         return {"learner": self.name, **jsonable(self._complete)}
@@ -71,16 +82,26 @@ class Generator:
         own = imported_files(Path(__file__), root=root)
         return tuple(sorted({*own, *imported_files(self._file, root=root)}))
 
-    def train(self, experience: Experience, seeds: Sequence[Seed]) -> Iterator[Step]:
+    def train(self, experience: Experience | Environment, seeds: Sequence[Seed]) -> Iterator[Step]:
         """Run the function for every seed, side by side; one step a round.
 
         Raises:
             BadValue: for what is yielded, where it is no dictionary of numbers.
             WorkerLost: where the function raises; names its file and line.
         """
-        demand(self.name, experience, seeds, tasks=("classification", "regression"), finite=False)
-        streams = [self._train_one(experience, place, seed) for place, seed in enumerate(seeds)]
+        if isinstance(experience, Environment):
+            streams = [self._act_one(experience, seed) for seed in seeds]
+        else:
+            demand(self.name, experience, seeds, tasks=("classification", "regression"), finite=False)
+            streams = [self._train_one(experience, place, seed) for place, seed in enumerate(seeds)]
         yield from join_steps(streams, [[place] for place in range(len(seeds))])
+
+    def _act_one(self, environment: Environment, seed: Seed) -> Iterator[Step]:
+        made = environment.make(seed)
+        try:
+            yield from self._steps({"environment": made}, seed, None)
+        finally:
+            made.close()
 
     def _train_one(self, experience: Experience, place: int, seed: Seed) -> Iterator[Step]:
         features, target = experience.of(place)
@@ -93,41 +114,43 @@ class Generator:
             classes=experience.classes,
             columns=experience.columns,
         )
-        offered = {
-            "experience": own,
-            "features": features,
-            "target": target,
-            "seed": seed,
-            "rng": seed.generator("learner"),
-        }
+        yield from self._steps({"experience": own, "features": features, "target": target}, seed, own)
+
+    def _steps(self, ground: Mapping[str, Any], seed: Seed, own: Experience | None) -> Iterator[Step]:
+        offered = {**ground, "seed": seed, "rng": seed.generator("learner")}
         private = PrivateRandom(seed)
         arguments = {**{name: offered[name] for name in self._given}, **self._complete}
         result = self._run(private, lambda: self._function(**arguments))
-        if callable(getattr(result, "predict", None)):
-            yield self._offer(1, {}, result, own)
+        key, method = ("policy", "act") if own is None else ("model", "predict")
+        if callable(getattr(result, method, None)):
+            yield self._offer(1, {}, {key: result}, own)
             return
         if not isinstance(result, Iterator):
             raise BadValue(
-                f"{self.name} must yield dictionaries of metrics, or return a fitted object with predict",
+                f"{self.name} must yield dictionaries of metrics, or return a fitted object with {method}",
                 got=f"a {type(result).__name__}",
             )
         stream = cast("Iterator[object]", result)
         update = 0
         while (yielded := self._run(private, lambda: next(stream, _END))) is not _END:
             update += 1
-            metrics, model = self._read(yielded, update)
-            yield self._offer(update, metrics, model, own)
+            metrics, fitted = self._read(yielded, update)
+            yield self._offer(update, metrics, fitted, own)
         if update == 0:
             raise BadValue(f"{self.name} must yield at least one dictionary of metrics", got="nothing")
 
-    def _offer(self, update: int, metrics: dict[str, float], model: object, own: Experience) -> Step:
+    def _offer(
+        self, update: int, metrics: dict[str, float], fitted: Mapping[str, Any], own: Experience | None
+    ) -> Step:
         arrays = {name: np.array([value]) for name, value in metrics.items()}
-        fitted = None
-        if model is not None:
-            fitted = FittedModel(self.name, [model], own.task, len(own.classes), flat=False)
+        model = policy = None
+        if "model" in fitted and own is not None:
+            model = FittedModel(self.name, [fitted["model"]], own.task, len(own.classes), flat=False)
             if not metrics:
-                arrays = _train_score(fitted, model, own)
-        return Step(update=update, metrics=arrays, model=fitted)
+                arrays = _train_score(model, fitted["model"], own)
+        if "policy" in fitted and own is None:
+            policy = FittedPolicy(self.name, [fitted["policy"]])
+        return Step(update=update, metrics=arrays, model=model, policy=policy)
 
     def _run(self, private: PrivateRandom, action: Callable[[], Any]) -> Any:
         try:
@@ -149,7 +172,8 @@ class Generator:
         frame = (own or list(frames))[-1]
         return f"{Path(frame.filename).name}, line {frame.lineno}"
 
-    def _read(self, yielded: object, update: int) -> tuple[dict[str, float], object]:
+    def _read(self, yielded: object, update: int) -> tuple[dict[str, float], dict[str, Any]]:
+        """Return the numbers, and what is offered for evaluation."""
         if not isinstance(yielded, Mapping):
             raise BadValue(
                 f"{self.name} must yield dictionaries of metrics",
@@ -157,20 +181,25 @@ class Generator:
             )
         metrics: dict[str, float] = {}
         parts = dict(cast("Mapping[object, object]", yielded))
-        model = parts.pop("model", None)
-        if model is not None and not callable(getattr(model, "predict", None)):
-            raise BadValue(
-                f"What {self.name} yields as model must have predict", got=f"a {type(model).__name__}"
-            )
+        fitted: dict[str, Any] = {}
+        for key, method in (("model", "predict"), ("policy", "act")):
+            offered = parts.pop(key, None)
+            if offered is not None:
+                if not callable(getattr(offered, method, None)):
+                    raise BadValue(
+                        f"What {self.name} yields as {key} must have {method}",
+                        got=f"a {type(offered).__name__}",
+                    )
+                fitted[key] = offered
         for key, value in parts.items():
             if not isinstance(key, str):
                 raise BadValue(f"Names of the metrics of {self.name} must be texts", got=repr(key))
             metrics[key] = self._number(key, value, update)
-        if not metrics and model is None:
+        if not metrics and not fitted:
             raise BadValue(
                 f"{self.name} must yield at least one metric", got=f"an empty dictionary at step {update}"
             )
-        return metrics, model
+        return metrics, fitted
 
     def _number(self, key: str, value: Any, update: int) -> float:
         if not isinstance(value, str | bytes):
@@ -235,5 +264,11 @@ def _read_signature(
             if not open_ended:
                 raise UnknownName(f"setting of {name}", key, complete)
             complete[key] = settings[key]
+    if "environment" in given and set(_ROWS) & set(given):
+        raise BadValue(
+            f"{name} asks for rows of data or for an environment",
+            got=", ".join(given),
+            next_step="a function of each kind serves designs of each kind",
+        )
     jsonable(complete)
     return given, complete

@@ -13,15 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from modelwright.algorithms import LEARNERS
+from modelwright.algorithms import LEARNERS, REINFORCEMENT
 from modelwright.base.configure import configure
 from modelwright.base.errors import BadValue, UnknownName
 from modelwright.base.fingerprint import fingerprint, jsonable, sha256_hex
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings
 from modelwright.base.step import Step
+from modelwright.data.environments.environment import Environment
 from modelwright.data.experience import Experience
 from modelwright.data.sources import imported_files
 
@@ -34,11 +35,16 @@ _CHOICES = f"{', '.join(LEARNERS)}, a class such as sklearn.svm.SVC, or file.py:
 class Learner(Protocol):
     """Anything that trains a cohort; the caller owns the loop."""
 
-    def train(self, experience: Experience, seeds: Sequence[Seed]) -> Iterator[Step]:
+    @property
+    def learns_from(self) -> Literal["rows", "environment", "either"]:
+        """What it is given: training rows, or an environment to act in."""
+        ...
+
+    def train(self, experience: Experience | Environment, seeds: Sequence[Seed]) -> Iterator[Step]:
         """Train all seeds and yield after each update, or group of updates.
 
         Args:
-            experience: Training rows, one array of row numbers per seed.
+            experience: Training rows, one array of row numbers per seed; or the environment.
             seeds: One per array; everything random is drawn from their named streams.
         """
         ...
@@ -51,7 +57,11 @@ class _Native:
     name: str
     config: Settings
 
-    def train(self, experience: Experience, seeds: Sequence[Seed]) -> Iterator[Step]:
+    @property
+    def learns_from(self) -> Literal["rows", "environment"]:
+        return "environment" if self.name in REINFORCEMENT else "rows"
+
+    def train(self, experience: Experience | Environment, seeds: Sequence[Seed]) -> Iterator[Step]:
         return import_module(LEARNERS[self.name]).train(experience, seeds, self.config)
 
     def complete(self) -> dict[str, Any]:
@@ -96,10 +106,16 @@ def source_files(variant: Mapping[str, Any], *, root: Path) -> tuple[Path, ...]:
     return _resolve(variant, root).sources(root)
 
 
-def source_identity(variant: Mapping[str, Any], *, root: Path) -> str:
-    """Return the sha256 of the learner's source files and their names; see `source_files`."""
+def source_identity(variant: Mapping[str, Any], *, root: Path, more: Sequence[Path] = ()) -> str:
+    """Return the sha256 of the learner's source files and their names; see `source_files`.
+
+    Args:
+        variant: As in `complete_config`.
+        root: As in `complete_config`.
+        more: Files that belong to it besides, such as those of its environment.
+    """
     # Names without folders: a project that moves keeps its trials.
-    files = source_files(variant, root=root)
+    files = {*source_files(variant, root=root), *more}
     return fingerprint(sorted((file.name, sha256_hex(file.read_bytes())) for file in files))
 
 

@@ -1,4 +1,4 @@
-"""What is measured: a name, a direction, bounds, and the arithmetic on held-out rows.
+"""What is measured: a name, a direction, bounds, and the arithmetic on held-out rows or fresh episodes.
 
 Sources: scikit-learn's definitions (`sklearn.metrics`), which compute all but the simplest here.
 """
@@ -23,23 +23,24 @@ _SUM_TOLERANCE = 1e-3  # a softmax in half precision stays within it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A number that says how well predictions fit held-out targets.
+    """A number that says how well predictions fit held-out targets, or a policy does in fresh episodes.
 
     Attributes:
         name: The field's standard name.
         direction: Whether more or less is better.
-        task: The kind of target it is for.
-        low: Smallest possible value, None where there is none.
-        high: Largest possible value, None where there is none.
+        task: The kind of target it is for; `control` where it is of episodes in an environment.
+        low: Smallest possible value, None where there is none, or where the environment sets it.
+        high: Largest possible value, None where there is none, or where the environment sets it.
         doc: One sentence.
         probabilities: Whether it reads the probabilities themselves, not only the likeliest class.
         formula: (target (row,), prediction) -> number. Prediction is (row, class) probabilities for
-            classification, (row,) values for regression.
+            classification, (row,) values for regression. For control, (length (episode,), return
+            (episode,)) -> number.
     """
 
     name: str
     direction: Direction
-    task: Task
+    task: Task | Literal["control"]
     low: float | None
     high: float | None
     doc: str
@@ -59,8 +60,15 @@ class Metric:
 
         Raises:
             BadValue: where shapes do not fit, there are no rows, a target is not finite or no class index,
-                a metric of probabilities is given something else, or the metric is undefined on these rows.
+                a metric of probabilities is given something else, the metric is undefined on these rows, or
+                it is none of rows.
         """
+        if self.task == "control":
+            raise BadValue(
+                f"{self.name} is computed from episodes, not from rows",
+                got="targets and predictions",
+                nearest="compute_episodes",
+            )
         try:
             truth, guess = np.asarray(target, np.float64), np.asarray(prediction, np.float64)
         except (TypeError, ValueError) as error:
@@ -89,6 +97,31 @@ class Metric:
         with np.errstate(over="ignore", invalid="ignore"):
             value = self.formula(truth, guess)
         return value if np.isfinite(value) else float("nan")
+
+    def compute_episodes(self, lengths: Array, returns: Array) -> float:
+        """Return the metric on one seed's episodes, reckoned in double precision.
+
+        Args:
+            lengths: (episode,) steps of each.
+            returns: (episode,) sum of the rewards of each, not discounted.
+
+        Returns:
+            The number; NaN where a return is not finite.
+
+        Raises:
+            BadValue: for no episode, other shapes, and a metric that is none of episodes.
+        """
+        steps, values = np.asarray(lengths, np.float64), np.asarray(returns, np.float64)
+        if self.task != "control":
+            raise BadValue(
+                f"{self.name} is computed from rows, not from episodes", got="episodes", nearest="return"
+            )
+        if values.ndim != 1 or steps.shape != values.shape or len(values) == 0:
+            raise BadValue(
+                f"{self.name} needs at least one episode, and a length and a return of each",
+                got=f"lengths {steps.shape}, returns {values.shape}",
+            )
+        return self.formula(steps, values) if np.isfinite(values).all() else float("nan")
 
 
 def _require_probabilities(name: str, guess: Array) -> None:
@@ -162,6 +195,10 @@ def _r2(target: Array, value: Array) -> float:
     return float(r2_score(target, value))
 
 
+def _return(length: Array, value: Array) -> float:
+    return float(value.mean())
+
+
 def _of_classes(name: str, doc: str, formula: Formula) -> Metric:
     return Metric(
         name=name, direction="maximize", task="classification", low=0, high=1, doc=doc, formula=formula
@@ -214,8 +251,17 @@ METRICS: tuple[Metric, ...] = (
         doc="Share of the variance that is explained.",
         formula=_r2,
     ),
+    Metric(
+        name="return",
+        direction="maximize",
+        task="control",
+        low=None,
+        high=None,
+        doc="Mean over fresh episodes of the sum of rewards, without exploring or discounting.",
+        formula=_return,
+    ),
 )
-"""Every metric that can be computed from held-out rows. A learner may report others itself."""
+"""Every metric computed from held-out rows or fresh episodes. A learner may report others itself."""
 
 
 def find_metric(name: str) -> Metric:

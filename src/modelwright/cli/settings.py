@@ -17,6 +17,8 @@ TOPICS: Mapping[str, str] = MappingProxyType(
         "question": "modelwright.experiment.question:Question",
         "data": "modelwright.data.source:Source",
         "split": "modelwright.data.split:SplitPlan",
+        "environment": "modelwright.data.environments.environment:Environment",
+        "evaluation": "modelwright.experiment.evaluation:Evaluation",
         "rule": "modelwright.experiment.rule:Rule",
         "budget": "modelwright.experiment.design:Budget",
         "launch": "modelwright.lab.launch:Launch",

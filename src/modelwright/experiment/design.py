@@ -9,18 +9,30 @@ from typing import Any, ClassVar, Literal, cast
 from modelwright.base.configure import configure
 from modelwright.base.errors import BadValue, UnknownName, nearest_name
 from modelwright.base.fingerprint import fingerprint, jsonable
+from modelwright.base.metric import find_metric
 from modelwright.base.setting import Settings, setting
+from modelwright.data.environments.environment import Environment
 from modelwright.data.source import Source
 from modelwright.data.split import SplitPlan
 from modelwright.experiment.correction import CORRECTIONS, SharedRule, build_shared_rule
 from modelwright.experiment.difference import EQUAL_DIFFERENCES
+from modelwright.experiment.evaluation import Evaluation
 from modelwright.experiment.question import Question
 from modelwright.experiment.rule import Rule
 
 __all__ = ["Budget", "Design"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_SCOPES = ("this_test_set", "other_splits", "new_data")
+_SCOPES = ("this_test_set", "other_splits", "new_data", "new_runs")
+_GROUPS: Mapping[str, type[Settings]] = {
+    "question": Question,
+    "data": Source,
+    "split": SplitPlan,
+    "environment": Environment,
+    "evaluation": Evaluation,
+}
+_OF_EITHER = ("data", "split", "environment", "evaluation")
+"""Of these a design has the first two or the last two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +96,16 @@ class Design(Settings):
 
     name: str = setting(doc="Name of the experiment: letters, digits, - and _.")
     question: Question = setting(doc="Hypothesis, metric, margin and smallest effect.")
-    data: Source = setting(doc="Where the rows come from.")
-    split: SplitPlan = setting(SplitPlan(), doc="How each seed parts them into training and test rows.")
+    data: Source | None = setting(None, doc="Where rows come from; a design has this or environment.")
+    split: SplitPlan | None = setting(
+        None, doc="With data: how each seed parts them into training and test rows; null for random ones."
+    )
+    environment: Environment | None = setting(
+        None, doc="What reinforcement learners act in; a design has this or data."
+    )
+    evaluation: Evaluation | None = setting(
+        None, doc="With an environment: how policies are measured; null for 20 episodes of each seed."
+    )
     variants: Mapping[str, Mapping[str, Any]] = setting(doc="Name -> a learner and its settings.")
     compare: tuple[tuple[str, str], ...] = setting(
         (), doc="Pairs (candidate, baseline); with two variants, the first against the second if left out."
@@ -93,8 +113,10 @@ class Design(Settings):
     correction: Literal["bonferroni", "holm"] = setting(
         "holm", doc="How several comparisons share the error.", choices=CORRECTIONS
     )
-    scope: Literal["this_test_set", "other_splits", "new_data"] = setting(
-        "other_splits", doc="What the verdict shall speak of.", choices=_SCOPES
+    scope: Literal["this_test_set", "other_splits", "new_data", "new_runs"] = setting(
+        None,
+        doc="What the verdict shall speak of; null for other_splits with data, new_runs in an environment.",
+        choices=_SCOPES,
     )
     seeds: int = setting(doc="Most seeds of each variant.", low=2, high=10_000)
     rule: Rule = setting(Rule(), doc="When to stop.")
@@ -140,19 +162,16 @@ class Design(Settings):
             first, second = self.variants
             object.__setattr__(self, "compare", ((first, second),))
         self._check_pairs()
-        if self.scope == "this_test_set" and not self.split.shared:
-            raise BadValue(
-                "A verdict on this test set needs one split for all seeds",
-                got="scope=this_test_set with split.fixed=false",
-                nearest="split.fixed=true",
-                next_step="fix the split, or choose scope=other_splits",
-            )
-        if self.scope != "this_test_set" and self.split.shared:
-            raise BadValue(
-                f"A verdict on {self.scope.replace('_', ' ')} needs seeds that draw splits of their own",
-                got=f"scope={self.scope} with one split for all seeds",
-                nearest="scope=this_test_set",
-            )
+        self._check_scope()
+        if self.environment is not None and not self.question.reported:
+            metric = find_metric(self.question.metric)
+            if metric.task != "control":
+                raise BadValue(
+                    f"{metric.name} is computed from held-out rows, and an environment has none",
+                    got=f"question.metric={metric.name} with environment.name={self.environment.name}",
+                    nearest="question.metric=return",
+                    next_step="take return, or what the learner reports, with question.reported=true",
+                )
         if self.budget.seconds is not None and (self.rule.kind == "fixed" or len(self.rule.looks) == 1):
             raise BadValue(
                 "A budget is held against what is spent at each look; a spent one ends the experiment",
@@ -168,14 +187,16 @@ class Design(Settings):
 
     def _settle(self) -> None:
         """Bring what Python passed into the form that YAML's values have."""
-        groups = {"question": Question, "data": Source, "split": SplitPlan, "rule": Rule, "budget": Budget}
-        for name, kind in groups.items():
+        for name, kind in {**_GROUPS, "rule": Rule, "budget": Budget}.items():
             value = getattr(self, name)
+            if value is None and name in _OF_EITHER:
+                continue
             if not isinstance(value, kind | Mapping):
                 raise BadValue(f"{name} is a {kind.__name__} or a mapping", got=repr(value))
             # An object is taken apart too: configure makes 1.0 of a 1 where a number is meant, as in YAML.
             values = value if isinstance(value, Mapping) else _values(value)
             object.__setattr__(self, name, configure(kind, cast("Mapping[str, Any]", values), where=name))
+        self._settle_either()
         own = {
             name: getattr(self, name) for name in ("name", "seeds", "alpha", "power", "spread", "tolerance")
         }
@@ -191,6 +212,66 @@ class Design(Settings):
             raise BadValue("variants maps names to learners", got=repr(self.variants))
         # A copy, so that the caller's own dictionary may change without the design.
         object.__setattr__(self, "variants", copy.deepcopy(dict(self.variants)))
+
+    def _settle_either(self) -> None:
+        """Refuse data beside an environment, and fill in what belongs to the one that is there."""
+        if (self.data is None) == (self.environment is None):
+            raise BadValue(
+                "A design has either data to learn from or an environment to learn in",
+                got="neither" if self.data is None else "both data and environment",
+                next_step="set data={kind: csv, path: ..., target: ...} or environment={name: CartPole-v1}"
+                if self.data is None
+                else "leave out one of the two",
+            )
+        if self.data is not None:
+            if self.evaluation is not None:
+                raise BadValue(
+                    "Evaluation is of policies in an environment; models of data are measured on test rows",
+                    got=f"evaluation.episodes={self.evaluation.episodes} with data",
+                    nearest="split",
+                    next_step="leave out evaluation",
+                )
+            object.__setattr__(self, "split", self.split or SplitPlan())
+            object.__setattr__(self, "scope", cast("str | None", self.scope) or "other_splits")
+            return
+        if self.split is not None:
+            raise BadValue(
+                "A split parts rows of data, and an environment has none",
+                got=f"split.kind={self.split.kind} with an environment",
+                nearest="evaluation",
+                next_step="leave out split",
+            )
+        object.__setattr__(self, "evaluation", self.evaluation or Evaluation())
+        object.__setattr__(self, "scope", cast("str | None", self.scope) or "new_runs")
+
+    def _check_scope(self) -> None:
+        if self.split is None:
+            if self.scope != "new_runs":
+                raise BadValue(
+                    "A verdict in an environment speaks of new runs of the learners: there are no test rows",
+                    got=f"scope={self.scope} with an environment",
+                    nearest="scope=new_runs",
+                )
+            return
+        if self.scope == "new_runs":
+            raise BadValue(
+                "A verdict on learners from data speaks of test rows",
+                got="scope=new_runs with data",
+                nearest="scope=this_test_set" if self.split.shared else "scope=other_splits",
+            )
+        if self.scope == "this_test_set" and not self.split.shared:
+            raise BadValue(
+                "A verdict on this test set needs one split for all seeds",
+                got="scope=this_test_set with split.fixed=false",
+                nearest="split.fixed=true",
+                next_step="fix the split, or choose scope=other_splits",
+            )
+        if self.scope != "this_test_set" and self.split.shared:
+            raise BadValue(
+                f"A verdict on {self.scope.replace('_', ' ')} needs seeds that draw splits of their own",
+                got=f"scope={self.scope} with one split for all seeds",
+                nearest="scope=this_test_set",
+            )
 
     def _check_variants(self) -> None:
         for name, variant in self.variants.items():
@@ -242,7 +323,7 @@ class Design(Settings):
             UnknownName: for a name that is no setting, with the nearest.
             BadValue: for a missing value, or one outside its rule.
         """
-        optional = ("split", "compare", "rule", "accept", "budget")
+        optional = (*_OF_EITHER, "scope", "compare", "rule", "accept", "budget")
         given = {name: value for name, value in values.items() if value is not None or name not in optional}
         pairs = given.get("compare")
         if isinstance(pairs, list | tuple):
@@ -250,13 +331,17 @@ class Design(Settings):
         return configure(Design, given)
 
     def record(self) -> dict[str, Any]:
-        """Return the design as JSON types."""
-        return jsonable(self)
+        """Return the design as JSON types, without the groups that it has not."""
+        return {
+            name: value
+            for name, value in jsonable(self).items()
+            if value is not None or name not in _OF_EITHER
+        }
 
     @property
     def hash(self) -> str:
         """The sha256 of the design's canonical JSON; its identity in the ledger."""
-        return fingerprint(self)
+        return fingerprint(self.record())
 
     def shared_rule(self, *, scope_inflation: float = 0.0) -> SharedRule:
         """Return the stopping rule of all comparisons.

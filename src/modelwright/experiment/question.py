@@ -35,10 +35,10 @@ class Question(Settings):
         doc="The smallest difference that would matter to anybody, in the metric's unit.", above=0
     )
     reported: bool = setting(
-        False, doc="Whether the learner reports the metric itself instead of offering a model."
+        False, doc="Whether the learner reports the metric itself instead of offering a model or a policy."
     )
-    low: float | None = setting(None, doc="Smallest possible value of a reported metric.")
-    high: float | None = setting(None, doc="Largest possible value of a reported metric.")
+    low: float | None = setting(None, doc="Smallest possible value of a reported metric, or of return.")
+    high: float | None = setting(None, doc="Largest possible value of a reported metric, or of return.")
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
@@ -60,20 +60,23 @@ class Question(Settings):
                     got=f"question.metric={self.metric} without question.direction",
                     next_step="set question.direction to maximize or minimize",
                 )
-            if self.low is not None and self.high is not None and self.low >= self.high:
-                raise BadValue(
-                    "question.low is below question.high", got=f"low={self.low:g}, high={self.high:g}"
-                )
+            self._check_bounds()
             return
         metric = find_metric(self.metric)
         if self.direction and self.direction != metric.direction:
             raise BadValue(
                 f"{metric.name} has a direction of its own", got=self.direction, nearest=metric.direction
             )
-        if self.low is not None or self.high is not None:
+        if metric.task == "control":
+            self._check_bounds()
+        elif self.low is not None or self.high is not None:
             raise BadValue(
                 f"{metric.name} has bounds of its own", next_step="leave out question.low and question.high"
             )
+
+    def _check_bounds(self) -> None:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise BadValue("question.low is below question.high", got=f"low={self.low:g}, high={self.high:g}")
 
     def _check_types(self) -> None:
         """Refuse what only Python can pass; YAML's values are checked on their way here."""
@@ -95,9 +98,14 @@ class Question(Settings):
         return 1 if (self.direction or find_metric(self.metric).direction) == "maximize" else -1
 
     @property
+    def is_of_episodes(self) -> bool:
+        """Whether the metric is computed from episodes in an environment."""
+        return not self.reported and find_metric(self.metric).task == "control"
+
+    @property
     def bounds(self) -> tuple[float | None, float | None]:
         """Smallest and largest possible value of the metric, None where there is none."""
-        if self.reported:
+        if self.reported or self.is_of_episodes:  # the environment sets the bounds of its returns
             return self.low, self.high
         metric = find_metric(self.metric)
         return metric.low, metric.high

@@ -26,6 +26,8 @@ def scope_sentence(scope: str) -> str:
         "test rows, the same for all variants.",
         "new_data": "It speaks of new data from the same source: every seed drew its own split, and the "
         "interval is widened for the rows that training sets share.",
+        "new_runs": "It speaks of new runs of these learners in this environment, in episodes that begin as "
+        "it begins them: every seed drew its own random numbers, from the same streams for all variants.",
     }[scope]
 
 

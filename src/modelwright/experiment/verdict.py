@@ -18,7 +18,7 @@ from modelwright.experiment.sentence import (
 
 __all__ = ["Comparison", "Outcome", "Scope", "Verdict", "decide", "judge"]
 
-Scope = Literal["this_test_set", "other_splits", "new_data"]
+Scope = Literal["this_test_set", "other_splits", "new_data", "new_runs"]
 
 
 class Outcome(enum.StrEnum):
@@ -227,6 +227,8 @@ def _limits(question: Question, scope: Scope, assumption: str) -> tuple[str, ...
         "this_test_set": "It says nothing of other test sets, other splits or new data.",
         "other_splits": "It says nothing of data from elsewhere, nor of training sets of another size.",
         "new_data": "It says nothing of data from another source, nor of training sets of another size.",
+        "new_runs": "It says nothing of other environments, other settings of this one, or other lengths of "
+        "training.",
     }[scope]
     return (
         data,

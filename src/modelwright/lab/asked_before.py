@@ -17,9 +17,9 @@ ASKED_BEFORE = "asked-before"
 def find_asked_before(journal: Journal, name: str) -> list[Finding]:
     """Return a warning where experiments registered before this one asked the same.
 
-    The same is: metric and direction, data and split, and the same settings of the variants, whatever they
-    are called. Each such experiment draws seeds of its own, so whoever asks until the answer pleases errs
-    more often than any one verdict says.
+    The same is: metric and direction, data and split or environment and evaluation, and the same settings
+    of the variants, whatever they are called. Each such experiment draws seeds of its own, so whoever asks
+    until the answer pleases errs more often than any one verdict says.
 
     Args:
         journal: The record, with this experiment registered.
@@ -56,7 +56,6 @@ def find_asked_before(journal: Journal, name: str) -> list[Finding]:
 def _asked(body: Mapping[str, Any]) -> str:
     design = body["design"]
     question = {key: design["question"].get(key) for key in ("metric", "direction", "reported")}
+    parted = design.get("split") or design["evaluation"]
     variants = sorted(canonical_json(variant) for variant in design["variants"].values())
-    return canonical_json(
-        {"question": question, "data": body["data"], "split": design["split"], "variants": variants}
-    )
+    return canonical_json({"question": question, "data": body["data"], "split": parted, "variants": variants})

@@ -47,7 +47,7 @@ def make_jobs(prepared: Prepared, trials: Sequence[Trial], slots: int) -> list[J
                     config=prepared.design.variants[variant],
                     indices=tuple(trial.index for trial in chosen),
                     seeds=tuple(trial.seed for trial in chosen),
-                    splits=tuple(trial.split for trial in chosen),
+                    parts=tuple(trial.part for trial in chosen),
                     code=prepared.code[variant],
                 )
             )
@@ -146,8 +146,8 @@ class Recorder:
                 body={
                     "config": job.config,
                     "seed": job.seeds[at].key,
-                    "split": job.splits[at].identity,
-                    "data": self.prepared.dataset.identity,
+                    "split": job.parts[at].identity,
+                    "data": self.prepared.ground.identity,
                     "code": self.prepared.code[job.variant],
                     "lineage": lineage,
                     "threads": message.pinned,
@@ -158,17 +158,11 @@ class Recorder:
         self._open[job.identity] = _Open(runs=tuple(runs), writer=self.journal.metric_writer(runs))
 
     def _lineage(self, job: Job, message: Started) -> str:
-        data = {
-            "identity": self.prepared.dataset.identity,
-            "origin": self.prepared.dataset.origin,
-            "transformations": self.prepared.dataset.transformations,
-            "split": self.prepared.design.split,
-        }
         lineage = Lineage(
             source=self.source,
             package=record_package(),
             config={"variant": job.config, "question": self.prepared.design.record()["question"]},
-            data=data,
+            data=self.prepared.ground.record(),
             environment=message.environment,
             hardware=message.hardware,
         )

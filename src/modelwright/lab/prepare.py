@@ -7,8 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelwright.algorithms import LEARNERS
-from modelwright.algorithms.learner import build_learner, complete_config, source_files, source_identity
+from modelwright.algorithms import LEARNERS, REINFORCEMENT, SUPERVISED
+from modelwright.algorithms.learner import (
+    Learner,
+    build_learner,
+    complete_config,
+    source_files,
+    source_identity,
+)
 from modelwright.base.errors import BadValue, ModelwrightError, UnknownName
 from modelwright.base.fingerprint import fingerprint
 from modelwright.base.metric import METRICS, find_metric
@@ -17,13 +23,15 @@ from modelwright.data.checks import KINDS
 from modelwright.data.dataset import Dataset
 from modelwright.data.locate import locate_class
 from modelwright.data.source import load_dataset
-from modelwright.data.split import Split, make_split
 from modelwright.experiment.correction import SharedRule
 from modelwright.experiment.design import Design
+from modelwright.lab.ground.episodes import Episodes
+from modelwright.lab.ground.ground import Ground, Part
+from modelwright.lab.ground.rows import Rows
 from modelwright.lab.project import Project
 from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS
 
-__all__ = ["Prepared", "Trial", "complete_design", "fixed_split_seed", "prepare_design"]
+__all__ = ["Prepared", "Trial", "complete_design", "prepare_design"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +42,15 @@ class Trial:
         variant: Name of the variant.
         index: Number of the seed, from 0.
         seed: The seed.
-        split: Its rows; every variant has the same at this seed.
+        part: Its rows, or its episodes; every variant has the same at this seed.
         address: sha256 of all that decides the result: configuration, the learner's code, rows and content
-            of the data, seed, metric. Two trials with one address are one trial.
+            of the data or the environment, seed, metric. Two trials with one address are one trial.
     """
 
     variant: str
     index: int
     seed: Seed
-    split: Split
+    part: Part
     address: str
 
 
@@ -53,61 +61,58 @@ class Prepared:
     Attributes:
         design: With the complete configuration of every variant.
         project: Where it runs.
-        dataset: Its data.
+        ground: Its data, or its environment.
         rule: Its stopping rule.
         scope_inflation: n_test / n_train where the design speaks of new data, else 0.
-        code: Variant -> sha256 of the source files that decide what its learner computes.
+        code: Variant -> sha256 of the source files that decide what its learner computes, those of the
+            environment among them.
         code_files: Variant -> those files.
         root: Hash that seeds derive from: the first design registered under the name.
     """
 
     design: Design
     project: Project
-    dataset: Dataset
+    ground: Ground
     rule: SharedRule
     scope_inflation: float
     code: Mapping[str, str]
     code_files: Mapping[str, tuple[Path, ...]]
     root: str
-    _splits: Mapping[int, Split] = field(repr=False)
+    _parts: tuple[Part, ...] = field(repr=False)
 
     def seed(self, index: int) -> Seed:
         """Return the seed of this number."""
         return derive_seeds(self.root, 1, start=index)[0]
 
-    def split(self, index: int) -> Split:
-        """Return the rows of the seed of this number."""
-        return self._splits[0 if self.design.split.shared else index]
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What each seed learns from and is measured on."""
+        return self._parts
 
     def trial(self, variant: str, index: int) -> Trial:
         """Return the trial of a variant and a seed number."""
-        seed, split = self.seed(index), self.split(index)
+        seed, part = self.seed(index), self._parts[index]
         question = self.design.question
         address = fingerprint(
             {
                 "config": self.design.variants[variant],
                 "code": self.code[variant],
-                "split": split.identity,
+                "split": part.identity,
                 "seed": seed.key,
                 "metric": [question.metric, question.reported],
             }
         )
-        return Trial(variant=variant, index=index, seed=seed, split=split, address=address)
+        return Trial(variant=variant, index=index, seed=seed, part=part, address=address)
 
     def registration(self) -> dict[str, Any]:
         """Return what is registered: the design, the seeds' root, and what follows from data and code."""
         return {
             "design": self.design.record(),
             "root": self.root,
-            "data": self.dataset.identity,
+            "data": self.ground.identity,
             "code": dict(self.code),
             "scope_inflation": self.scope_inflation,
         }
-
-
-def fixed_split_seed(root: str) -> Seed:
-    """Return the seed of the one split that all seeds share, where a design fixes it."""
-    return derive_seeds(f"{root}/fixed-split", 1)[0]
 
 
 def complete_design(design: Design, *, root: Path) -> Design:
@@ -126,7 +131,7 @@ def complete_design(design: Design, *, root: Path) -> Design:
 def prepare_design(
     design: Design, project: Project, *, root: str | None = None, frames: Mapping[str, Any] | None = None
 ) -> Prepared:
-    """Check a design as a whole: learners, data, splits, metric, rule.
+    """Check a design as a whole: learners, data or environment, splits, metric, rule.
 
     Args:
         design: The design.
@@ -142,37 +147,49 @@ def prepare_design(
     design = complete_design(design, root=project.root)
     if design.scope != "new_data":
         design.shared_rule()  # refuse an impossible plan before the data are read
-    dataset = load_dataset(design.data, root=project.root, frames=frames or {})
-    _check_metric(design, dataset)
+    ground = _open_ground(design, project, frames or {})
+    if isinstance(ground, Rows):
+        _check_metric(design, ground.dataset)
     base = root or design.hash
-    splits = _all_splits(design, dataset, base)
-    # Grouped splits differ in size from seed to seed; the widest correction is the safe one.
-    share = max(len(split.test) / len(split.train) for split in splits.values())
-    inflation = share if design.scope == "new_data" else 0.0
+    parts = _all_parts(design, ground, base)
+    inflation = ground.inflation(parts) if design.scope == "new_data" else 0.0
     rule = design.shared_rule(scope_inflation=inflation)
     for name, variant in design.variants.items():
         with _named(name):
-            _check_learner(variant, design, dataset, splits[0], project.root)
+            _check_learner(variant, design, ground, parts[0], project.root)
+    files = {
+        name: tuple(sorted({*source_files(variant, root=project.root), *ground.sources()}))
+        for name, variant in design.variants.items()
+    }
     return Prepared(
         design=design,
         project=project,
-        dataset=dataset,
+        ground=ground,
         rule=rule,
         scope_inflation=inflation,
-        code={name: source_identity(variant, root=project.root) for name, variant in design.variants.items()},
-        code_files={
-            name: source_files(variant, root=project.root) for name, variant in design.variants.items()
+        code={
+            name: source_identity(variant, root=project.root, more=ground.sources())
+            for name, variant in design.variants.items()
         },
+        code_files=files,
         root=base,
-        _splits=splits,
+        _parts=parts,
     )
 
 
-def _all_splits(design: Design, dataset: Dataset, root: str) -> dict[int, Split]:
-    if design.split.shared:
-        return {0: make_split(dataset, design.split, fixed_split_seed(root))}
+def _open_ground(design: Design, project: Project, frames: Mapping[str, Any]) -> Ground:
+    if design.data is not None and design.split is not None:
+        return Rows(dataset=load_dataset(design.data, root=project.root, frames=frames), plan=design.split)
+    assert design.environment is not None
+    assert design.evaluation is not None
+    return Episodes.of(design.environment, design.evaluation, project.root)
+
+
+def _all_parts(design: Design, ground: Ground, root: str) -> tuple[Part, ...]:
     seeds = derive_seeds(root, design.seeds)
-    return {index: make_split(dataset, design.split, seed) for index, seed in enumerate(seeds)}
+    if design.split is None or design.split.shared:
+        return (ground.part(seeds[0], root),) * len(seeds)
+    return tuple(ground.part(seed, root) for seed in seeds)
 
 
 def _check_metric(design: Design, dataset: Dataset) -> None:
@@ -191,15 +208,16 @@ def _check_metric(design: Design, dataset: Dataset) -> None:
 
 
 def _check_learner(
-    variant: Mapping[str, Any], design: Design, dataset: Dataset, split: Split, root: Path
+    variant: Mapping[str, Any], design: Design, ground: Ground, part: Part, root: Path
 ) -> None:
-    """Refuse a learner that cannot learn these data, or cannot be measured by this metric.
+    """Refuse a learner that cannot learn here, or cannot be measured by this metric.
 
-    Our own learners do one update on the first seed's training rows, which is thrown away: that is where they
-    say what they demand. A class is judged by its kind. A function of the user's can only be tried.
+    Our own learners do one update on the first seed's part, which is thrown away: that is where they say what
+    they demand. A class is judged by its kind. A function of the user's can only be tried.
     """
     name, question = str(variant["learner"]), design.question
     learner = build_learner(variant, root=root)
+    _check_experience(name, learner, ground)
     if not question.reported and not getattr(learner, "probabilistic", True):
         metric = find_metric(question.metric)
         if metric.probabilities:
@@ -211,11 +229,32 @@ def _check_learner(
             )
     if name in LEARNERS:
         seed = derive_seeds(f"{design.name}/check", 1)
-        step = next(learner.train(dataset.experience((split,)), seed))
+        step = next(learner.train(ground.experience((part,)), seed))
         if question.reported and question.metric not in step.metrics:
             raise UnknownName(f"metric reported by {name}", question.metric, step.metrics)
-    elif ":" not in name:
-        _check_kind(name, dataset)
+    elif ":" not in name and isinstance(ground, Rows):
+        _check_kind(name, ground.dataset)
+
+
+def _check_experience(name: str, learner: Learner, ground: Ground) -> None:
+    """Refuse a learner of rows in an environment, and one that acts on rows."""
+    if learner.learns_from in ("either", ground.kind):
+        return
+    fitting = list(REINFORCEMENT if ground.kind == "environment" else SUPERVISED)
+    if ground.kind == "environment":
+        raise BadValue(
+            f"{name} learns from rows of data, and this design has an environment",
+            got=f"{name} in {ground.name}",
+            nearest="ppo",
+            next_step=f"choose one of {', '.join(fitting)}, a function of yours that asks for environment, "
+            "or name data instead",
+        )
+    raise BadValue(
+        f"{name} learns by acting in an environment, and this design has rows of data",
+        got=f"{name} on {ground.name}",
+        nearest=fitting[0],
+        next_step=f"choose one of {', '.join(fitting)}, or name an environment: environment.name=CartPole-v1",
+    )
 
 
 def _check_kind(name: str, dataset: Dataset) -> None:

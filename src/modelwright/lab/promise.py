@@ -20,6 +20,9 @@ from modelwright.lab.standing import AMENDMENT
 
 __all__ = ["Promise", "changed_settings", "promise_design", "read_promise", "seeds_root"]
 
+_GROUNDS = {"data": "the data's content", "environment": "the environment"}
+"""What is learnt from, by the word under which a change of it is told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
@@ -84,9 +87,10 @@ def promise_design(journal: Journal, prepared: Prepared, *, amend: str | None = 
         return read_promise(journal, name)
     last = registered[-1]
     current = _current(journal, last)
+    ground = "environment" if "environment" in now["design"] else "data"
     changes = changed_settings(
-        {"design": last.body["design"], **current},
-        {"design": now["design"], "data": now["data"], "code": now["code"]},
+        {"design": last.body["design"], ground: current["data"], "code": current["code"]},
+        {"design": now["design"], ground: now["data"], "code": now["code"]},
     )
     if not changes:
         if amend is not None:
@@ -181,11 +185,13 @@ def _current(journal: Journal, last: Registration) -> dict[str, Any]:
 
 def _results(journal: Journal, last: Registration) -> list[str]:
     """Return the runs of which a result could be seen, finished or not."""
-    reported = bool(last.body["design"]["question"]["reported"])
-    return [row.run for row in journal.runs(experiment=last.name) if _is_seen(journal, row, reported)]
+    design = last.body["design"]
+    # Training losses are no results; what a learner reports by itself may be, as are returns while it learns.
+    telling = bool(design["question"]["reported"]) or "environment" in design
+    return [row.run for row in journal.runs(experiment=last.name) if _is_seen(journal, row, telling)]
 
 
-def _is_seen(journal: Journal, row: RunRow, reported: bool) -> bool:
+def _is_seen(journal: Journal, row: RunRow, telling: bool) -> bool:
     if row.status == "finished":
         return True
     ends = journal.entries(kind="run.finished", run=row.run)
@@ -195,15 +201,14 @@ def _is_seen(journal: Journal, row: RunRow, reported: bool) -> bool:
         names = set(journal.read_metrics(row.run, prefix=True).column("metric").to_pylist())
     except Untrusted:
         return True  # who knows what was there
-    # Training losses are no results; what a learner reports by itself may be.
-    return any(name.startswith("test_") or reported for name in names)
+    return any(telling or name.startswith("test_") for name in names)
 
 
 def _short(change: str) -> str:
+    for ground, words in _GROUNDS.items():
+        if change.startswith(f"{ground}:"):
+            return f"{words} changed"
+    if change.startswith("code."):
+        return f"the code of {change[5:].partition(':')[0]} changed"
     change = change.removeprefix("design.")
-    if change.startswith(("data:", "code.")):
-        what = (
-            "the data's content" if change.startswith("data:") else f"the code of {change[5:].split(':')[0]}"
-        )
-        return f"{what} changed"
     return change if len(change) < 120 else change[:117] + "..."

@@ -8,7 +8,6 @@ from typing import Any
 from modelwright.base.errors import Deviated
 from modelwright.base.finding import Finding, Severity
 from modelwright.base.seed import Seed
-from modelwright.data.checks import check_data
 from modelwright.experiment.design import Design
 from modelwright.experiment.look import Look, evaluate_look
 from modelwright.experiment.verdict import Verdict, judge
@@ -96,9 +95,8 @@ class Session:
                 if finding.kind not in (DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS)
             ]
         else:
-            splits = [self._prepared.split(index) for index in range(self._design.seeds)]
             seed = Seed(self._prepared.root).child("checks")
-            findings = list(check_data(self._prepared.dataset, splits, seed=seed))
+            findings = list(self._prepared.ground.check(self._prepared.parts, seed))
             findings += find_asked_before(self._journal, self._design.name)
             self._write(findings)
             self._journal.append("checks", {"findings": len(findings)}, design=self._promise.design)
@@ -177,7 +175,7 @@ class Session:
         self._workload = Workload(
             root=self._prepared.project.root,
             question=self._design.question,
-            dataset=self._prepared.dataset,
+            ground=self._prepared.ground,
             threads=self._launch.threads,
         )
         return self._recorder

@@ -11,31 +11,30 @@ from numpy.typing import NDArray
 
 from modelwright.algorithms.learner import build_learner, source_identity
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, NotPermitted, UnknownName
-from modelwright.base.metric import find_metric
-from modelwright.base.step import Model, Step
+from modelwright.base.step import Step
 from modelwright.lab.executor.job import Failed, Finished, Job, Message, Progress, Started, Workload
+from modelwright.lab.ground.ground import measured_name
 from modelwright.lab.lineage.environment import record_environment
 from modelwright.lab.lineage.hardware import record_hardware
 from modelwright.lab.lineage.threads import pinned_threads
 from modelwright.lab.lineage.usage import Meter
 
-__all__ = ["test_metric_name", "train_job"]
+__all__ = ["train_job"]
 
 _BATCH_SECONDS = 0.25
 
 _LARGEST_SCORE = 1e150
 """Beyond it squares overflow and no interval can be computed: such a trial has diverged."""
 
-
-def test_metric_name(metric: str) -> str:
-    """Return the name under which the design's metric on held-out rows is recorded."""
-    return f"test_{metric}"
+_OF_ENDED_EPISODES = ("episode_return", "episode_length", "return_100")
+"""Metrics that reinforcement learners report as NaN where no episode has ended, which is no divergence."""
 
 
 def train_job(workload: Workload, job: Job) -> Iterator[Message]:
     """Train a job's trials and yield messages; a learner's error becomes `Failed`, never an exception.
 
-    The learner sees training rows only; held-out rows are scored here, at every step that offers a model.
+    The learner sees training rows only, or the environment; on held-out rows or in fresh episodes it is
+    measured here, at every step that offers a model or a policy.
     """
     try:
         # Imported before the hardware is recorded, so that the record names the libraries that compute.
@@ -48,7 +47,7 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
                 hardware=record_hardware(),
                 pinned=pinned.record(),
             )
-            experience = workload.dataset.experience(job.splits)
+            experience = workload.ground.experience(job.parts)
             scorer = _Scorer(workload, job)
             steps: list[tuple[int, Mapping[str, NDArray[np.float64]]]] = []
             sent = time.monotonic()
@@ -80,8 +79,10 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
 
 
 def _require_code(workload: Workload, job: Job) -> None:
-    """Refuse a learner that was edited since its trials were registered or prepared."""
-    if job.code is not None and source_identity(job.config, root=workload.root) != job.code:
+    """Refuse code of a learner or an environment that was edited since its trials were prepared."""
+    if job.code is None:
+        return
+    if source_identity(job.config, root=workload.root, more=workload.ground.sources()) != job.code:
         raise NotPermitted(
             f"The source of {job.variant} stays as it is while its trials run",
             got="files that changed since the launch",
@@ -90,21 +91,19 @@ def _require_code(workload: Workload, job: Job) -> None:
 
 
 class _Scorer:
-    """Reads the stream of a job: scores models on held-out rows and keeps the last result of each seed."""
+    """Reads the stream of a job: has what is offered measured, and keeps the last result of each seed."""
 
     def __init__(self, workload: Workload, job: Job) -> None:
         self._question = workload.question
-        self._variant, self._learner = job.variant, job.config["learner"]
         self._seeds = len(job.seeds)
         self._score = np.full(self._seeds, np.nan)
         self._seen = False
         self._names: set[str] = set()
         self._state: list[dict[str, NDArray[Any]]] = []
         self._update = 0
+        self._acts = workload.ground.kind == "environment"
         if not workload.question.reported:
-            features, target = workload.dataset.features, workload.dataset.target
-            self._features = [features[split.test] for split in job.splits]
-            self._targets = [target[split.test] for split in job.splits]
+            self._examiner = workload.ground.examiner(workload.question, job.parts, job.seeds)
 
     def read(self, step: Step) -> Mapping[str, NDArray[np.float64]]:
         """Return the step's metrics with the held-out score, where it can be taken."""
@@ -117,23 +116,26 @@ class _Scorer:
                 f"A step of {self._seeds} seeds has {self._seeds} numbers for each metric",
                 got={name: len(values) for name, values in step.metrics.items()},
             )
-        if step.model is not None:
-            self._state = _split_state(step.model.state(), self._seeds)
+        offered = step.model if step.policy is None else step.policy
+        if offered is not None:
+            self._state = _split_state(offered.state(), self._seeds)
         if self._question.reported:
             return self._reported(step)
-        if step.model is None:
-            return step.metrics
-        self._score = self._evaluate(step.model)
-        self._seen = True
-        return {**step.metrics, test_metric_name(self._question.metric): self._score}
+        measured = self._examiner.examine(step)
+        if measured:
+            self._score = measured[measured_name(self._question)]
+            self._seen = True
+        return {**step.metrics, **measured}
 
     def _reported(self, step: Step) -> Mapping[str, NDArray[np.float64]]:
         values = step.metrics.get(self._question.metric)
         if values is not None:
             self._seen = True
             missing = step.absent.get(self._question.metric, np.zeros(self._seeds, dtype=np.bool_))
+            if self._acts and self._question.metric in _OF_ENDED_EPISODES:
+                missing = missing | np.isnan(values)
             self._score = np.where(missing, self._score, values)
-        elif self._update > 1 and not self._seen and step.model is not None:
+        elif self._update > 1 and not self._seen and (step.model or step.policy) is not None:
             raise self._unreported()
         return step.metrics
 
@@ -146,19 +148,6 @@ class _Scorer:
             next_step=f"yield it, or set question.metric to one of {known}",
         )
 
-    def _evaluate(self, model: Model) -> NDArray[np.float64]:
-        metric = find_metric(self._question.metric)
-        if metric.probabilities and not getattr(model, "probabilistic", True):
-            raise BadValue(
-                f"{metric.name} reads probabilities of classes, and {self._variant} predicts classes only",
-                got=f"{metric.name} for {self._learner}",
-                nearest="accuracy",
-                next_step="choose a metric of classes, or a learner with predict_proba",
-            )
-        predictions = model.predict(self._features)
-        pairs = zip(self._targets, predictions, strict=True)
-        return np.array([metric.compute(target, prediction) for target, prediction in pairs])
-
     def result(self) -> tuple[NDArray[np.float64], tuple[bytes, ...]]:
         """Return scores (seed,), NaN where a seed diverged, and one archive of learnt numbers per seed."""
         if self._update == 0:
@@ -166,17 +155,25 @@ class _Scorer:
         if not self._seen:
             if self._question.reported:
                 raise self._unreported()
+            what = "policy" if self._acts else "model"
             raise BadValue(
-                f"{self._question.metric} is computed from a model, and the learner offered none",
-                got="steps without a model",
+                f"{self._question.metric} is computed from a {what}, and the learner offered none",
+                got=f"steps without a {what}",
                 next_step="let the learner report the metric itself and set question.reported=true",
             )
         scores = np.where(np.abs(self._score) <= _LARGEST_SCORE, self._score, np.nan)
+        if self._acts and self._state:
+            # A policy of parameters that are no numbers still acts, and not always badly.
+            scores[[not _is_finite(state) for state in self._state]] = np.nan
         return scores, tuple(_archive(state) for state in self._state)
 
 
 def _split_state(state: Mapping[str, NDArray[Any]], seeds: int) -> list[dict[str, NDArray[Any]]]:
     return [{name: np.array(values[seed]) for name, values in state.items()} for seed in range(seeds)]
+
+
+def _is_finite(state: Mapping[str, NDArray[Any]]) -> bool:
+    return all(np.isfinite(values).all() for values in state.values() if values.dtype.kind == "f")
 
 
 def _archive(state: Mapping[str, NDArray[Any]]) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from modelwright.base.errors import ModelwrightError
 from modelwright.base.finding import Finding, Severity
+from modelwright.base.fingerprint import jsonable
 from modelwright.experiment.design import Design
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.look import Look, Reading
@@ -21,6 +22,7 @@ __all__ = [
     "describe_decision",
     "describe_difference",
     "describe_finding",
+    "describe_ground",
     "describe_lost",
     "describe_means",
     "describe_question",
@@ -43,6 +45,8 @@ OUTCOME_STYLES = {
 }
 SEVERITY_STYLES = {Severity.SEVERE: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
 
+_OF_DATA = ("name", "path", "query", "target", "group", "time")
+
 INVALIDATES = "the verdict will be invalid"
 
 
@@ -59,6 +63,29 @@ def describe_question(question: Question) -> str:
         f"{question.metric} ({better} is better), margin {question.margin:g}, "
         f"smallest effect {question.smallest_effect:g}"
     )
+
+
+def describe_ground(design: Design) -> list[tuple[str, str]]:
+    """Return what is learnt from and how it is parted or measured in, as (name, words)."""
+    if design.environment is not None and design.evaluation is not None:
+        given, episodes = design.environment, design.evaluation.episodes
+        words = [clean(given.name), *(f"{key}={clean(str(value))}" for key, value in given.settings.items())]
+        words += [] if given.time_limit is None else [f"episodes of at most {given.time_limit:,} steps"]
+        measured = f"{episodes} fresh episode{'s' * (episodes != 1)} of each seed, the same for all variants"
+        return [
+            ("environment", ", ".join(words)),
+            ("evaluation", "by the learner itself" if design.question.reported else measured),
+        ]
+    assert design.data is not None
+    assert design.split is not None
+    data, split = jsonable(design.data), design.split
+    named = [f"{key} {clean(str(data[key]))}" for key in _OF_DATA if data[key]]
+    test = f"{split.test * 100:g}% of rows" if split.test < 1 else f"{split.test:g} rows"
+    words = [split.kind, f"test part {split.part}" if split.kind == "column" else f"{test} held out"]
+    words += [f"{split.inner} inner folds"] if split.inner else []
+    words += [f"gap {split.gap:g}"] if split.gap else []
+    words += ["the same for all seeds" if split.shared else "each seed draws its own"]
+    return [("data", ", ".join([f"kind {design.data.kind}", *named])), ("split", ", ".join(words))]
 
 
 def describe_rule(design: Design) -> str:

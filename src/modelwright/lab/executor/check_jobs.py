@@ -8,9 +8,10 @@ import numpy as np
 
 from modelwright.base.seed import derive_seeds
 from modelwright.data.dataset import Dataset
-from modelwright.data.split import SplitPlan, make_split
+from modelwright.data.split import SplitPlan
 from modelwright.experiment.question import Question
 from modelwright.lab.executor.job import Job, Workload
+from modelwright.lab.ground.rows import Rows
 
 __all__ = ["CheckJobs"]
 
@@ -112,7 +113,8 @@ class CheckJobs:
             smallest_effect=1.0,
             reported=reported,
         )
-        self.workload = Workload(root=folder, question=question, dataset=dataset, threads=1)
+        ground = Rows(dataset=dataset, plan=SplitPlan())
+        self.workload = Workload(root=folder, question=question, ground=ground, threads=1)
 
     def job(self, name: str, function: str, *, first: int = 0, **settings: Any) -> Job:
         """Return a job of one of the functions, with seeds from number `first` on; `fit` gets two."""
@@ -128,5 +130,5 @@ class CheckJobs:
             config=config,
             indices=tuple(range(first, first + seeds)),
             seeds=drawn,
-            splits=tuple(make_split(self.workload.dataset, SplitPlan(), seed) for seed in drawn),
+            parts=tuple(self.workload.ground.part(seed, "executor check") for seed in drawn),
         )

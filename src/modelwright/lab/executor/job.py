@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.seed import Seed
-from modelwright.data.dataset import Dataset
-from modelwright.data.split import Split
 from modelwright.experiment.question import Question
+from modelwright.lab.ground.ground import Ground, Part
 from modelwright.lab.lineage.environment import EnvironmentRecord
 from modelwright.lab.lineage.hardware import HardwareRecord
 from modelwright.lab.lineage.usage import Usage
@@ -26,13 +25,13 @@ class Workload:
     Attributes:
         root: The project's folder, where learners' files are.
         question: Names the metric.
-        dataset: All rows.
+        ground: All rows, or the environment.
         threads: Threads of numerical libraries in a worker.
     """
 
     root: Path
     question: Question
-    dataset: Dataset
+    ground: Ground
     threads: int
 
 
@@ -46,7 +45,7 @@ class Job:
         config: The variant's complete configuration.
         indices: Seed numbers of the design.
         seeds: Their seeds, in the same order.
-        splits: Their splits, in the same order.
+        parts: Their splits or episodes, in the same order.
         code: Identity of the learner's source as registered; None where any will do.
     """
 
@@ -55,7 +54,7 @@ class Job:
     config: Mapping[str, Any]
     indices: tuple[int, ...]
     seeds: tuple[Seed, ...]
-    splits: tuple[Split, ...]
+    parts: tuple[Part, ...]
     code: str | None = None
 
 
@@ -84,7 +83,8 @@ class Finished:
     Attributes:
         job: Its identity.
         scores: (seed,) the design's metric at the last step; NaN where a seed diverged.
-        states: One NumPy archive (`.npz`) of the learnt numbers per seed; empty where there is no model.
+        states: One NumPy archive (`.npz`) of the learnt numbers per seed; empty where there is no model and
+            no policy.
         usage: What the whole job took.
     """
 

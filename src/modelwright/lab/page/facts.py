@@ -250,7 +250,7 @@ def _used_runs(
     design: Design, promised: Mapping[str, Any], trials: Sequence[TrialFact], lineages: Mapping[str, Lineage]
 ) -> dict[tuple[str, int], TrialFact]:
     """Return the runs that count: of what is promised now, the oldest that trained to its end."""
-    split = canonical_json(design.split)
+    parted = canonical_json(design.split or design.evaluation)
     used: dict[tuple[str, int], TrialFact] = {}
     for trial in trials:
         variant, seed = trial.row.variant, trial.row.seed_index
@@ -261,12 +261,17 @@ def _used_runs(
             canonical_json(trial.config) == canonical_json(design.variants[variant])
             and trial.code == promised["code"].get(variant)
             and trial.data == promised["data"]
-            and (lineage is None or canonical_json(lineage.data["split"]) == split)
+            and (lineage is None or canonical_json(_parted(lineage)) == parted)
             and (lineage is None or lineage.config["question"]["metric"] == design.question.metric)
         )
         if same:
             used.setdefault((variant, seed), trial)
     return used
+
+
+def _parted(lineage: Lineage) -> object:
+    """Return how seeds parted the data, or were measured in the environment."""
+    return lineage.data["split"] if "split" in lineage.data else lineage.data["evaluation"]
 
 
 def _contradictions(

@@ -26,7 +26,10 @@ def describe_origin(origin: Origin) -> list[tuple[str, Rows]]:
     ]
     return [
         ("Source", _source(lineage.source) + package),
-        ("Data", _data(lineage.data)),
+        (
+            "Environment" if lineage.data["origin"].get("kind") == "environment" else "Data",
+            _data(lineage.data),
+        ),
         ("Software", _software(lineage.environment)),
         ("Hardware", _hardware(lineage.hardware, origin.threads)),
     ]
@@ -60,6 +63,11 @@ def _data(data: Mapping[str, Any]) -> Rows:
     rows: Rows = [("identity", f"sha256 {data['identity']}")]
     origin: Mapping[str, Any] = data["origin"]
     rows += [(f"origin: {key}", _plain(value)) for key, value in origin.items()]
+    if "evaluation" in data:
+        return [
+            *rows,
+            ("evaluation", f"{show_count(data['evaluation']['episodes'], 'episode')} of each seed"),
+        ]
     steps = [transformation_text(step) for step in data["transformations"]]
     rows.append(("transformations", "; ".join(steps) or "none"))
     return rows

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from modelwright.base.finding import Severity
+from modelwright.lab.ground.ground import measured_name
 from modelwright.lab.page.curve_panel import make_panels
 from modelwright.lab.page.effect import make_effects
 from modelwright.lab.page.facts import Facts
@@ -18,7 +19,6 @@ from modelwright.lab.page.number import general, show_count, show_time
 from modelwright.lab.page.origin_table import describe_origin, describe_usage
 from modelwright.lab.page.setting_table import describe_design, design_text, variant_rows
 from modelwright.lab.page.trial_table import MOST_ROWS, trial_rows, trial_traces
-from modelwright.lab.training import test_metric_name
 
 __all__ = ["render_page"]
 
@@ -78,7 +78,6 @@ def _source(name: str) -> str:
 def _context(facts: Facts) -> dict[str, Any]:
     design = facts.design
     classes = {name: f"c-v{place % _PALETTE}" for place, name in enumerate(facts.variants)}
-    decides = design.question.metric if design.question.reported else test_metric_name(design.question.metric)
     outcome = facts.verdict.outcome.value if facts.verdict else "open"
     severe = [
         item for item in facts.findings if item.severity is Severity.SEVERE and item.kind not in design.accept
@@ -94,7 +93,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "symbols": SYMBOLS,
         "headline": _headline(facts),
         "effects": make_effects(facts, classes),
-        "panels": make_panels(facts.curves, classes, decides),
+        "panels": make_panels(facts.curves, classes, measured_name(design.question)),
         "one_step": bool(facts.curves) and all(len(curve.updates) == 1 for curve in facts.curves),
         "registered": describe_design(design, facts.scope_inflation),
         "settings": variant_rows(design, facts.variants),

@@ -7,10 +7,9 @@ from typing import Any, cast
 
 from modelwright.experiment.design import Design
 from modelwright.lab.page.number import general, show_count, show_seconds
+from modelwright.lab.wording import describe_ground
 
 __all__ = ["SettingRow", "describe_design", "design_text", "variant_rows"]
-
-_DATA = ("name", "path", "query", "target", "group", "time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +64,10 @@ def describe_design(design: Design, scope_inflation: float = 0.0) -> list[tuple[
     question, rule = design.question, design.shared_rule(scope_inflation=scope_inflation)
     direction = "more is better" if question.sign > 0 else "less is better"
     low, high = question.bounds
-    source = "reported by the learner" if question.reported else "computed from predictions on held-out rows"
+    source = "computed from predictions on held-out rows"
+    if question.reported or question.is_of_episodes:
+        source = "reported by the learner" if question.reported else "computed from fresh episodes"
     bounds = "" if low is None and high is None else f", from {general(low)} to {general(high)}"
-    data = design.record()["data"]
-    named = [f"{key} {general(data[key])}" for key in _DATA if data[key]]
     rows = [
         ("metric", f"{question.metric}: {direction}{bounds}; {source}"),
         ("margin", f"{question.margin:g}: the claim is a gain above it"),
@@ -84,8 +83,7 @@ def describe_design(design: Design, scope_inflation: float = 0.0) -> list[tuple[
         ("it assumes", rule.assumption),
         ("error rate", f"{design.alpha:g} for any false claim, half on each side"),
         ("power", f"{design.power:g} wanted at an effect of {question.margin + question.smallest_effect:g}"),
-        ("data", ", ".join([f"kind {design.data.kind}", *named])),
-        ("split", _split(design)),
+        *describe_ground(design),
         ("accepted findings", ", ".join(design.accept) or "none"),
         (
             "budget",
@@ -97,15 +95,6 @@ def describe_design(design: Design, scope_inflation: float = 0.0) -> list[tuple[
         shared = f"{design.correction.capitalize()} over {show_count(len(design.compare), 'comparison')}"
         rows.insert(9, ("correction", shared))
     return rows
-
-
-def _split(design: Design) -> str:
-    split = design.split
-    test = f"{split.test * 100:g}% of rows" if split.test < 1 else f"{split.test:g} rows"
-    words = [split.kind, f"test part {split.part}" if split.kind == "column" else f"{test} held out"]
-    words += [f"{split.inner} inner folds"] if split.inner else []
-    words += [f"gap {split.gap:g}"] if split.gap else []
-    return ", ".join([*words, "the same for all seeds" if split.shared else "each seed draws its own"])
 
 
 def design_text(design: Design) -> str:

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from modelwright.base.errors import BadValue, WorkerLost
 from modelwright.base.fingerprint import jsonable
 from modelwright.base.seed import derive_seeds
-from modelwright.data.split import make_split
 from modelwright.experiment.difference import paired_differences
 from modelwright.lab.cohort import failed_job
 from modelwright.lab.executor.job import Executor, Failed, Finished, Job, Workload
-from modelwright.lab.prepare import Prepared, fixed_split_seed
+from modelwright.lab.prepare import Prepared
 from modelwright.lab.trial_findings import DIVERGED
 
 __all__ = ["Cost", "Pilot", "estimate_spread", "is_constant", "pilot_differences", "run_pilot"]
@@ -87,15 +86,11 @@ def run_pilot(prepared: Prepared, executor: Executor, count: int, *, threads: in
     """
     root = f"{prepared.root}/pilot"
     seeds = derive_seeds(root, count)
-    shared = prepared.design.split.shared
-    splits = tuple(
-        make_split(prepared.dataset, prepared.design.split, fixed_split_seed(root) if shared else seed)
-        for seed in seeds
-    )
+    parts = tuple(prepared.ground.part(seed, root) for seed in seeds)
     workload = Workload(
         root=prepared.project.root,
         question=prepared.design.question,
-        dataset=prepared.dataset,
+        ground=prepared.ground,
         threads=threads,
     )
 
@@ -106,7 +101,7 @@ def run_pilot(prepared: Prepared, executor: Executor, count: int, *, threads: in
             config=prepared.design.variants[variant],
             indices=tuple(range(size)),
             seeds=seeds[:size],
-            splits=splits[:size],
+            parts=parts[:size],
             code=prepared.code[variant],
         )
         return _timed(executor, workload, job)

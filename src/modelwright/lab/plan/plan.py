@@ -12,7 +12,6 @@ from modelwright.base.errors import BadValue, ModelwrightError
 from modelwright.base.finding import Finding
 from modelwright.base.fingerprint import jsonable
 from modelwright.base.seed import Seed
-from modelwright.data.checks import check_data
 from modelwright.experiment.betting import BettingRule
 from modelwright.experiment.decisions import decide_many
 from modelwright.experiment.design import Design
@@ -138,11 +137,7 @@ def plan_design(
     began = time.monotonic()
     with project.open_journal() as journal:
         prepared = prepare_design(design, project, root=seeds_root(journal, design.name), frames=frames)
-        findings = check_data(
-            prepared.dataset,
-            [prepared.split(index) for index in range(design.seeds)],
-            seed=Seed(prepared.root).child("checks"),
-        )
+        findings = prepared.ground.check(prepared.parts, Seed(prepared.root).child("checks"))
         checked = time.monotonic() - began
         entry = {"name": design.name, "seeds": pilot}
         executor = open_executor(launch)
@@ -155,7 +150,7 @@ def plan_design(
         finally:
             executor.close()
         journal.append(PILOT, {**entry, **shown.record()}, design=prepared.design.hash)
-    return _reckon(prepared, shown, tuple(findings), slots, checked + shown.start)
+    return _reckon(prepared, shown, findings, slots, checked + shown.start)
 
 
 def _check_pilot(pilot: int, least: int) -> None:

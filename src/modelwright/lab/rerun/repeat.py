@@ -1,9 +1,9 @@
 """Execute one recorded trial in processes of its own, from the recorded source.
 
-`main(["load", FOLDER])` reads the data, then `main(["train", FOLDER])` trains in a process that has loaded
-nothing else, just as a worker does: a library that is merely loaded may start threads or replace another one.
-What goes in and out is JSON in the folder, so that the recorded source may be of another version than the
-process that asks; see `modelwright.lab.rerun.repetition`.
+`main(["load", FOLDER])` reads the data, or asks after the environment, then `main(["train", FOLDER])` trains
+in a process that has loaded nothing else, just as a worker does: a library that is merely loaded may start
+threads or replace another one. What goes in and out is JSON in the folder, so that the recorded source may be
+of another version than the process that asks; see `modelwright.lab.rerun.repetition`.
 """
 
 import json
@@ -22,44 +22,58 @@ from modelwright.base.configure import configure
 from modelwright.base.errors import ModelwrightError, SourceMissing
 from modelwright.base.fingerprint import canonical_json, jsonable
 from modelwright.base.seed import Seed
-from modelwright.data.dataset import Dataset
+from modelwright.data.environments.environment import Environment
 from modelwright.data.source import Source, load_dataset
-from modelwright.data.split import Split, SplitPlan, make_split
+from modelwright.data.split import SplitPlan, make_split
 from modelwright.data.table import file_origin
+from modelwright.experiment.evaluation import Evaluation
 from modelwright.experiment.question import Question
 from modelwright.lab.executor.job import Failed, Finished, Job, Progress, Started, Workload
+from modelwright.lab.ground.episodes import Episodes
+from modelwright.lab.ground.ground import Ground, Part
+from modelwright.lab.ground.rows import Rows
 from modelwright.lab.lineage.executed import record_executed
 from modelwright.lab.lineage.package import record_package
 from modelwright.lab.training import train_job
 
-__all__ = ["load_data", "main", "train_trial"]
+__all__ = ["load_ground", "main", "train_trial"]
 
 
-def load_data(request: Mapping[str, Any], frames: Mapping[str, Any]) -> tuple[Dataset, Split]:
-    """Return the data of a trial and its rows, as they are now.
+def load_ground(request: Mapping[str, Any], frames: Mapping[str, Any]) -> tuple[Ground, Part]:
+    """Return what a trial learns from, and its seed's part of it, as they are now.
 
     Args:
-        request: `source`, `split`, `split_seed` and `data_root`.
+        request: `data_root`, with `source`, `split` and `split_seed`, or with `environment`, `evaluation`,
+            `seed` and `root`.
         frames: Tables from Python.
 
     Raises:
-        ModelwrightError: where the data are not there, or cannot be read or split as recorded.
+        ModelwrightError: where the data are not there, or cannot be read or split as recorded; where the
+            environment cannot be made.
     """
+    if "environment" in request:
+        environment = configure(Environment, request["environment"], where="environment")
+        evaluation = configure(Evaluation, request["evaluation"], where="evaluation")
+        # The source of an environment of the user's is recorded as the learner's is.
+        episodes = Episodes.of(environment, evaluation, Path(request["root"]))
+        return episodes, episodes.part(Seed(request["seed"]), "")
     source = configure(Source, request["source"], where="data")
     dataset = load_dataset(source, root=Path(request["data_root"]), frames=frames)
     plan = configure(SplitPlan, request["split"], where="split")
-    return dataset, make_split(dataset, plan, Seed(request["split_seed"]))
+    # The seed is the one that the split was drawn from, be it shared or the trial's own.
+    split = make_split(dataset, plan, Seed(request["split_seed"]))
+    return Rows(dataset=dataset, plan=plan), split
 
 
 def train_trial(
-    request: Mapping[str, Any], dataset: Dataset, split: Split
+    request: Mapping[str, Any], ground: Ground, part: Part
 ) -> tuple[dict[str, Any], dict[str, list[Any]], bytes | None]:
     """Train a trial alone.
 
     Args:
         request: `root` (where the learner's files are), `question`, `config`, `changes`, `seed`, `threads`.
-        dataset: The data.
-        split: Its rows.
+        ground: What it learns from.
+        part: Its seed's part of it.
 
     Returns:
         A record: config, environment, hardware, usage and score, or what `failed`; columns update, metric,
@@ -75,7 +89,7 @@ def train_trial(
     workload = Workload(
         root=root,
         question=configure(Question, request["question"], where="question"),
-        dataset=dataset,
+        ground=ground,
         threads=request["threads"],
     )
     job = Job(
@@ -84,7 +98,7 @@ def train_trial(
         config=config,
         indices=(0,),
         seeds=(Seed(request["seed"]),),
-        splits=(split,),
+        parts=(part,),
     )
     record: dict[str, Any] = {"config": config}
     columns: dict[str, list[Any]] = {"update": [], "metric": [], "value": []}
@@ -137,20 +151,14 @@ def main(words: Sequence[str]) -> int:
 
 def _load(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     frames = pickle.loads((folder / "frames.pickle").read_bytes())
-    dataset, split = load_data(request, frames)
-    (folder / "data.pickle").write_bytes(pickle.dumps((dataset, split), protocol=pickle.HIGHEST_PROTOCOL))
-    data = {
-        "identity": dataset.identity,
-        "origin": dataset.origin,
-        "transformations": dataset.transformations,
-        "split": split.plan,
-    }
-    return {"data": jsonable(data), "rows": split.identity}
+    ground, part = load_ground(request, frames)
+    (folder / "data.pickle").write_bytes(pickle.dumps((ground, part), protocol=pickle.HIGHEST_PROTOCOL))
+    return {"data": jsonable(ground.record()), "rows": part.identity}
 
 
 def _train(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    dataset, split = pickle.loads((folder / "data.pickle").read_bytes())
-    answer, columns, state = train_trial(request, dataset, split)
+    ground, part = pickle.loads((folder / "data.pickle").read_bytes())
+    answer, columns, state = train_trial(request, ground, part)
     np.savez(
         folder / "metrics.npz",
         update=np.array(columns["update"], dtype=np.int64),
@@ -164,7 +172,7 @@ def _train(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _file_now(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of a data file that could not be used."""
-    if not request["source"].get("path"):
+    if not request.get("source", {}).get("path"):
         return {}
     try:
         return {"file": file_origin(Path(request["data_root"]) / request["source"]["path"])}

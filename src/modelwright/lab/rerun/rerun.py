@@ -12,6 +12,7 @@ from modelwright.base.configure import configure
 from modelwright.base.errors import BadValue, ModelwrightError, SourceMissing, UnknownName, WorkerLost
 from modelwright.experiment.question import Question
 from modelwright.journal.journal import Journal
+from modelwright.lab.ground.rows import fixed_split_seed
 from modelwright.lab.lineage.answer import RerunAnswer, judge_rerun
 from modelwright.lab.lineage.comparison import compare_metrics
 from modelwright.lab.lineage.difference import UNLIKELY, Difference, Side, difference
@@ -23,7 +24,6 @@ from modelwright.lab.lineage.learnt import LearntComparison, compare_learnt
 from modelwright.lab.lineage.package import PackageRecord
 from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.source import SourceRecord, restore_source, snapshot_source
-from modelwright.lab.prepare import fixed_split_seed
 from modelwright.lab.project import Project
 from modelwright.lab.rerun.recorded import RecordedRun, find_recorded_run
 from modelwright.lab.rerun.repetition import Repetition, run_repetition
@@ -109,7 +109,8 @@ class _Session:
         differences = self._differences(repetition)
         if repetition.error is not None:
             raise self._told(repetition.error, repetition, () if changes else differences)
-        score, data = repetition.answer["score"], recorded.design["data"]
+        score = repetition.answer["score"]
+        source = recorded.design.get("data") or recorded.design["environment"]
         return judge_rerun(
             compare_metrics(
                 self._journal.read_metrics(recorded.row.run),
@@ -123,7 +124,7 @@ class _Session:
             learnt=self._learnt(repetition.state),
             bounds=configure(Question, recorded.design["question"], where="question").bounds,
             company=len(recorded.started["company"]),
-            source=str(data.get("path") or data.get("name") or ""),
+            source=str(source.get("path") or source.get("name") or ""),
         )
 
     # ---- what goes in ----
@@ -145,16 +146,13 @@ class _Session:
 
     def _request(self, changes: Mapping[str, Any], threads: int | None) -> dict[str, Any]:
         design, started = self._recorded.design, self._recorded.started
-        shared = design["split"]["fixed"] or design["split"]["kind"] in ("time", "column")
         return {
+            **self._ground(design, started),
             "path": self._import_path(),
             "root": str(self._root),
             "top": str(self._top),
             "original": None if self._here else str(self._original),
             "data_root": str(self._home),
-            "source": design["data"],
-            "split": design["split"],
-            "split_seed": fixed_split_seed(self._recorded.root).key if shared else started["seed"],
             "question": design["question"],
             "variant": self._recorded.row.variant,
             "config": started["config"],
@@ -162,6 +160,15 @@ class _Session:
             "seed": started["seed"],
             "threads": threads or started["threads"]["count"],
         }
+
+    def _ground(self, design: Mapping[str, Any], started: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what was learnt from, in the words that any version of Modelwright's `repeat` reads."""
+        if "environment" in design:
+            return {key: design[key] for key in ("environment", "evaluation")}
+        split = design["split"]
+        shared = split["fixed"] or split["kind"] in ("time", "column")
+        seed = fixed_split_seed(self._recorded.root).key if shared else started["seed"]
+        return {"source": design["data"], "split": split, "split_seed": seed}
 
     def _import_path(self) -> list[str]:
         """Return this process's import path, with folders of the project replaced by the recorded ones.
@@ -178,8 +185,8 @@ class _Session:
         return path
 
     def _tables(self, frames: Mapping[str, Any]) -> dict[str, Any]:
-        source = self._recorded.design["data"]
-        if source["kind"] == "frame" and source["name"] not in frames:
+        source = self._recorded.design.get("data", {})
+        if source.get("kind") == "frame" and source["name"] not in frames:
             raise SourceMissing(
                 "A run on a table that was passed from Python is repeated with that table",
                 got=f"no frame called {source['name']}",

@@ -12,6 +12,7 @@ from modelwright.lab.wording import (
     clean,
     describe_change,
     describe_decision,
+    describe_ground,
     describe_question,
     shorten_path,
 )
@@ -111,9 +112,9 @@ class _ExperimentPage:
         yield "question", describe_question(design.question)
         yield "rule", shown.rule
         yield "scope", design.scope.replace("_", " ")
-        source = design.data.name or design.data.path or design.data.query
-        yield "data", f"{design.data.kind} {clean(source)}, {shown.data[:16]}"
-        yield "split", f"{design.split.kind}, test {design.split.test:g}"
+        (ground, words), parted = describe_ground(design)
+        yield ground, f"{words}, {shown.data[:16]}"
+        yield parted
         for name, variant in design.variants.items():
             settings = {key: value for key, value in flat_settings(variant).items() if key != "learner"}
             text = ", ".join(f"{key}={value}" for key, value in settings.items())
