@@ -73,10 +73,10 @@ def test_rows_step_as_gymnasiums_copies_do_for_a_hundred_thousand_steps(name, st
             seen[row] = theirs[row].reset()[0]
         assert np.array_equal(found.observation.reshape(seen.shape), seen)
         terminated, truncated = terminated + ended.sum(), truncated + cut.sum()
-    # The ends of episodes were compared too, by either way where chance leads to both.
-    assert terminated + truncated >= 10 or "Cliff" in name
-    assert terminated > 0 or name == "Pendulum-v1"
-    assert truncated > 0 or name not in LONG or steps < STEPS
+    if steps == STEPS:  # the ends of episodes were compared too, by either way where chance leads to both
+        assert terminated + truncated >= 10
+        assert terminated > 0 or name == "Pendulum-v1"
+        assert truncated > 0 or name not in LONG
 
 
 @pytest.mark.parametrize("name", [*BATCHED, "probe-merge", "probe-continuous"])
