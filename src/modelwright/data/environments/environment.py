@@ -266,4 +266,7 @@ class Environment(Settings):
         mode = vector.AutoresetMode.SAME_STEP
         if self.vector == "sync":
             return vector.SyncVectorEnv([make] * rows, autoreset_mode=mode)
-        return vector.AsyncVectorEnv([make] * rows, autoreset_mode=mode, max_concurrency=self.workers)
+        from modelwright.data.environments.relay import relaying
+
+        makers = [partial(relaying, make)] * rows
+        return vector.AsyncVectorEnv(makers, autoreset_mode=mode, max_concurrency=self.workers)

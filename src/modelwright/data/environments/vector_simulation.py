@@ -27,6 +27,7 @@ from modelwright.base.errors import BadValue, WorkerLost
 from modelwright.base.seed import Seed
 from modelwright.data.environments.checked_environment import calling
 from modelwright.data.environments.gymnasium_space import read_observation, read_space
+from modelwright.data.environments.relay import Relayed
 from modelwright.data.environments.simulation import Transition
 from modelwright.data.environments.space import action_rows
 
@@ -147,6 +148,8 @@ class VectorSimulation:
         except WorkerLost as lost:
             # Its other processes wait for answers that will not come.
             self.close()
+            if isinstance(lost.__cause__, Relayed):
+                raise lost.__cause__.error from lost.__cause__
             if isinstance(lost.__cause__, EOFError | ConnectionError):
                 raise WorkerLost(
                     f"A process of {self._name} ended without a word in {what}",
