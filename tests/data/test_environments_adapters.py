@@ -287,9 +287,7 @@ def test_a_row_that_raises_is_named(kind):
         return kind([partial(relaying, lambda: CheckedEnvironment(Raising(), "mine"))] * rows)
 
     simulation = VectorSimulation("mine", vector, SEEDS, COPIES)
-    with pytest.raises(
-        WorkerLost, match=r"mine raised ZeroDivisionError.*out of fuel.*adapters.py, line"
-    ):
+    with pytest.raises(WorkerLost, match=r"mine raised ZeroDivisionError.*out of fuel.*adapters.py, line"):
         act_often(simulation)
     simulation.close()
 
