@@ -106,7 +106,8 @@ class Environment(Settings):
         self._check_place()
 
     def _check_place(self) -> None:
-        own = {"settings": self.settings, "vector": self.vector, "atari": self.atari}
+        limit = self.time_limit
+        own = {"settings": self.settings, "time_limit": limit, "vector": self.vector, "atari": self.atari}
         given = [name for name, value in own.items() if value]
         if self.name.startswith(_PROBE) and given:
             raise BadValue(f"{self.name} is always the same and has no {given[0]}", got=own[given[0]])

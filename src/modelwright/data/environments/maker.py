@@ -137,10 +137,10 @@ class Maker:
             entry = str(gymnasium.spec(self.name.rpartition(":")[2]).entry_point)
             extra = next((extra for start, (_, extra) in _EXTRAS.items() if entry.startswith(start)), None)
             raise self._missing(extra, error) from error
-        except (gymnasium.error.Error, TypeError, ValueError, AssertionError) as error:
+        except Exception as error:  # environments complain of their arguments in every way there is
             raise BadValue(
                 f"{self.name} can be made with its settings",
-                got=f"{error} with {dict(self.settings)}".strip().splitlines()[0],
+                got=f"{type(error).__name__}: {error}".splitlines()[0] + f", with {dict(self.settings)}",
             ) from error
 
     def _missing(self, extra: str | None, error: Exception) -> SourceMissing:
