@@ -9,8 +9,8 @@ fresh copies of the environment. Over seeds: the interquartile mean with a 95% b
     python benchmarks/returns.py sac-pendulum ...    these cases
     python benchmarks/returns.py --page              only writes the page again
 
-Results are kept in `benchmarks/results/returns.json`, case by case; `benchmarks/results/returns.md` is made of
-that. A case *holds* where the reference is not above the upper end of the interval of ours.
+Results are kept in `benchmarks/results/returns.json`, case by case; `benchmarks/results/returns.md` is made
+of that. A case *holds* where the reference is not above the upper end of the interval of ours.
 """
 
 import argparse
@@ -349,10 +349,10 @@ def page(stored: Mapping[str, Any]) -> str:
     lines = [
         "# Returns of the reinforcement learners",
         "",
-        "`python benchmarks/returns.py` makes this page (`make bench BENCH=returns`; long cases by name). Ours:",
-        "interquartile mean over seeds, 95% bootstrap interval. *training* is the mean of a seed's last 100",
-        f"training episodes, *greedy* that of {EPISODES} greedy episodes after training. A case holds where the",
-        "published figure is not above the upper end of our interval, by the protocol that is set in bold.",
+        "`python benchmarks/returns.py` makes this page (`make bench BENCH=returns`; long cases by name).",
+        "Ours: interquartile mean over seeds, 95% bootstrap interval. *training* is the mean of a seed's",
+        f"last 100 training episodes, *greedy* that of {EPISODES} greedy episodes after training. A case holds",
+        "where the published figure is not above the upper end of our interval, by the protocol in bold.",
         "",
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.",
         "",

@@ -65,7 +65,9 @@ class ActorCritic:
 
     def distribution(self, observation: Tensor) -> Categorical | DiagonalNormal:
         """Return pi(. | s) for vectors (seed, row, feature)."""
-        outputs = self._actor(self.weights.named, observation)
+        return self._distribution(self._actor(self.weights.named, observation))
+
+    def _distribution(self, outputs: Tensor) -> Categorical | DiagonalNormal:
         if self._discrete:
             return Categorical(outputs)
         return DiagonalNormal(outputs, self.weights.named["actor.log_deviation"])
@@ -82,14 +84,16 @@ class ActorCritic:
     def explore(self, observation: NDArray[Any]) -> NDArray[Any]:
         """Draw actions (seed, copy, ...) from pi for what the copies show."""
         with torch.no_grad():
-            chosen = self.distribution(self.encode(observation)).sample(torch.from_numpy(self._noise.draw()))
-        return chosen.numpy()
+            return self._few(observation).sample(torch.from_numpy(self._noise.draw())).numpy()
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """Choose the most probable actions; see `base.step.Policy`."""
         with torch.no_grad():
-            chosen = self.distribution(self.encode(observation)).mode()
-        return chosen.reshape(observation.shape[0], -1, *chosen.shape[2:]).numpy()
+            return self._few(observation).mode().numpy()
+
+    def _few(self, observation: NDArray[Any]) -> Categorical | DiagonalNormal:
+        outputs = self._actor.few(self.weights.arrays, self.encode.rows(observation))
+        return self._distribution(torch.from_numpy(outputs))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return every parameter; see `base.step.Policy`."""

@@ -8,7 +8,7 @@ time between layers rather than in them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -33,11 +33,18 @@ class Dense:
         name: Its parameters are called `NAME.weight_1`, `NAME.bias_1` ...
         sizes: Inputs, units of each hidden layer, outputs.
         activation: phi, after every layer but the last.
+        names: Of its parameters, in order.
     """
 
     name: str
     sizes: tuple[int, ...]
     activation: Activation
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        layers = range(1, len(self.sizes))
+        names = tuple(f"{self.name}.{kind}_{layer}" for layer in layers for kind in ("weight", "bias"))
+        object.__setattr__(self, "names", names)
 
     def orthogonal(self, seeds: Sequence[Seed], *, last: float) -> dict[str, NDArray[np.float32]]:
         """Return orthogonal weights, gain sqrt(2) and `last` for the last layer, and biases of zero.
@@ -74,11 +81,20 @@ class Dense:
 
     def __call__(self, weights: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """Return outputs (seed, batch, out) for inputs (seed, batch, in); equation (1)."""
-        layers = range(1, len(self.sizes))
-        parameters = [
-            weights[f"{self.name}.{kind}_{layer}"] for layer in layers for kind in ("weight", "bias")
-        ]
-        return cast(Tensor, _Dense.apply(inputs, self.activation, *parameters))
+        return cast(Tensor, _Dense.apply(inputs, self.activation, *(weights[name] for name in self.names)))
+
+    def few(
+        self, arrays: Mapping[str, NDArray[np.float32]], inputs: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the same for few rows, as when acting: small products take NumPy a quarter of the time."""
+        h = inputs
+        last = len(self.names) - 2
+        for at in range(0, len(self.names), 2):
+            h = np.matmul(h, arrays[self.names[at]])
+            h += arrays[self.names[at + 1]]
+            if at < last:
+                h = np.tanh(h, out=h) if self.activation == "tanh" else np.maximum(h, 0.0, out=h)
+        return h
 
 
 def orthogonal(generator: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -142,8 +142,9 @@ class _Agent:
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """See `base.step.Policy`."""
-        with torch.no_grad():
-            return self.q(self._online, self._encode(observation)).argmax(dim=-1).numpy()
+        outputs = self._network.few(self._online.arrays, self._encode.rows(observation))
+        # V(s) is the same for all actions.
+        return outputs[..., 1 if self._config.dueling else 0 :].argmax(axis=-1)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `base.step.Policy`."""

@@ -40,7 +40,11 @@ class Encoder:
 
     def __call__(self, observation: NDArray[Any]) -> Tensor:
         """Return float32 vectors (seed, row, feature) of observations (seed, ..., *observation)."""
+        return torch.from_numpy(self.rows(observation))
+
+    def rows(self, observation: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the same as a NumPy array."""
         seeds = len(observation)
         if self._unit is not None:
-            return torch.from_numpy(self._unit[observation.reshape(seeds, -1)])
-        return torch.from_numpy(observation.reshape(seeds, -1, self.size).astype(np.float32, copy=False))
+            return self._unit[observation.reshape(seeds, -1)]
+        return observation.reshape(seeds, -1, self.size).astype(np.float32, copy=False)

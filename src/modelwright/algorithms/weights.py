@@ -27,6 +27,7 @@ class Weights:
             optimiser changes; its `grad` is the packed gradient.
         slope: Name -> (seed, *shape), the gradient of each parameter; shares memory with the packed gradient.
         named: Name -> (seed, *shape) leaf tensor that shares memory with `packed`.
+        arrays: The same as NumPy arrays.
 
     Args:
         initial: Name -> (seed, *shape) values at the start; copied.
@@ -40,12 +41,14 @@ class Weights:
         self.packed.grad = torch.zeros_like(self.packed)
         self.named: dict[str, Tensor] = {}
         self.slope: dict[str, Tensor] = {}
+        self.arrays: dict[str, NDArray[np.float32]] = {}
         self._places: dict[str, slice] = {}
         for (name, values), start, size in zip(initial.items(), starts, sizes, strict=False):
             place = slice(start, start + size)
             self._places[name] = slice(start, start + -(-size // _BLOCK) * _BLOCK)
             self.packed[:, place] = torch.from_numpy(values.reshape(seeds, size))
             self.named[name] = self.packed[:, place].view(values.shape).detach().requires_grad_()
+            self.arrays[name] = self.named[name].detach().numpy()
             self.slope[name] = self.gradient[:, place].view(values.shape)
 
     def copy(self) -> "Weights":
