@@ -20,12 +20,6 @@ SUPERVISED = MappingProxyType(
         "gradient_boosting": "modelwright.algorithms.gradient_boosting",
         "k_means": "modelwright.algorithms.k_means",
         "principal_components": "modelwright.algorithms.principal_components",
-        "gaussian_naive_bayes": "modelwright.algorithms.gaussian_naive_bayes",
-        "k_nearest_neighbours": "modelwright.algorithms.k_nearest_neighbours",
-        "decision_tree": "modelwright.algorithms.decision_tree",
-        "gradient_boosting": "modelwright.algorithms.gradient_boosting",
-        "k_means": "modelwright.algorithms.k_means",
-        "principal_components": "modelwright.algorithms.principal_components",
     }
 )
 """Learners that are given rows: name -> the module that holds `Config` and `train`."""
