@@ -1,6 +1,7 @@
 """Environments that break their own interface, and requests that nobody can meet: each a clear error."""
 
 import re
+import sys
 
 import gymnasium
 import numpy as np
@@ -271,11 +272,9 @@ def test_settings_are_refused_where_the_environment_does_not_know_them():
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(name, package, extra, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, package, None)
-    for module in [
-        each for each in __import__("sys").modules if each.startswith("gymnasium.envs.") and extra in each
-    ]:
-        monkeypatch.delitem(__import__("sys").modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    for module in [each for each in sys.modules if each.startswith("gymnasium.envs.") and extra in each]:
+        monkeypatch.delitem(sys.modules, module)
     with pytest.raises(SourceMissing, match=rf"(?i){name} needs .*not installed.*modelwright\[{extra}\]"):
         Environment(name=name).simulate(SEEDS)
     with pytest.raises(SourceMissing, match="package nowhere_at_all"):
