@@ -2,15 +2,18 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.data.environments.environment import Environment
 from modelwright.data.environments.simulation import Simulation
-from modelwright.data.environments.space import Box, Discrete
+from modelwright.data.environments.space import Box, Discrete, Space
 
-__all__ = ["begin"]
+__all__ = ["begin", "within"]
 
 
 @contextmanager
@@ -65,6 +68,29 @@ def begin(
                 got=f"{environment.name} with bounds {space.low.tolist()} to {space.high.tolist()}",
                 next_step="wrap it in gymnasium.wrappers.RescaleAction, or choose ppo",
             )
+        if actions is Box and isinstance(space, Box) and not _has_room(space):
+            raise BadValue(
+                f"{learner} needs actions with room between their bounds",
+                got=f"{environment.name} with bounds {space.low.tolist()} to {space.high.tolist()}",
+                next_step="leave out the numbers that cannot vary",
+            )
         yield simulation
     finally:
         simulation.close()
+
+
+def within(space: Space, action: NDArray[Any]) -> NDArray[Any]:
+    """Return what is done when an action is wanted: values are brought to the bounds of the space.
+
+    A seed that has diverged wants what is no number, and does 0 or the bound next to it: the seeds beside it
+    go on.
+    """
+    if not isinstance(space, Box):
+        return action
+    return np.clip(np.where(np.isfinite(action), action, 0.0), space.low, space.high)
+
+
+def _has_room(space: Box) -> bool:
+    with np.errstate(over="ignore"):
+        width = space.high - space.low
+    return bool((np.isfinite(width) & (width > 0)).all())

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelwright.algorithms.control import within
 from modelwright.algorithms.episodes import Episodes
 from modelwright.algorithms.observations import Encoder
 from modelwright.algorithms.returns import n_step_returns
@@ -20,7 +21,6 @@ from modelwright.base.errors import BadValue
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Policy, Step
 from modelwright.data.environments.simulation import Simulation, Transition
-from modelwright.data.environments.space import Box
 from modelwright.data.replay import Sample
 
 __all__ = ["Batch", "OffPolicy", "interact", "make_batch"]
@@ -79,16 +79,13 @@ def interact(
     """
     seeds, copies = simulation.observation.shape[:2]
     episodes = Episodes(seeds, copies)
-    bounds = simulation.action_space if isinstance(simulation.action_space, Box) else None
     update, rounds = 0, config.total_steps // copies
     begins = -(-config.learning_starts // copies)
     trainings = sum(1 for _ in range(begins, rounds + 1) if _ % config.train_every == 0)
     last = trainings * config.updates_each
     for taken in range(1, rounds + 1):
         observation = simulation.observation
-        action = choose(observation, (taken - 1) * copies)
-        if bounds is not None:
-            action = np.clip(action, bounds.low, bounds.high)
+        action = within(simulation.action_space, choose(observation, (taken - 1) * copies))
         transition = simulation.step(action)
         replay.add(observation, action, transition)
         episodes.add(transition)
@@ -115,6 +112,7 @@ class Batch:
         discount: gamma^m for a stretch of m steps, 0 where the task terminated in it: what V of the successor
             counts for.
         successor: Encoded.
+        age: Steps of the seed since it was stored.
     """
 
     observation: Tensor
@@ -122,6 +120,7 @@ class Batch:
     reward: Tensor
     discount: Tensor
     successor: Tensor
+    age: NDArray[np.int64]
 
 
 def make_batch(sample: Sample, encode: Encoder, gamma: float) -> Batch:
@@ -143,4 +142,5 @@ def make_batch(sample: Sample, encode: Encoder, gamma: float) -> Batch:
         reward=torch.from_numpy(reward.astype(np.float32)),
         discount=torch.from_numpy(discount.astype(np.float32)),
         successor=encode(sample.successor),
+        age=sample.age,
     )

@@ -16,17 +16,18 @@ from torch import Tensor
 
 from modelwright.algorithms.actor_critic import ActorCritic
 from modelwright.algorithms.control import begin
-from modelwright.algorithms.distributions import Categorical
 from modelwright.algorithms.episodes import Episodes
 from modelwright.algorithms.rollout import Rollout, Shuffle, collect, take
 from modelwright.algorithms.vital_signs import (
     explained_variance,
+    policy_signs,
     row_mean,
     spread,
     standardised,
     update_ratio,
 )
 from modelwright.algorithms.weights import seed_norm
+from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Step
@@ -56,6 +57,15 @@ class PolicyGradient(Settings):
     width: int = setting(64, doc="Units of each of the two hidden layers.", low=1)
     report_every: int = setting(1, doc="Updates between steps of the record.", low=1)
     evaluate_every: int = setting(100, doc="Updates between steps that offer the policy.", low=1)
+
+    def __post_init__(self) -> None:
+        super(PolicyGradient, self).__post_init__()
+        if self.copies * self.rollout < 2 and self.normalize_advantage:
+            raise BadValue(
+                "Advantages are standardised among at least two steps",
+                got=f"copies {self.copies}, rollout {self.rollout}",
+                next_step="raise rollout, or set normalize_advantage to false",
+            )
 
 
 def ascend(
@@ -87,13 +97,14 @@ def ascend(
                 value = agent.value(observation).numpy().reshape(shape)
                 next_value = agent.value(agent.encode(rollout.successor)).numpy().reshape(shape)
             target = judge(rollout, value, next_value)
-            advantage = target - value
-
-            a, g = _rows(advantage), _rows(target)
+            value, target = value.reshape(len(seeds), -1), target.reshape(len(seeds), -1)
             if not rollout.valid.all():
                 # Steps that never happened give way to others of the rollout.
-                (rows,) = Shuffle(orders, rollout.valid).minibatches(1)
-                observation, action, a, g = (take(each, rows) for each in (observation, action, a, g))
+                rows = Shuffle(orders, rollout.valid).in_order()
+                observation, action = take(observation, rows), take(action, rows)
+                value, target = (np.take_along_axis(each, rows, axis=1) for each in (value, target))
+            advantage = target - value
+            a, g = (torch.from_numpy(each.astype(np.float32)) for each in (advantage, target))
             if config.normalize_advantage:
                 a = standardised(a)
             now, v = agent.distribution(observation), agent.value(observation)
@@ -124,8 +135,7 @@ def ascend(
                 "update_ratio": update_ratio(before, weights.packed),
                 "learning_rate": np.full(len(seeds), rate),
             }
-            if isinstance(now, Categorical):
-                metrics["relative_entropy"] = metrics["entropy"] / now.largest_entropy()
+            metrics |= policy_signs(now, metrics["entropy"])
             offered = update % config.evaluate_every < config.report_every or update == updates
             yield Step(update=update, metrics=metrics, policy=agent if offered else None)
 
@@ -134,7 +144,3 @@ def _optimizer(config: PolicyGradient, packed: Tensor) -> torch.optim.Optimizer:
     if config.optimizer == "adam":
         return torch.optim.Adam([packed], lr=config.learning_rate, eps=1e-5, fused=True)
     return torch.optim.RMSprop([packed], lr=config.learning_rate, alpha=0.99, eps=1e-5)
-
-
-def _rows(values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32).reshape(len(values), -1))

@@ -15,8 +15,8 @@ Source: Schulman et al. 2017, equations 6, 7 and 9; the value's clipping, orthog
 standardised advantages are those of Huang et al. 2022 (The 37 implementation details of PPO). Differs: a
 truncated episode's last state is bootstrapped, where common implementations take it for terminal.
 
-A healthy run: `ratio_start` is 1 to within 1e-5, `approx_kl` between 0.001 and 0.02, `clip_fraction` below
-0.3, `relative_entropy` begins near 1 and falls slowly, `explained_variance` rises above 0.5.
+A healthy run: `first_ratio_distance` is 0 to within 1e-5, `approx_kl` between 0.001 and 0.02,
+`clip_fraction` below 0.3, `relative_entropy` begins near 1 and falls slowly, `explained_variance` rises above 0.5.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,18 +29,20 @@ from torch import Tensor
 
 from modelwright.algorithms.actor_critic import ActorCritic
 from modelwright.algorithms.control import begin
-from modelwright.algorithms.distributions import Categorical
 from modelwright.algorithms.episodes import Episodes
 from modelwright.algorithms.returns import generalised_advantages
 from modelwright.algorithms.rollout import Rollout, Shuffle, collect, take
 from modelwright.algorithms.vital_signs import (
     explained_variance,
+    policy_signs,
+    row_max,
     row_mean,
     spread,
     standardised,
     update_ratio,
 )
 from modelwright.algorithms.weights import seed_norm
+from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Step
@@ -72,6 +74,16 @@ class Config(Settings):
     evaluate_every: int = setting(
         20, doc="Updates between steps that offer the policy for evaluation.", low=1
     )
+
+    def __post_init__(self) -> None:
+        super(Config, self).__post_init__()
+        least = 2 if self.normalize_advantage else 1
+        if self.copies * self.rollout < least * self.minibatches:
+            raise BadValue(
+                f"A minibatch has at least {least} of the copies * rollout steps",
+                got=f"{self.minibatches} minibatches of {self.copies * self.rollout} steps",
+                nearest=f"minibatches {self.copies * self.rollout // least}",
+            )
 
 
 def clipped_loss(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
@@ -106,11 +118,11 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
             rate = config.learning_rate * (1.0 - (update - 1) / updates if config.anneal else 1.0)
             optimizer.param_groups[0]["lr"] = rate
             rollout = collect(simulation, config.rollout, agent.explore, episodes)
-            batch, judged = _judge(agent, rollout, config)
+            shuffle = Shuffle(orders, rollout.valid)
+            batch, judged = _judge(agent, rollout, shuffle, config)
 
             before = weights.packed.clone()
             signs: list[dict[str, NDArray[np.float64]]] = []
-            shuffle = Shuffle(orders, rollout.valid)
             for _ in range(config.epochs):
                 for rows in shuffle.minibatches(config.minibatches):
                     loss, sign = _loss(agent, batch.take(rows), config)
@@ -125,7 +137,7 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
                 **episodes.metrics(),
                 **{name: _mean([sign[name] for sign in signs]) for name in signs[0]},
                 **judged,
-                "ratio_start": signs[0]["ratio"],
+                "first_ratio_distance": signs[0]["ratio_distance"],
                 "update_ratio": update_ratio(before, weights.packed),
                 "learning_rate": np.full(len(seeds), rate),
             }
@@ -149,7 +161,7 @@ class _Batch:
 
 
 def _judge(
-    agent: ActorCritic, rollout: Rollout, config: Config
+    agent: ActorCritic, rollout: Rollout, shuffle: Shuffle, config: Config
 ) -> tuple[_Batch, dict[str, NDArray[np.float64]]]:
     """Return the rollout with what pi_old and V_old say of it, and vital signs of that."""
     observation, action = agent.encode(rollout.observation), agent.rows(rollout.action)
@@ -177,11 +189,15 @@ def _judge(
         advantage=torch.from_numpy(advantages.astype(np.float32).reshape(rows)),
         target=torch.from_numpy(targets.astype(np.float32).reshape(rows)),
     )
+    seen = [each.reshape(len(value), -1) for each in (advantages, targets, value.numpy())]
+    if not rollout.valid.all():
+        order = shuffle.in_order()
+        seen = [np.take_along_axis(each, order, axis=1) for each in seen]
     return batch, {
-        **spread("advantage", advantages),
-        **spread("value_target", targets),
-        **spread("value", value),
-        "explained_variance": explained_variance(value.numpy().reshape(shape), targets),
+        **spread("advantage", seen[0]),
+        **spread("value_target", seen[1]),
+        **spread("value", seen[2]),
+        "explained_variance": explained_variance(seen[2], seen[1]),
     }
 
 
@@ -200,14 +216,12 @@ def _loss(agent: ActorCritic, batch: _Batch, config: Config) -> tuple[Tensor, di
         "policy_loss": row_mean(policy),
         "value_loss": row_mean(critic),
         "entropy": row_mean(entropy),
-        "ratio": row_mean(rho),
-        # Schulman's third estimator: never negative, small variance.
-        "approx_kl": row_mean(rho - 1.0 - log_ratio.detach()),
+        "ratio_distance": row_max((rho - 1.0).abs()),
+        # Schulman's third estimator: no term is negative, but for rounding.
+        "approx_kl": row_mean((rho - 1.0 - log_ratio.detach()).clamp(min=0.0)),
         "clip_fraction": row_mean(((rho - 1.0).abs() > config.clip).float()),
     }
-    if isinstance(now, Categorical):
-        signs["relative_entropy"] = signs["entropy"] / now.largest_entropy()
-    return loss, signs
+    return loss, signs | policy_signs(now, signs["entropy"])
 
 
 def _mean(values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

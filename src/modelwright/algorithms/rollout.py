@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelwright.algorithms.control import within
 from modelwright.algorithms.episodes import Episodes
+from modelwright.base.errors import BadValue
 from modelwright.data.environments.simulation import Simulation
-from modelwright.data.environments.space import Box
 
 __all__ = ["Rollout", "Shuffle", "collect", "take"]
 
@@ -60,11 +61,10 @@ def collect(
     action = np.empty((*shape, *simulation.action_space.shape), simulation.action_space.dtype)
     reward = np.empty(shape)
     terminated, ended, valid = (np.empty(shape, np.bool_) for _ in range(3))
-    bounds = simulation.action_space if isinstance(simulation.action_space, Box) else None
     for step in range(steps):
         seen[:, step] = simulation.observation
         action[:, step] = chosen = act(simulation.observation)
-        found = simulation.step(chosen if bounds is None else np.clip(chosen, bounds.low, bounds.high))
+        found = simulation.step(within(simulation.action_space, chosen))
         episodes.add(found)
         reward[:, step] = found.reward
         after[:, step] = found.successor
@@ -90,11 +90,20 @@ class Shuffle:
     Args:
         generators: One per seed.
         valid: (seed, step, copy).
+
+    Raises:
+        BadValue: where a seed has no step that happened.
     """
 
     def __init__(self, generators: Sequence[np.random.Generator], valid: NDArray[np.bool_]) -> None:
         self._generators = generators
         self._rows = valid.reshape(len(valid), -1)
+        if not self._rows.any(axis=1).all():
+            raise BadValue(
+                "A rollout has a step of each seed that the environment did not ignore",
+                got=f"{self._rows.shape[1]} ignored ones",
+                next_step="raise rollout: only one step in two can be a mere new beginning",
+            )
 
     def minibatches(self, count: int) -> list[NDArray[np.int64]]:
         """Return numbers of rows, (seed, row) for each of `count` minibatches of one size.
@@ -102,14 +111,22 @@ class Shuffle:
         Where steps are no multiple of `count`, the rest of the order is left out this time.
         """
         total = self._rows.shape[1]
-        order = np.stack([generator.permutation(total) for generator in self._generators])
-        if not self._rows.all():
-            for place, generator in enumerate(self._generators):
-                real = np.flatnonzero(self._rows[place])
-                holes = ~self._rows[place][order[place]]
-                order[place, holes] = generator.choice(real, int(holes.sum()))
+        order = self._filled(np.stack([generator.permutation(total) for generator in self._generators]))
         size = total // count
         return [order[:, part * size : (part + 1) * size] for part in range(count)]
+
+    def in_order(self) -> NDArray[np.int64]:
+        """Return the numbers of all rows as they came, (seed, row)."""
+        return self._filled(np.tile(np.arange(self._rows.shape[1]), (len(self._rows), 1)))
+
+    def _filled(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        # Each seed for itself: what one draws must not depend on the holes of another.
+        for place, generator in enumerate(self._generators):
+            if self._rows[place].all():
+                continue
+            real, holes = np.flatnonzero(self._rows[place]), ~self._rows[place][order[place]]
+            order[place, holes] = generator.choice(real, int(holes.sum()))
+        return order
 
 
 def take(values: Tensor, rows: NDArray[np.int64]) -> Tensor:

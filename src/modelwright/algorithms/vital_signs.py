@@ -10,14 +10,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelwright.algorithms.distributions import Categorical, DiagonalNormal
 from modelwright.algorithms.weights import seed_norm
 
-__all__ = ["explained_variance", "row_mean", "spread", "standardised", "update_ratio"]
+__all__ = [
+    "explained_variance",
+    "policy_signs",
+    "row_max",
+    "row_mean",
+    "spread",
+    "standardised",
+    "update_ratio",
+]
 
 
 def row_mean(values: Tensor | NDArray[Any]) -> NDArray[np.float64]:
     """Return the mean of each seed's values (seed, ...), (seed,)."""
     return _rows(values).mean(axis=1)
+
+
+def row_max(values: Tensor | NDArray[Any]) -> NDArray[np.float64]:
+    """Return the largest of each seed's values (seed, ...), (seed,)."""
+    return _rows(values).max(axis=1)
 
 
 def spread(name: str, values: Tensor | NDArray[Any]) -> dict[str, NDArray[np.float64]]:
@@ -35,6 +49,25 @@ def explained_variance(predicted: NDArray[Any], target: NDArray[Any]) -> NDArray
     """Return 1 - var(target - predicted) / var(target) of each seed, NaN where targets do not vary."""
     error, wanted = _rows(target - predicted).var(axis=1), _rows(target).var(axis=1)
     return np.where(wanted > 0, 1.0 - error / np.where(wanted > 0, wanted, 1.0), np.nan)
+
+
+def policy_signs(
+    policy: Categorical | DiagonalNormal, entropy: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what tells how far a policy has made up its mind.
+
+    Args:
+        policy: For one batch.
+        entropy: (seed,) its mean over the batch.
+
+    Returns:
+        `relative_entropy`, the part of the largest possible, NaN where there is one action; or of values
+        `action_std`, the mean deviation: a density has no largest entropy.
+    """
+    if isinstance(policy, DiagonalNormal):
+        return {"action_std": row_mean(policy.log_deviation.detach().exp())}
+    largest = policy.largest_entropy()
+    return {"relative_entropy": entropy / largest if largest > 0 else np.full_like(entropy, np.nan)}
 
 
 def update_ratio(before: Tensor, after: Tensor) -> NDArray[np.float64]:
