@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modelwright.algorithms.dense import Dense
 from modelwright.algorithms.noise import Noise
-from modelwright.algorithms.weights import Weights
+from modelwright.algorithms.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
 from modelwright.data.environments.space import Box
 
@@ -77,6 +77,11 @@ class Critics:
         values = self._network(weights, torch.cat([inputs] * self._count))
         return values.view(self._count, self._seeds, -1)
 
+    def first(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Return Q_1, (seed, batch), for an actor to climb: the critic itself gets no gradient."""
+        own = {name: leaf.detach()[: self._seeds] for name, leaf in self.weights.named.items()}
+        return self._network(own, torch.cat([observation, action], dim=-1))[..., 0]
+
     def differentiate(self, loss: Tensor) -> None:
         """Set gradients to those of the mean over the batch of (critic, seed, batch), summed over critics."""
         self.weights.differentiate(loss.view(self._count * self._seeds, -1))
@@ -85,6 +90,11 @@ class Critics:
         """Return the norm over all critics of a seed, (seed,), from that of each, (critic * seed,)."""
         each = np.square(norm).reshape(self._count, self._seeds)
         return np.sqrt(sum(each, np.zeros(self._seeds)))
+
+    def ratio(self, before: Tensor, after: Tensor) -> NDArray[np.float64]:
+        """Return norm(after - before) / norm(before) of a seed's packed critics together, (seed,)."""
+        size = self.per_seed(seed_norm(before))
+        return self.per_seed(seed_norm(after - before)) / np.where(size > 0, size, np.nan)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return every parameter, `CRITIC.NAME` -> (seed, ...)."""

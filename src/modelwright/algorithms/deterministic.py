@@ -22,7 +22,9 @@ from modelwright.data.environments.simulation import Simulation
 from modelwright.data.environments.space import Box
 from modelwright.data.replay import Replay
 
-__all__ = ["Deterministic", "DeterministicAgent"]
+__all__ = ["ACTOR_SIGNS", "Deterministic", "DeterministicAgent"]
+
+ACTOR_SIGNS = ("actor_loss", "actor_grad_norm", "actor_update_ratio", "saturation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,19 +116,21 @@ class DeterministicAgent:
         return {
             "critic_loss": row_mean(sum_first(error.detach().square())),
             "td_error": row_mean(error.detach().abs().amax(dim=0)),
+            **({"critic_gap": row_mean(q.amax(dim=0) - q.amin(dim=0))} if len(q) > 1 else {}),
             **spread("q", q.amin(dim=0)),
             **spread("value_target", target),
             "critic_grad_norm": critics.per_seed(seed_norm(critics.weights.gradient)),
-            "update_ratio": critics.per_seed(update_ratio(before, online)),
-            "target_distance": critics.per_seed(update_ratio(critics.target.packed, online)),
+            "update_ratio": critics.ratio(before, online),
+            "target_distance": critics.ratio(critics.target.packed, online),
+            "replay_age": row_mean(batch.age),
         }
 
     def learn_actor(self, batch: Batch, *, reported: bool) -> dict[str, NDArray[np.float64]]:
         """Climb mean Q_1(s, mu(s))."""
-        fixed = {name: leaf.detach() for name, leaf in self.critics.weights.named.items()}
         action = self.mu(self.actor, batch.observation)
-        loss = -self.critics(fixed, batch.observation, action)[0]
+        loss = -self.critics.first(batch.observation, action)
         self.actor.differentiate(loss)
+        before = self.actor.packed.clone() if reported else self.actor.packed
         self._actor_step.step()
         if not reported:
             return {}
@@ -134,6 +138,7 @@ class DeterministicAgent:
         return {
             "actor_loss": row_mean(loss),
             "actor_grad_norm": seed_norm(self.actor.gradient),
+            "actor_update_ratio": update_ratio(before, self.actor.packed),
             # tanh far from zero has no slope: an actor that lives there learns no more.
             "saturation": row_mean((reach > 0.99).float()),
         }

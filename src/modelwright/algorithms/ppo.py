@@ -16,7 +16,8 @@ standardised advantages are those of Huang et al. 2022 (The 37 implementation de
 truncated episode's last state is bootstrapped, where common implementations take it for terminal.
 
 A healthy run: `first_ratio_distance` is 0 to within 1e-5, `approx_kl` between 0.001 and 0.02,
-`clip_fraction` below 0.3, `relative_entropy` begins near 1 and falls slowly, `explained_variance` rises above 0.5.
+`clip_fraction` below 0.3, `relative_entropy` begins near 1 and falls slowly, `explained_variance` rises above
+0.5.
 """
 
 from collections.abc import Iterator, Sequence

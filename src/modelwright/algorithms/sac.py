@@ -185,8 +185,9 @@ class _Agent:
         self._critics.target.packed.lerp_(self._critics.weights.packed, self._config.tau)
         if reported:
             online, target = self._critics.weights.packed, self._critics.target.packed
-            signs["update_ratio"] = self._critics.per_seed(update_ratio(before, online))
-            signs["target_distance"] = self._critics.per_seed(update_ratio(target, online))
+            signs["update_ratio"] = self._critics.ratio(before, online)
+            signs["target_distance"] = self._critics.ratio(target, online)
+            signs["replay_age"] = row_mean(batch.age)
         return signs
 
     def _learn_critics(self, batch: Batch, noise: Tensor, reported: bool) -> dict[str, NDArray[np.float64]]:
@@ -223,6 +224,7 @@ class _Agent:
         log_alpha = self._temperature.named["log_alpha"]
         loss = actor_loss(q, log_prob, log_alpha.detach().exp())
         self._actor_weights.differentiate(loss)
+        before = self._actor_weights.packed.clone() if reported else self._actor_weights.packed
         self._actor_step.step()
         if self._config.temperature is None:
             self._temperature.differentiate(temperature_loss(log_alpha, log_prob, self._target_entropy))
@@ -232,6 +234,9 @@ class _Agent:
         return {
             "actor_loss": row_mean(loss),
             "entropy": -row_mean(log_prob),
+            "kl_to_uniform": row_mean(log_prob) + float((2.0 * self._range.scale).log().sum()),
+            "saturation": row_mean((torch.tanh(u.detach()).abs() > 0.99).float()),
             "temperature": row_mean(log_alpha.detach().exp()),
             "actor_grad_norm": seed_norm(self._actor_weights.gradient),
+            "actor_update_ratio": update_ratio(before, self._actor_weights.packed),
         }

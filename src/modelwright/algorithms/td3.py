@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.control import begin
-from modelwright.algorithms.deterministic import Deterministic, DeterministicAgent
+from modelwright.algorithms.deterministic import ACTOR_SIGNS, Deterministic, DeterministicAgent
 from modelwright.algorithms.noise import Noise
 from modelwright.algorithms.off_policy import interact, make_batch
 from modelwright.base.seed import Seed
@@ -68,7 +68,10 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
         agent = DeterministicAgent("td3", simulation, seeds, config, critics=2)
         shape = (config.batch_size, agent.range.size)
         noise = Noise(seeds, "smoothing", shape, "normal", block=1)
-        actor_signs: dict[str, NDArray[np.float64]] = {}
+        # Those of its last move: the actor may rest when a step is reported.
+        actor_signs: dict[str, NDArray[np.float64]] = {
+            name: np.full(len(seeds), np.nan) for name in ACTOR_SIGNS
+        }
 
         def learn(update: int, reported: bool) -> dict[str, NDArray[np.float64]]:
             batch = make_batch(agent.replay.sample(config.batch_size), agent.encode, config.gamma)
