@@ -79,6 +79,18 @@ def test_descent_on_all_rows_ends_where_the_closed_form_is(rule, l2, given):
     np.testing.assert_allclose(descent.metrics["train_rmse"], closed.metrics["train_rmse"], rtol=1e-4)
 
 
+@pytest.mark.parametrize("l2", [0.0, 30.0])
+def test_stochastic_gradient_comes_near_the_closed_form(l2, given):
+    diabetes = given("diabetes", 2, ragged=True)
+    rule = {"optimizer": "sgd", "learning_rate": 0.02, "batch_size": 32, "schedule": "cosine"}
+    descent = fit(diabetes, solver="descent", l2=l2, updates=2500, **rule)
+    closed = fit(diabetes, l2=l2)
+    pairs = zip(descent.model.predict(diabetes.tests()), closed.model.predict(diabetes.tests()), strict=True)
+    for place, (found, wanted) in enumerate(pairs):
+        # The steps of single batches leave a spread that is small beside the error of the best line, 54.
+        assert np.sqrt(np.square(found - wanted).mean()) < 3, place
+
+
 def test_the_metrics_of_the_closed_form_are_what_they_say(given):
     diabetes = given("diabetes", 2)
     step = fit(diabetes, l2=5.0)
