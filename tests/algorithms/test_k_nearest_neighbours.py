@@ -66,6 +66,10 @@ def test_of_equally_near_rows_the_first_are_taken():
     places, distances = nearest(np.array([[0.0]]), examples, 3)
     assert places.tolist() == [[0, 1, 2]]
     assert distances.tolist() == [[1, 1, 1]]
+    # Long enough that a sort which does not keep equal numbers in their order would show.
+    many = np.tile(examples, (60, 1))
+    places, _ = nearest(np.array([[0.0]]), many, 200)
+    assert places[0].tolist() == [place for place in range(300) if place % 5 != 3][:200]
     own, _ = nearest(examples, examples, 1, own=True)
     assert own[:, 0].tolist() == [2, 4, 0, 0, 1]
 
