@@ -30,10 +30,11 @@ HEAD = ("| environment | rows | one by one | sync | own | faster |", "|---|--:|-
 PAGE = f"""# Environments as rows
 
 Written by `python benchmarks/environments.py`. Steps of single environments a second of processor time on one
-thread, {ROWS} copies ({len(SEEDS)} seeds of {COPIES}), random actions, median of {TURNS} turns. *Rows* is Modelwright's
-version, *one by one* its adapter around Gymnasium's environments, *sync* Gymnasium's `SyncVectorEnv`, and
-*own* the vector environment that Gymnasium has of it, whose rows share one random source: a row's numbers
-depend there on how many there are. The last column compares rows with the faster of Gymnasium's.
+thread, {ROWS} copies ({len(SEEDS)} seeds of {COPIES}), random actions, median of {TURNS} turns. *Rows* is
+Modelwright's version, *one by one* its adapter around Gymnasium's environments, *sync* Gymnasium's
+`SyncVectorEnv`, and *own* the vector environment that Gymnasium has of it, whose rows share one random
+source: a row's numbers depend there on how many there are. The last column compares rows with the faster of
+Gymnasium's.
 """
 
 
