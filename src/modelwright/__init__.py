@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from modelwright.base.seed import Seed as Seed
     from modelwright.base.step import Step as Step
     from modelwright.data.dataset import Dataset as Dataset
+    from modelwright.data.environments.environment import Environment as Environment
     from modelwright.data.experience import Experience as Experience
     from modelwright.data.source import Source as Source
     from modelwright.data.split import SplitPlan as SplitPlan
     from modelwright.experiment.design import Budget as Budget
     from modelwright.experiment.design import Design as Design
+    from modelwright.experiment.evaluation import Evaluation as Evaluation
     from modelwright.experiment.interval import Interval as Interval
     from modelwright.experiment.look import Look as Look
     from modelwright.experiment.question import Question as Question
@@ -43,6 +45,8 @@ __all__ = [
     "Budget",
     "Dataset",
     "Design",
+    "Environment",
+    "Evaluation",
     "Experience",
     "Finding",
     "Interval",
@@ -71,6 +75,8 @@ _HOMES = {
     "Budget": "modelwright.experiment.design",
     "Dataset": "modelwright.data.dataset",
     "Design": "modelwright.experiment.design",
+    "Environment": "modelwright.data.environments.environment",
+    "Evaluation": "modelwright.experiment.evaluation",
     "Experience": "modelwright.data.experience",
     "Finding": "modelwright.base.finding",
     "Interval": "modelwright.experiment.interval",

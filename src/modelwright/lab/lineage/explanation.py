@@ -57,10 +57,15 @@ def explain(recorded: Lineage, now: Lineage, *, executed: Executed | None = None
 
 def _data(recorded: Mapping[str, object], now: Mapping[str, object]) -> Iterator[Difference]:
     same_rows = "identity" in recorded and recorded["identity"] == now.get("identity")
+    acts = "evaluation" in recorded  # in an environment, whose source and versions are told as such
     for one in _mappings(Side.DATA, recorded, now):
         if same_rows and one.what.startswith("origin"):
             # Another file, and every cell of it the same.
             yield replace(one, rank=RANKS["data origin"])
+        elif one.what == "identity" and acts:
+            was, is_now = shown(one.recorded), shown(one.now)
+            sentence = f"the identity of the simulated environment was {was} and is {is_now}"
+            yield replace(one, rank=RANKS["data origin"], sentence=sentence)
         elif one.what == "identity":
             was, is_now = shown(one.recorded), shown(one.now)
             yield replace(one, sentence=f"the identity of the data's rows was {was} and is {is_now}")
