@@ -31,7 +31,8 @@ class Transition:
         truncated: (seed, copy) whether the episode was cut off; may hold together with `terminated`.
         valid: (seed, copy) False where the environment ignored the action and only began a new episode, as
             Gymnasium's vector environments do in their mode NEXT_STEP: there is nothing to learn from it.
-            None where all are valid.
+            None where all are valid. In that mode `observation` after an end is still the last one, and what
+            follows the step that is not valid is the first of the new episode.
     """
 
     observation: NDArray[Any]
