@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from modelwright.lab.workbench import plan as plan
     from modelwright.lab.workbench import rerun as rerun
     from modelwright.lab.workbench import run as run
+    from modelwright.lab.workbench import scrutinize as scrutinize
 
 __all__ = [
     "Budget",
@@ -69,6 +70,7 @@ __all__ = [
     "plan",
     "rerun",
     "run",
+    "scrutinize",
 ]
 
 _HOMES = {
@@ -99,6 +101,7 @@ _HOMES = {
     "plan": "modelwright.lab.workbench",
     "rerun": "modelwright.lab.workbench",
     "run": "modelwright.lab.workbench",
+    "scrutinize": "modelwright.lab.workbench",
 }
 
 

@@ -123,6 +123,10 @@ NAMES = [
     wrong(*RUN, "executor=raye", rule="executor", got="raye", nearest="ray"),
     wrong("help", "rnu", rule="No command or group of settings", got="rnu", nearest="run"),
     wrong("help", "run", "plan", rule="about one thing", got="run plan", nearest="modelwright help run"),
+    wrong("scrutinize", "mine.py:gae", rule="needs FUNCTION and SUBJECT", got="no SUBJECT",
+          nearest="modelwright scrutinize mine.py:gae ppo:gae"),
+    wrong("scrutinize", "torch.nn.functional:relu", "ppo:gea", rule="No subject", got="ppo:gea",
+          nearest="ppo:gae"),
     wrong("export", "mlfow", rule="No tracker", got="mlfow", nearest="mlflow"),
     wrong("list", "--status", "finnished", rule="status of a run", got="finnished", nearest="finished"),
 ]

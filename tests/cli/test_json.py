@@ -36,6 +36,8 @@ KEYS = {
     ("query", QUESTION): {"columns", "rows", "notes"},
     ("verify",): {"ok", "entries", "damages", "head"},
     ("report", "digits"): {"report"},
+    ("scrutinize",): {"subjects", "aliases"},
+    ("scrutinize", "torch.nn.functional:cross_entropy", "layers:cross_entropy"): {"outcome", "cases"},
 }
 """What each command's object holds, at least."""
 LONG = {

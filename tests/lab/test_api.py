@@ -40,6 +40,7 @@ PUBLIC = [
     "plan",
     "rerun",
     "run",
+    "scrutinize",
 ]
 
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName, Untrusted, WorldFailed
-from modelwright.cli import execute, keep, look
+from modelwright.cli import execute, keep, look, scrutinize
 from modelwright.cli.command import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
@@ -22,7 +22,7 @@ from modelwright.cli.command import (
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = {**execute.COMMANDS, **look.COMMANDS, **keep.COMMANDS}
+COMMANDS = {**execute.COMMANDS, **look.COMMANDS, **scrutinize.COMMANDS, **keep.COMMANDS}
 _FAMILIES = ((Misuse, EXIT_MISUSE), (WorldFailed, EXIT_WORLD), (Untrusted, EXIT_UNTRUSTED))
 
 

@@ -1,8 +1,8 @@
 """What the command line does, for Python: a project that is found, names or objects, and a view."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright.base.errors import BadValue
 from modelwright.experiment.design import Design
@@ -17,7 +17,10 @@ from modelwright.lab.result import Result
 from modelwright.lab.run import run_design
 from modelwright.lab.watch.view import QuietView, View
 
-__all__ = ["compose", "plan", "rerun", "run"]
+if TYPE_CHECKING:
+    from modelwright.algorithms.scrutiny.answer import Scrutiny
+
+__all__ = ["compose", "plan", "rerun", "run", "scrutinize"]
 
 
 def compose(
@@ -136,6 +139,40 @@ def rerun(
     """
     place = project or Project.find()
     return rerun_run(name, place, changes=changes, here=here, threads=threads, frames=frames)
+
+
+def scrutinize(
+    function: Callable[..., Any] | str,
+    subject: str,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    layout: str | None = None,
+    conventions: Mapping[str, str] | None = None,
+    root: Path | str | None = None,
+) -> "Scrutiny":
+    """Hold an outside function to ours on generated inputs, and say what differs first.
+
+    Args:
+        function: The function, or `file.py:function` or `package.module:function`.
+        subject: What it is held to, e.g. `"ppo:gae"`.
+        mapping: Names of ours -> names of its parameters, where theirs say nothing.
+        layout: The only layout of its arrays.
+        conventions: Choice -> value, where several things are right.
+        root: The folder that a file's path is relative to; the present one if left out.
+
+    Raises:
+        UnknownName: for a subject, argument, parameter, layout or convention that does not exist.
+        BadValue: where its parameters cannot be matched with what it must be told.
+        SourceMissing: where the file or module is not there.
+    """
+    from modelwright.algorithms.scrutiny.scrutiny import scrutinize_function
+
+    if isinstance(function, str):
+        from modelwright.data.locate import locate_function
+
+        place = Path(root) if root is not None else Path.cwd()
+        function, _ = locate_function(function, root=place, what="function")
+    return scrutinize_function(function, subject, mapping=mapping, layout=layout, conventions=conventions)
 
 
 def _design(
