@@ -123,6 +123,7 @@ class Batch:
     age: NDArray[np.int64]
 
 
+@np.errstate(over="ignore")  # of a seed that has diverged
 def make_batch(sample: Sample, encode: Encoder, gamma: float) -> Batch:
     """Return drawn stretches as tensors."""
     count, batch, n = sample.reward.shape

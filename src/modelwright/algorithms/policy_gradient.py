@@ -104,7 +104,8 @@ def ascend(
                 observation, action = take(observation, rows), take(action, rows)
                 value, target = (np.take_along_axis(each, rows, axis=1) for each in (value, target))
             advantage = target - value
-            a, g = (torch.from_numpy(each.astype(np.float32)) for each in (advantage, target))
+            with np.errstate(over="ignore"):  # of a seed that has diverged
+                a, g = (torch.from_numpy(each.astype(np.float32)) for each in (advantage, target))
             if config.normalize_advantage:
                 a = standardised(a)
             now, v = agent.distribution(observation), agent.value(observation)

@@ -161,6 +161,7 @@ class _Batch:
         return _Batch(*(take(getattr(self, field.name), rows) for field in fields(self)))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a seed that has diverged
 def _judge(
     agent: ActorCritic, rollout: Rollout, shuffle: Shuffle, config: Config
 ) -> tuple[_Batch, dict[str, NDArray[np.float64]]]:

@@ -24,6 +24,11 @@ __all__ = [
 ]
 
 
+_DIVERGED = np.errstate(over="ignore", invalid="ignore")
+"""Infinities and what is no number are what a seed that has diverged has to show; they are no surprise."""
+
+
+@_DIVERGED
 def row_mean(values: Tensor | NDArray[Any]) -> NDArray[np.float64]:
     """Return the mean of each seed's values (seed, ...), (seed,)."""
     return _rows(values).mean(axis=1)
@@ -34,6 +39,7 @@ def row_max(values: Tensor | NDArray[Any]) -> NDArray[np.float64]:
     return _rows(values).max(axis=1)
 
 
+@_DIVERGED
 def spread(name: str, values: Tensor | NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     """Return mean, standard deviation, smallest and largest of each seed's values, as `NAME_mean` ..."""
     rows = _rows(values)
@@ -45,6 +51,7 @@ def spread(name: str, values: Tensor | NDArray[Any]) -> dict[str, NDArray[np.flo
     }
 
 
+@_DIVERGED
 def explained_variance(predicted: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float64]:
     """Return 1 - var(target - predicted) / var(target) of each seed, NaN where targets do not vary."""
     error, wanted = _rows(target - predicted).var(axis=1), _rows(target).var(axis=1)
@@ -76,6 +83,7 @@ def update_ratio(before: Tensor, after: Tensor) -> NDArray[np.float64]:
     return seed_norm(after - before) / np.where(size > 0, size, np.nan)
 
 
+@_DIVERGED
 def standardised(advantage: Tensor) -> Tensor:
     """Return each seed's advantages (seed, row) with mean 0 and standard deviation 1."""
     rows = advantage.numpy().astype(np.float64)
