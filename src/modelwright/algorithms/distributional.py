@@ -114,7 +114,7 @@ class DistributionLearner:
     ) -> None:
         space = simulation.action_space
         assert isinstance(space, Discrete)
-        self._config, self._rule, self._actions = config, rule, space.n
+        self._config, self._rule, self._shape = config, rule, (space.n, rule.numbers)
         self._encode = Encoder(learner, simulation.observation_space)
         sizes = (self._encode.size, *config.hidden, space.n * rule.numbers)
         self._network = Dense(name="z", sizes=sizes, activation="relu")
@@ -136,13 +136,12 @@ class DistributionLearner:
 
     def outputs(self, weights: Weights, observation: Tensor) -> Tensor:
         """Return the network's numbers, (seed, batch, action, number)."""
-        return self._network(weights.named, observation).unflatten(-1, (self._actions, self._rule.numbers))
+        return self._network(weights.named, observation).unflatten(-1, self._shape)
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """Return argmax_a E Z(s, a); see `base.step.Policy`."""
-        with torch.no_grad():
-            outputs = self.outputs(self._online, self._encode(observation))
-            return self._rule.mean(outputs).argmax(dim=-1).numpy()
+        outputs = torch.from_numpy(self._network.few(self._online.arrays, self._encode.rows(observation)))
+        return self._rule.mean(outputs.unflatten(-1, self._shape)).argmax(dim=-1).numpy()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `base.step.Policy`."""
