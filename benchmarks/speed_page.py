@@ -17,9 +17,9 @@ def write_page(stored: Mapping[str, Any], file: Path, middle: Callable[[Sequence
     lines = [
         "# Speed of the reinforcement learners",
         "",
-        "`python benchmarks/speed.py` makes this page and says how peers are installed. 16 seeds of ours (two",
-        "processes, eight seeds each) against two processes of a peer, one seed each: the same two cores, one",
-        "thread a process, same networks, settings and steps, in turns; medians, range in brackets.",
+        "`python benchmarks/speed.py` makes this page and says how peers are installed. 16 seeds of ours",
+        "(two processes, eight seeds each) against two processes of a peer, one seed each: the same two",
+        "cores, one thread a process, same networks, settings and steps, in turns; medians (and range).",
         "",
         f"Machine: {_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}.",
         "",
@@ -66,8 +66,8 @@ def _profile(entry: Mapping[str, Any]) -> list[str]:
         "",
         "## Where the time goes",
         "",
-        f"One process, {entry['seeds']} seeds. Operations are those of torch's matrix products, counted while",
-        "training; the limit is how many steps a second they would allow at the "
+        f"One process, {entry['seeds']} seeds. Operations are those of torch's matrix products, counted",
+        "while training; the limit is how many steps a second they would allow at the "
         f"{entry['operations a second'] / 1e9:.0f} billion",
         "operations a second that a batched product of 128 x 128 reaches on this core.",
         "",
