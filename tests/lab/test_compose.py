@@ -82,6 +82,13 @@ def test_a_design_is_the_same_from_yaml_and_from_python(write: Write) -> None:
     assert launch == mw.Launch()
 
 
+def test_a_new_setting_leaves_the_hash_of_older_designs_as_it_was(tmp_path: Path) -> None:
+    # A journal knows a design by its hash: one that changes makes every registered experiment a stranger.
+    known = {"digits": "e73bf0a26e83", "wine": "8b520b119de7", "diabetes": "a681a6b341c8"}
+    for name, start in known.items():
+        assert compose_design(name, root=tmp_path)[0].hash.startswith(start)
+
+
 def test_the_order_and_the_layout_of_yaml_do_not_matter_to_the_hash(write: Write) -> None:
     turned = "seeds: 6.0\n" + VARIANTS + HEAD + "# a comment\nalpha: 0.05\nbudget: null\nrule:\n"
     root = write({"a.yaml": "name: w\n" + DESIGN, "b.yaml": "name: w\n" + turned})

@@ -34,6 +34,8 @@ _GROUPS: Mapping[str, type[Settings]] = {
 _OF_EITHER = ("data", "split", "environment", "evaluation")
 """Of these a design has the first two or the last two."""
 
+_OF_TEXT = ("length", "stride", "windows")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plain(Settings):
@@ -331,12 +333,18 @@ class Design(Settings):
         return configure(Design, given)
 
     def record(self) -> dict[str, Any]:
-        """Return the design as JSON types, without the groups that it has not."""
-        return {
+        """Return the design as JSON types, without the groups that it has not.
+
+        Settings of text stand in designs on text only: others keep the hash that they always had.
+        """
+        found: dict[str, Any] = {
             name: value
             for name, value in jsonable(self).items()
             if value is not None or name not in _OF_EITHER
         }
+        if self.data is not None and self.data.kind != "text":
+            found["data"] = {name: value for name, value in found["data"].items() if name not in _OF_TEXT}
+        return found
 
     @property
     def hash(self) -> str:
