@@ -15,7 +15,7 @@ Source: Bellemare, Dabney and Munos 2017, algorithm 1; settings for CartPole are
 no bound on probabilities.
 
 A healthy run: `loss` falls from log(atoms) and stays above the entropy of targets, `kl` falls towards 0,
-`edge_mass` stays below 0.01 (else the grid is too narrow), `q_mean` approaches the discounted return.
+`edge_mass` stays below 0.05 (else the grid is too narrow), `q_mean` approaches the discounted return.
 """
 
 from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ every `target_every` updates; with `double`, the network itself chooses a*.
 Source: Dabney, Rowland, Bellemare and Munos 2018 (Distributional RL with quantile regression), equations 8
 to 10 and algorithm 1. Defaults are those that RL Baselines3 Zoo tuned for CartPole.
 
-A healthy run: `td_error` stays bounded, `crossing` falls below 0.1, `quantile_width` begins near 0 and grows
+A healthy run: `td_error` stays bounded, `crossing` falls below 0.15, `quantile_width` begins near 0 and grows
 to the spread of returns, `q_mean` approaches the discounted return and does not exceed it for long.
 """
 
