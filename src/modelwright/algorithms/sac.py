@@ -8,8 +8,8 @@
     L_temp = mean (-alpha (log pi(a | s) + H_target)),  H_target = -(numbers in an action)       (5)
     Q'    <- Q' + tau (Q - Q')                                                                   (6)
 
-Two critics k = 1, 2. 1 - tanh(u)^2 is computed as exp(2 (log 2 - u - softplus(-2u))): nothing is added to
-keep the logarithm finite. log sigma is squashed into [-5, 2].
+Two critics k = 1, 2. 1 - tanh(u)^2 is computed as exp(2 (log 2 - |u| - log(1 + exp(-2 |u|)))): nothing is
+added to keep the logarithm finite. log sigma is squashed into [-5, 2].
 
 Source: Haarnoja et al. 2018 (Soft Actor-Critic Algorithms and Applications), equations 5 to 7, 17 and 18, and
 appendix C for (1). Networks, rates and the bounds of log sigma are CleanRL's; actor and temperature are
@@ -82,10 +82,10 @@ def squashed_log_prob(normal: DiagonalNormal, u: Tensor, scale: Tensor) -> Tenso
         u: (seed, batch, action) before squashing.
         scale: (action,) half the width of the range.
     """
-    # log(1 - tanh(u)^2), exact also where tanh(u) rounds to one.
-    x = -2.0 * u
-    softplus = x.clamp(min=0.0) + torch.log1p((-x.abs()).exp())
-    return normal.log_prob(u) - (2.0 * (math.log(2.0) - u - softplus) + scale.log()).sum(dim=-1)
+    # log(1 - tanh(u)^2), exact also where tanh(u) rounds to one; its slope at 0 is 0, as it should be.
+    size = u.abs()
+    log_slope = 2.0 * (math.log(2.0) - size - torch.log1p((-2.0 * size).exp()))
+    return normal.log_prob(u) - (log_slope + scale.log()).sum(dim=-1)
 
 
 def soft_target(
