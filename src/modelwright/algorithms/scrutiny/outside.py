@@ -135,10 +135,10 @@ class Bag:
         self._tell = tell
 
     def __getattr__(self, name: str) -> Any:
-        for argument in self._subject.arguments:
-            if not name.startswith("__") and snake(name) in argument.names and not argument.needs:
-                return self._tell(argument)
-        raise AttributeError(name)
+        known = [each for each in self._subject.arguments if snake(name) in each.names]
+        if not known or name.startswith("__"):
+            raise AttributeError(name)
+        return self._tell(min(known, key=lambda each: bool(each.needs)))
 
     def __getitem__(self, name: str) -> Any:
         try:

@@ -5,6 +5,7 @@ A convention is taken from the names that announce it (`next_done` beside `dones
 within the announced convention stays an error.
 """
 
+import difflib
 import inspect
 import itertools
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelwright.algorithms.scrutiny.subject import Absent, Argument, Inputs, Layout, Options, Subject, words
-from modelwright.base.errors import BadValue, UnknownName, nearest_name
+from modelwright.base.errors import BadValue, UnknownName
 
 __all__ = ["Reading", "Signature", "read_signature", "readings_of", "snake"]
 
@@ -58,14 +59,14 @@ class Reading:
         arguments: Parameter -> what it is told; None for a bag that answers to every name.
         layout: Of its arrays.
         absences: Sentences, and the inputs as the function must see them.
-        spare: Whether it is tried only where the function cannot run otherwise.
+        spare: 0, or by how much later it is tried: only where the function cannot run otherwise.
         guessed: Parameters whose name says nothing, read by their order.
     """
 
     arguments: Mapping[str, Argument | None]
     layout: Layout
     absences: tuple[tuple[str, Callable[[Inputs], Inputs]], ...]
-    spare: bool
+    spare: int
     guessed: tuple[str, ...]
 
     def seen(self, inputs: Inputs) -> Inputs | None:
@@ -187,14 +188,18 @@ def readings_of(
         for combination in itertools.islice(itertools.product(*ways.values()), _MOST):
             chosen: dict[str, Argument | None] = dict(zip(ways, combination, strict=True))
             chosen.update(dict.fromkeys(bag))
-            spare = any(each is not None and each.spare for each in chosen.values())
+            spare = 2 * any(each is not None and each.spare for each in chosen.values())
             taken = {each.role for each in combination}
             if len(taken) < len(combination):
                 continue  # two parameters cannot tell the same
             for absences in _absences(subject, taken, signature, bool(bag)):
                 readings += [
                     Reading(
-                        arguments=chosen, layout=each, absences=absences, spare=spare, guessed=tuple(guess)
+                        arguments=chosen,
+                        layout=each,
+                        absences=absences,
+                        spare=max(spare, int(each.spare)),
+                        guessed=tuple(guess),
                     )
                     for each in layouts
                 ]
@@ -227,7 +232,7 @@ def _layouts(signature: Signature, subject: Subject, asked: str | None) -> list[
     if bool(time_first) == bool(copy_first):
         return fitting
     # The text announces an order of axes: the other one would be a mistake.
-    return [each for each in fitting if (each.first == "copy") == bool(copy_first) or each.loop]
+    return [each for each in fitting if (each.first == "copy") == bool(copy_first) and not each.loop]
 
 
 def _found(signature: Signature, subject: Subject, mapping: Mapping[str, str]) -> dict[str, list[Argument]]:
@@ -239,10 +244,16 @@ def _found(signature: Signature, subject: Subject, mapping: Mapping[str, str]) -
         if name not in signature.parameters:
             raise UnknownName(f"parameter of {signature.name}", name, signature.parameters)
         theirs[name] = ours
+    mapped = {each.role for each in subject.arguments if {each.role, *each.names} & set(mapping)}
     found: dict[str, list[Argument]] = {}
     for name in signature.parameters:
         plain = snake(theirs.get(name, name))
         exact = [each for each in subject.arguments if plain in each.names]
+        if name not in theirs and any(each.role in mapped for each in exact):
+            exact = [each for each in exact if each.role not in mapped]
+            if not exact:
+                found[name] = []
+                continue
         if not exact and name in theirs:
             exact = [each for each in subject.arguments if each.role == plain]
         found[name] = exact or _alike(plain, subject)
@@ -256,11 +267,12 @@ def _alike(name: str, subject: Subject) -> list[Argument]:
     for spelling in (core, core.rstrip("s"), f"{core}s"):
         if core and (found := [each for each in subject.arguments if spelling in each.names]):
             return found
-    names = {known: each.role for each in subject.arguments for known in each.names if len(known) > 4}
-    near = nearest_name(core, names) if len(core) > 4 else None
-    if near is None or abs(len(near) - len(core)) > 2 or near[:3] != core[:3]:
-        return []
-    return [each for each in subject.arguments if near in each.names]
+    # A slip of the pen, or another ending; no more, because short names are like each other.
+    for each in subject.arguments:
+        for known in each.names:
+            if len(known) > 5 and difflib.SequenceMatcher(a=core, b=known).ratio() > 0.87:
+                return [other for other in subject.arguments if known in other.names]
+    return []
 
 
 def _allowed(argument: Argument, roles: set[str]) -> bool:
@@ -287,7 +299,11 @@ def _absences(
 ) -> Iterator[tuple[tuple[str, Callable[[Inputs], Inputs]], ...]]:
     ways: list[list[tuple[str, Callable[[Inputs], Inputs]]]] = []
     for absent in subject.absences:
-        if not roles.isdisjoint(absent.roles) or bag:
+        if not roles.isdisjoint(absent.roles):
+            continue
+        if bag:  # it may read anything from there, or not
+            if len(absent.ways) == 1:
+                ways.append([("", lambda x: x), *absent.ways.items()])
             continue
         if absent.needs and roles.isdisjoint(absent.needs):
             continue

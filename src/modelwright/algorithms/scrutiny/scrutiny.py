@@ -115,8 +115,11 @@ class _Search:
         """Try readings until one agrees."""
         trials: list[_Trial] = []
         libraries = libraries_of(self._signature.source)
-        for spare in (False, True):
+        for spare in (0, 1, 2):
+            done: set[str] = set()
             for dress in dresses_for(self._signature.source):
+                if dress.library in done or (done and dress.library == "list"):
+                    continue
                 ran = False
                 for reading in (each for each in readings if each.spare == spare):
                     for trial in self._try(reading, dress):
@@ -125,8 +128,12 @@ class _Search:
                         trials.append(trial)
                         failed = any(part.failure for each in trial.observations for part in each.parts)
                         ran = ran or (trial.judgement.shaped and not failed)
+                if ran:
+                    done.add(dress.library)
                 if ran and libraries:
-                    return self._differs(trials)
+                    break
+            if done:
+                return self._differs(trials)
         return self._differs(trials) if trials else self._not_compared()
 
     def _try(self, reading: Reading, dress: Dress) -> list[_Trial]:
@@ -174,7 +181,7 @@ class _Search:
                 call(self._function, self._subject, reading, dress, part)
                 for part in parts_of(self._subject, reading, inputs)
             )
-            found.append(Observation(name=case.name, parts=parts, fine=case.fine))
+            found.append(Observation(name=case.name, parts=parts, fine=case.fine, corner=case.corner))
         self._kept += found  # outputs are remembered by the inputs' identity
         return tuple(found)
 
@@ -307,6 +314,12 @@ class _Search:
 
     def _remarks(self, trial: _Trial) -> list[str]:
         remarks = [text for each in trial.observations for part in each.parts for text in part.remarks]
+        remarks += [
+            f"on {each.name} it raises {part.failure}"
+            for each in trial.observations
+            for part in each.parts
+            if each.corner and part.failure is not None
+        ]
         return list(dict.fromkeys(remarks))
 
     def _scrutiny(

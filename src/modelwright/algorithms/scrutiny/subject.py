@@ -48,12 +48,14 @@ class Case:
         inputs: By name.
         screening: Whether readings are chosen by it.
         fine: Whether single precision does not suffice for it.
+        corner: Whether a function may refuse it: then that is said, and is no difference.
     """
 
     name: str
     inputs: Inputs
     screening: bool = False
     fine: bool = False
+    corner: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,7 @@ class Layout:
         first: The axis that comes first where an array has it.
         trailing: Whether arrays of these axes end with a further axis of length one.
         loop: The axis that the function does not know: it is called for each part.
+        spare: Whether it is tried only where the function cannot run in another.
         turned: Axes; matrices of two of them are transposed.
         unless: Regular expression; the layout is out of the question where the function's text has it.
     """
@@ -154,6 +157,7 @@ class Layout:
     first: str = ""
     trailing: Axes = ()
     loop: str = ""
+    spare: bool = False
     turned: Axes = ()
     unless: str = ""
 

@@ -105,10 +105,9 @@ _MISTAKES = (
     ),
     *mistake(
         "wrong-axis",
-        "The levels lie along the targets, not along the predictions; or sum and mean are swapped.",
+        "The levels lie along the targets, not along the predictions.",
         _LINE,
         _wrong(u=lambda x: np.swapaxes(x["target"][..., None, :] - x["theta"][..., :, None], -1, -2)),
-        _wrong(reduce=lambda each: each.sum(axis=-1).mean(axis=-1)),
         _wrong(weight=lambda tau, u: np.abs(np.swapaxes(tau, -1, -2) - 1.0 * (u < 0))),
     ),
     *mistake(

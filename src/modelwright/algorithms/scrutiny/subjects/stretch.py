@@ -26,7 +26,7 @@ AXES: dict[str, Axes] = {
 }
 LAYOUTS = (
     Layout(name="step,copy"),
-    Layout(name="step", says="one stretch at a time, arrays (step,)", loop="copy"),
+    Layout(name="step", says="one stretch at a time, arrays (step,)", loop="copy", spare=True),
     Layout(
         name="copy,step",
         says="arrays lie (copy, step); were (step, copy) meant, say --layout step,copy",
@@ -108,4 +108,8 @@ def stretches(generator: np.random.Generator) -> list[Case]:
         over = random(steps, copies, 0.3) & ~cut
         cases.append(("cut off", stretch(steps, copies, terminated=over, truncated=cut)))
     screening = (0, 1, 2, len(cases) - 4)
-    return [Case(name=name, inputs=x, screening=at in screening) for at, (name, x) in enumerate(cases)]
+    corners = ("gamma 0", "lambda 0")
+    return [
+        Case(name=name, inputs=x, screening=at in screening, corner=name in corners)
+        for at, (name, x) in enumerate(cases)
+    ]

@@ -44,7 +44,7 @@ _VALUES = words(
 )
 _DONES = words(
     "dones done d ds terminals terminal is_terminal is_done end ends ended done_flags "
-    "done_flag episode_ends end_flag end_flags is_dones fin finished"
+    "done_flag episode_ends is_dones fin finished"
 )
 _ALIVE = words(
     "masks mask not_done not_dones nonterminal nonterminals non_terminal notdone "
