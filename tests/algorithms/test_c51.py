@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
-from twins import TwinNetwork, batches_of, follow
+from twins import SEEDS, STAGE, TwinNetwork, batches_of, follow
 
-from modelwright.algorithms import c51
+from modelwright.algorithms import c51, qr_dqn
 from modelwright.algorithms.c51 import project
 from modelwright.base.errors import BadValue
 
@@ -157,3 +157,15 @@ def test_the_grid_rises():
         c51.Config(v_min=1.0, v_max=1.0)
     with pytest.raises(BadValue, match="atoms"):
         c51.Config(atoms=1)
+
+
+@pytest.mark.parametrize("module", [c51, qr_dqn], ids=["c51", "qr_dqn"])
+def test_double_targets_and_longer_returns_change_what_is_learnt(module):
+    # So far apart that network and copy prefer other actions.
+    settings = {**batches_of(), "updates_each": 1, "target_every": 50, "report_every": 31}
+    found = []
+    for options in ({}, {"double": True}, {"n_step": 3}):
+        config = module.Config(**settings, learning_rate=3e-2, hidden=(16,), **options)
+        *_, step = module.train(STAGE, SEEDS, config)
+        found.append(step.policy.state()["z.weight_1"].tobytes())
+    assert len(set(found)) == 3
