@@ -19,6 +19,7 @@ from modelwright.algorithms.scrutiny.agreement import (
     every_option,
     expected_of,
     judge,
+    orders_of,
 )
 from modelwright.algorithms.scrutiny.answer import Scrutiny
 from modelwright.algorithms.scrutiny.gradient import gradient_difference, stopped_too_little
@@ -268,14 +269,16 @@ class _Search:
         ranked = sorted(sound, key=lambda each: -round(each.judgement.share, 2))[:_TRIALS]
         best: tuple[tuple[float, float], _Trial, list[Resemblance]] | None = None
         for trial in (each for each in sound if each in ranked):
-            alike = resemblances(
-                self._subject, trial.reading, trial.options, trial.judgement.order, trial.observations
-            )
-            # Among readings in which mistakes fit equally well the plainest comes first.
-            score = (alike[0].share if alike else 0.0, round(trial.judgement.share, 1))
-            if best is None or score > best[0]:
-                best = (score, trial, alike)
-            if score[0] > 0.999:
+            parts = (part for each in trial.observations for part in each.parts if part.results)
+            results = next((part.results for part in parts), ())
+            for order in orders_of(self._subject, results) or [trial.judgement.order]:
+                alike = resemblances(self._subject, trial.reading, trial.options, order, trial.observations)
+                # Among readings in which mistakes fit equally well the plainest comes first.
+                score = (alike[0].share if alike else 0.0, round(trial.judgement.share, 1))
+                if best is None or score > best[0]:
+                    judged = replace(trial, judgement=replace(trial.judgement, order=order))
+                    best = (score, judged, alike)
+            if best is not None and best[0][0] > 0.999:
                 break
         assert best is not None
         return best[1], best[2]
