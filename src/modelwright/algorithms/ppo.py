@@ -15,9 +15,9 @@ Source: Schulman et al. 2017, equations 6, 7 and 9; the value's clipping, orthog
 standardised advantages are those of Huang et al. 2022 (The 37 implementation details of PPO). Differs: a
 truncated episode's last state is bootstrapped, where common implementations take it for terminal.
 
-A healthy run: `first_ratio_distance` is 0 to within 1e-5, `approx_kl` between 0.001 and 0.02,
-`clip_fraction` below 0.3, `relative_entropy` begins near 1 and falls slowly, `explained_variance` rises above
-0.5.
+A healthy run: `first_ratio_distance` is 0 to within 1e-5, `approx_kl` between 1e-4 and 0.02, `clip_fraction`
+below 0.3, `relative_entropy` begins near 1 and falls slowly, `explained_variance` is positive. With
+`clip_value` V moves by about eps a rollout, and lags for long where returns are in the tens.
 """
 
 from collections.abc import Iterator, Sequence
