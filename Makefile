@@ -10,7 +10,7 @@
 PYTHON ?=
 WORKERS ?= 2
 PYTEST ?=
-BENCH ?= journal cohort error_rates long_tests
+BENCH ?= journal cohort error_rates environments returns speed long_tests
 ifeq ($(shell uname -s),Linux)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 endif
@@ -43,7 +43,7 @@ lint: .venv/.dev ## ruff and strict pyright
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pyright
 
-bench: .venv/.dev ## measure again what benchmarks/results says, about half an hour
+bench: .venv/.dev ## measure again what benchmarks/results says, a few hours; BENCH=journal for one
 	set -e; for name in $(BENCH); do $(RUN) benchmarks/$$name.py; done
 
 docs: .venv/.dev ## execute docs/tour.ipynb and take the README's picture anew

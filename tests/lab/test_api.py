@@ -18,6 +18,8 @@ PUBLIC = [
     "Budget",
     "Dataset",
     "Design",
+    "Environment",
+    "Evaluation",
     "Experience",
     "Finding",
     "Interval",
