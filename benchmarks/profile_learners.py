@@ -29,7 +29,7 @@ PLACES = {
     ],
     "replay": ["data.replay:Replay.add", "data.replay:Replay.sample"],
     "gradients": ["algorithms.weights:Weights.differentiate"],
-    "optimiser": ["torch.optim:Adam.step", "torch.optim:RMSprop.step"],
+    "optimiser": ["algorithms.adam:Adam.step", "torch.optim:RMSprop.step"],
 }
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "reinforce": ("CartPole-v1", {"total_steps": 20_000}),

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelwright.algorithms.adam import Adam
 from modelwright.algorithms.continuous import ActionRange, Critics
 from modelwright.algorithms.dense import Dense
 from modelwright.algorithms.noise import Noise
@@ -74,8 +75,8 @@ class DeterministicAgent:
         self.actor = Weights(self._actor.uniform(seeds))
         self.actor_target = self.actor.copy()
         self.critics = Critics(seeds, self.encode.size + self.range.size, config.hidden, critics)
-        self._actor_step = torch.optim.Adam([self.actor.packed], lr=config.actor_rate, fused=True)
-        self._critic_step = torch.optim.Adam([self.critics.weights.packed], lr=config.critic_rate, fused=True)
+        self._actor_step = Adam(self.actor, config.actor_rate)
+        self._critic_step = Adam(self.critics.weights, config.critic_rate)
         self._acting = Noise(seeds, "action", (copies, self.range.size), "normal")
 
     def mu(self, weights: Weights, observation: Tensor) -> Tensor:

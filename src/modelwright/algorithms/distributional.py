@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelwright.algorithms.adam import Adam
 from modelwright.algorithms.dense import Dense
 from modelwright.algorithms.exploration import Exploration
 from modelwright.algorithms.observations import Encoder
@@ -121,9 +122,7 @@ class DistributionLearner:
         self._online = Weights(self._network.uniform(seeds))
         self._target = self._online.copy()
         # The papers' epsilon of Adam, for their batch of 32: 0.01 / 32.
-        self._optimizer = torch.optim.Adam(
-            [self._online.packed], lr=config.learning_rate, eps=0.01 / config.batch_size, fused=True
-        )
+        self._optimizer = Adam(self._online, config.learning_rate, eps=0.01 / config.batch_size)
         self._explore = Exploration(
             seeds,
             simulation.observation.shape[1],

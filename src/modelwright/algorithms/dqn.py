@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelwright.algorithms.adam import Adam
 from modelwright.algorithms.control import begin
 from modelwright.algorithms.dense import Dense
 from modelwright.algorithms.exploration import Exploration
@@ -110,7 +111,7 @@ class _Agent:
         self._network = Dense(name="q", sizes=(self._encode.size, *config.hidden, outputs), activation="relu")
         self._online = Weights(self._network.uniform(seeds))
         self._target = self._online.copy()
-        self._optimizer = torch.optim.Adam([self._online.packed], lr=config.learning_rate, fused=True)
+        self._optimizer = Adam(self._online, config.learning_rate)
         self._explore = Exploration(
             seeds,
             simulation.observation.shape[1],

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.actor_critic import ActorCritic
+from modelwright.algorithms.adam import Adam
 from modelwright.algorithms.control import begin
 from modelwright.algorithms.episodes import Episodes
 from modelwright.algorithms.returns import generalised_advantages
@@ -110,14 +111,14 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
     with begin("ppo", experience, seeds, config.copies) as simulation:
         agent = ActorCritic("ppo", simulation, seeds, config.width)
         weights = agent.weights
-        optimizer = torch.optim.Adam([weights.packed], eps=1e-5, fused=True)
+        optimizer = Adam(weights, config.learning_rate, eps=1e-5)
         orders = [seed.generator("minibatch") for seed in seeds]
         episodes = Episodes(len(seeds), config.copies)
         updates = max(1, config.total_steps // (config.copies * config.rollout))
 
         for update in range(1, updates + 1):
             rate = config.learning_rate * (1.0 - (update - 1) / updates if config.anneal else 1.0)
-            optimizer.param_groups[0]["lr"] = rate
+            optimizer.rate = rate
             rollout = collect(simulation, config.rollout, agent.explore, episodes)
             shuffle = Shuffle(orders, rollout.valid)
             batch, judged = _judge(agent, rollout, shuffle, config)

@@ -29,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelwright.algorithms.adam import Adam
 from modelwright.algorithms.continuous import ActionRange, Critics
 from modelwright.algorithms.control import begin
 from modelwright.algorithms.dense import Dense
@@ -143,13 +144,9 @@ class _Agent:
         start = math.log(config.temperature) if config.temperature is not None else 0.0
         self._temperature = Weights({"log_alpha": np.full((len(seeds), 1), start, np.float32)})
         self._target_entropy = -float(size) if config.target_entropy is None else config.target_entropy
-
-        def adam(weights: Weights, rate: float) -> torch.optim.Adam:
-            return torch.optim.Adam([weights.packed], lr=rate, fused=True)
-
-        self._actor_step = adam(self._actor_weights, config.actor_rate)
-        self._critic_step = adam(self._critics.weights, config.critic_rate)
-        self._temperature_step = adam(self._temperature, config.critic_rate)
+        self._actor_step = Adam(self._actor_weights, config.actor_rate)
+        self._critic_step = Adam(self._critics.weights, config.critic_rate)
+        self._temperature_step = Adam(self._temperature, config.critic_rate)
         self._acting = Noise(seeds, "action", (copies, size), "normal")
         self._learning = Noise(seeds, "policy", (2, config.batch_size, size), "normal", block=1)
 

@@ -18,6 +18,8 @@ from modelwright.data.environments.simulation import Simulation, Transition
 
 __all__ = ["Replay", "Sample"]
 
+_DRAWN_AT_ONCE = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
@@ -70,6 +72,8 @@ class Replay:
             )
         self._n_step = n_step
         self._generators = [seed.generator("replay") for seed in seeds]
+        self._drawn = np.empty((0, count, 0))
+        self._turn = 0
         lead = (count, self._length, copies)
         shape, kind = simulation.observation.shape[2:], simulation.observation.dtype
         self._observation = np.zeros((*lead, *shape), kind)
@@ -117,10 +121,18 @@ class Replay:
         if whole < 1:
             raise BadValue(f"Drawing needs {self._n_step} stored steps", got=self._filled)
         copies = self._reward.shape[2]
-        drawn = np.stack([each.integers(whole * copies, size=batch) for each in self._generators])
+        drawn = (self._uniform(batch) * (whole * copies)).astype(np.int64)
         if self._holes:
             self._draw_again(drawn, whole * copies)
         return self.read(self._oldest(drawn))
+
+    def _uniform(self, batch: int) -> NDArray[np.float64]:
+        """Return numbers (seed, batch) in [0, 1); drawn for many batches at once."""
+        if self._turn == len(self._drawn) or self._drawn.shape[2] != batch:
+            own = [each.random((_DRAWN_AT_ONCE, batch)) for each in self._generators]
+            self._drawn, self._turn = np.stack(own, axis=1), 0
+        self._turn += 1
+        return self._drawn[self._turn - 1]
 
     def _oldest(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return rows of the ring for numbers counted from the oldest step."""

@@ -25,6 +25,8 @@ _GRAVITY, _CART, _POLE, _HALF_LENGTH = 9.8, 1.0, 0.1, 0.5
 _TOTAL, _POLE_LENGTH = _CART + _POLE, _POLE * _HALF_LENGTH
 _FORCE, _SECONDS = 10.0, 0.02
 _WIDEST, _STEEPEST = 2.4, 12 * 2 * np.pi / 360
+_FORCES = np.array([-_FORCE, _FORCE])
+_FARTHEST = np.array([_WIDEST, _STEEPEST])
 _EDGE = np.array([2 * _WIDEST, np.inf, 2 * _STEEPEST, np.inf], np.float32)
 
 
@@ -42,21 +44,20 @@ class CartPole:
         self, state: NDArray[Any], action: NDArray[Any], generators: Sequence[np.random.Generator]
     ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_]]:
         """See `Dynamics`."""
-        x, x_rate, theta, theta_rate = state.T
-        force = np.where(action == 1, _FORCE, -_FORCE)
+        x_rate, theta, theta_rate = state[:, 1], state[:, 2], state[:, 3]
+        force = _FORCES[action]
         cos, sin = np.cos(theta), np.sin(theta)
         temp = (force + _POLE_LENGTH * np.square(theta_rate) * sin) / _TOTAL
         theta_rate_rate = (_GRAVITY * sin - cos * temp) / (
             _HALF_LENGTH * (4.0 / 3.0 - _POLE * np.square(cos) / _TOTAL)
         )
         x_rate_rate = temp - _POLE_LENGTH * theta_rate_rate * cos / _TOTAL
-        after = np.empty_like(state)
-        after[:, 0] = x + _SECONDS * x_rate
-        after[:, 1] = x_rate + _SECONDS * x_rate_rate
-        after[:, 2] = theta + _SECONDS * theta_rate
-        after[:, 3] = theta_rate + _SECONDS * theta_rate_rate
-        terminated = (np.abs(after[:, 0]) > _WIDEST) | (np.abs(after[:, 2]) > _STEEPEST)
-        return after, np.ones(len(state)), terminated
+        rates = np.empty_like(state)
+        rates[:, 0], rates[:, 1], rates[:, 2], rates[:, 3] = x_rate, x_rate_rate, theta_rate, theta_rate_rate
+        rates *= _SECONDS
+        rates += state
+        out = np.abs(rates[:, ::2]) > _FARTHEST
+        return rates, np.ones(len(state)), out[:, 0] | out[:, 1]
 
     def observe(self, state: NDArray[Any]) -> NDArray[Any]:
         """Return the state as float32."""
