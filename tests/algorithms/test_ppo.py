@@ -1,5 +1,7 @@
 """PPO beside a plain twin, and what must hold of its numbers whatever it learns."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -159,3 +161,10 @@ def test_vital_signs_are_those_of_the_rollout_and_of_all_its_minibatches(monkeyp
             np.testing.assert_allclose(step.metrics["explained_variance"][seed], wanted, rtol=1e-6)
         assert (step.metrics["relative_entropy"] <= 1.0).all()
         np.testing.assert_allclose(step.metrics["relative_entropy"] * np.log(3), step.metrics["entropy"])
+
+
+@pytest.mark.parametrize("name", ["ppo", "a2c", "reinforce"])
+def test_fewer_steps_than_one_rollout_are_refused(name):
+    config = import_module(f"modelwright.algorithms.{name}").Config
+    with pytest.raises(BadValue, match="at least one rollout"):
+        config(total_steps=100, copies=4, rollout=64)

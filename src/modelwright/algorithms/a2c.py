@@ -36,6 +36,9 @@ class Config(PolicyGradient):
     """Advantage actor-critic."""
 
     optimizer: str = setting("rmsprop", doc="Rule of the update.", choices=("adam", "rmsprop"))
+    value_coefficient: float = setting(
+        1.0, doc="c_v of the loss; Stable-Baselines3's 0.5 of the squared error.", low=0
+    )
     lam: float = setting(1.0, doc="Lambda of generalised advantages.", low=0, high=1)
     report_every: int = setting(50, doc="Updates between steps of the record.", low=1)
     evaluate_every: int = setting(500, doc="Updates between steps that offer the policy.", low=1)

@@ -60,6 +60,12 @@ class PolicyGradient(Settings):
 
     def __post_init__(self) -> None:
         super(PolicyGradient, self).__post_init__()
+        if self.total_steps < self.copies * self.rollout:
+            raise BadValue(
+                "total_steps hold at least one rollout of every copy",
+                got=f"{self.total_steps} for {self.copies} copies of {self.rollout} steps",
+                nearest=f"{self.copies * self.rollout}",
+            )
         if self.copies * self.rollout < 2 and self.normalize_advantage:
             raise BadValue(
                 "Advantages are standardised among at least two steps",
@@ -86,7 +92,7 @@ def ascend(
         optimizer = _optimizer(config, weights.packed)
         orders = [seed.generator("minibatch") for seed in seeds]
         episodes = Episodes(len(seeds), config.copies)
-        updates = max(1, config.total_steps // (config.copies * config.rollout))
+        updates = config.total_steps // (config.copies * config.rollout)
         for update in range(1, updates + 1):
             rate = config.learning_rate * (1.0 - (update - 1) / updates if config.anneal else 1.0)
             optimizer.param_groups[0]["lr"] = rate

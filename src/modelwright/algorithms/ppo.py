@@ -79,6 +79,12 @@ class Config(Settings):
 
     def __post_init__(self) -> None:
         super(Config, self).__post_init__()
+        if self.total_steps < self.copies * self.rollout:
+            raise BadValue(
+                "total_steps hold at least one rollout of every copy",
+                got=f"{self.total_steps} for {self.copies} copies of {self.rollout} steps",
+                nearest=f"{self.copies * self.rollout}",
+            )
         least = 2 if self.normalize_advantage else 1
         if self.copies * self.rollout < least * self.minibatches:
             raise BadValue(
@@ -114,7 +120,7 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
         optimizer = Adam(weights, config.learning_rate, eps=1e-5)
         orders = [seed.generator("minibatch") for seed in seeds]
         episodes = Episodes(len(seeds), config.copies)
-        updates = max(1, config.total_steps // (config.copies * config.rollout))
+        updates = config.total_steps // (config.copies * config.rollout)
 
         for update in range(1, updates + 1):
             rate = config.learning_rate * (1.0 - (update - 1) / updates if config.anneal else 1.0)

@@ -143,6 +143,8 @@ class Replay:
     def _draw_again(self, drawn: NDArray[np.int64], among: int) -> None:
         for place, generator in enumerate(self._generators):
             valid = self._valid[place].reshape(-1)
+            if not valid[self._oldest(np.arange(among))].any():
+                raise BadValue("Drawing needs a step that happened", got="only ignored ones")
             while (holes := np.flatnonzero(~valid[self._oldest(drawn[place])])).size:
                 drawn[place, holes] = generator.integers(among, size=len(holes))
 
