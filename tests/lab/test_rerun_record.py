@@ -328,7 +328,7 @@ def test_an_interruption_leaves_no_process_and_ctrl_c_no_folder(
     family = [*psutil.Process(asker.pid).children(recursive=True), psutil.Process(int(note.read_text()))]
     assert len(list(temporary.iterdir())) == 1
     os.kill(asker.pid, word)
-    _, said = asker.communicate(timeout=20)
+    _, said = asker.communicate(timeout=60)
     wait_for(lambda: not any(is_alive(process) for process in family))
     if word is signal.SIGINT:
         assert b"KeyboardInterrupt" in said

@@ -14,8 +14,12 @@ from modelwright.lab.project import Project
 from modelwright.lab.rerun.rerun import rerun_run
 from modelwright.lab.run import run_design
 
-COUNTING = ("convnet", "logistic_regression", "mlp")
-"""Learners that take a number of updates."""
+SHORT = {
+    **dict.fromkeys(("convnet", "logistic_regression", "mlp"), {"updates": 5}),
+    **dict.fromkeys(("ppo", "a2c", "q_learning"), {"total_steps": 6000}),
+    **dict.fromkeys(("sac", "td3"), {"total_steps": 1200}),
+}
+"""Settings with which learners are soon done."""
 
 SHIPPED = sorted(file.stem for file in shipped_folder().glob("*.yaml"))
 
@@ -36,10 +40,10 @@ def test_three_experiments_ship() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_experiment_repeats_bit_for_bit(name: str, tmp_path: Path) -> None:
-    """Three seeds, and five updates where the learner counts them; one run of the first variant again."""
+    """Three seeds and a short training; one run of the first variant again."""
     design, _ = compose_design(name, ["seeds=3", "rule.looks=[3]"], root=tmp_path)
     variants = {
-        variant: {**settings, **({"updates": 5} if settings["learner"] in COUNTING else {})}
+        variant: {**settings, **SHORT.get(settings["learner"], {})}
         for variant, settings in design.variants.items()
     }
     design = dataclasses.replace(design, variants=variants)
