@@ -15,9 +15,9 @@ from modelwright.lab.rerun.rerun import rerun_run
 from modelwright.lab.run import run_design
 
 SHORT = {
-    **dict.fromkeys(("convnet", "logistic_regression", "mlp"), {"updates": 5}),
-    **dict.fromkeys(("ppo", "a2c", "q_learning"), {"total_steps": 6000}),
-    **dict.fromkeys(("sac", "td3"), {"total_steps": 1200}),
+    **{key: {"updates": 5} for key in ("convnet", "logistic_regression", "mlp")},
+    **{key: {"total_steps": 6000} for key in ("ppo", "a2c", "q_learning")},
+    **{key: {"total_steps": 1200} for key in ("sac", "td3")},
 }
 """Settings with which learners are soon done."""
 
