@@ -8,7 +8,7 @@ either side.
     python benchmarks/speed.py ppo dqn sac verdict profile     all of it, half an hour
     python benchmarks/speed.py ppo                             one part
 
-Peers run in environments of their own; where one is missing its rows are left out, and the page says so.
+Peers run in environments of their own; where one is missing the page has a dash in its place.
 
     python -m venv build/peers/cleanrl
     build/peers/cleanrl/bin/pip install torch==2.13.0 gymnasium==0.29.1 pygame tyro tensorboard "numpy<2"
@@ -171,15 +171,22 @@ def together(commands: Sequence[Sequence[str]], folder: Path, more: Mapping[str,
     return printed
 
 
+def run_cleanrl(peers: Path, files: Sequence[Sequence[str]]) -> list[str]:
+    """Run CleanRL's files with their arguments side by side and return what each printed."""
+    source = peers / "cleanrl" / "src"
+    python = str(peers / "cleanrl" / "bin" / "python")
+    commands = [[python, str(source / file), *more, "--no-cuda"] for file, *more in files]
+    # They write curves below the folder that they run in.
+    with tempfile.TemporaryDirectory() as place:
+        return together(commands, Path(place), {"PYTHONPATH": str(source)})
+
+
 def cleanrl(race: Race, peers: Path) -> float | None:
     """Return the sum of the steps a second that two runs of CleanRL report of themselves."""
-    source = peers / "cleanrl" / "src"
-    if not source.is_dir():
+    if not (peers / "cleanrl" / "src").is_dir():
         return None
-    command = [str(peers / "cleanrl" / "bin" / "python"), *race.cleanrl, "--env-id", race.environment]
-    command += ["--total-timesteps", str(race.steps), "--no-cuda", "--seed"]
-    with tempfile.TemporaryDirectory():
-        printed = together([[*command, str(seed)] for seed in (1, 2)], source, {"PYTHONPATH": str(source)})
+    given = [*race.cleanrl, "--env-id", race.environment, "--total-timesteps", str(race.steps), "--seed"]
+    printed = run_cleanrl(peers, [[*given, str(seed)] for seed in (1, 2)])
     return sum(float(re.findall(r"SPS: (\d+)", text)[-1]) for text in printed)
 
 
@@ -234,14 +241,12 @@ def verdict(peers: Path) -> dict[str, Any]:
     said = json.loads(done.stdout)
     print(f"verdict ours: {mine:.1f} s", flush=True)
     entry: dict[str, Any] = {"ours": mine, "outcome": said, "load": os.getloadavg()[0]}
-    source = peers / "cleanrl" / "src"
-    if source.is_dir():
-        command = [str(peers / "cleanrl" / "bin" / "python"), "cleanrl/ppo.py", "--env-id", "CartPole-v1"]
-        command += ["--total-timesteps", "50000", "--no-cuda", "--seed"]
+    if (peers / "cleanrl" / "src").is_dir():
+        given = ["cleanrl/ppo.py", "--env-id", "CartPole-v1", "--total-timesteps", "50000", "--seed"]
         begun = time.perf_counter()
         for seed in range(16):
-            pair = [[*command, str(seed), flag] for flag in ("--norm-adv", "--no-norm-adv")]
-            together(pair, source, {"PYTHONPATH": str(source)})
+            pair = [[*given, str(seed), flag] for flag in ("--norm-adv", "--no-norm-adv")]
+            run_cleanrl(peers, pair)
         entry["CleanRL"] = time.perf_counter() - begun
         print(f"verdict CleanRL: {entry['CleanRL']:.1f} s", flush=True)
     return entry

@@ -8,7 +8,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from staged import Staged, Tampered, by_rules
 
 from modelwright.algorithms import a2c, ppo
-from modelwright.algorithms.control import begin, within
+from modelwright.algorithms.control import begin
 from modelwright.algorithms.episodes import Episodes
 from modelwright.algorithms.noise import Noise
 from modelwright.algorithms.observations import Encoder
@@ -17,7 +17,7 @@ from modelwright.base.errors import BadValue
 from modelwright.base.seed import derive_seeds
 from modelwright.data.environments.environment import Environment
 from modelwright.data.environments.simulation import Transition
-from modelwright.data.environments.space import Box, Discrete
+from modelwright.data.environments.space import Box, Discrete, within
 from modelwright.data.environments.vector_simulation import VectorSimulation
 
 SEEDS = derive_seeds("rollout", 4)

@@ -26,7 +26,8 @@ import torch
 from torch import Tensor
 
 from modelwright.algorithms.control import begin
-from modelwright.algorithms.distributional import Distributional, DistributionLearner, Judgement
+from modelwright.algorithms.distributional import DistributionLearner, Judgement
+from modelwright.algorithms.exploration import Greedy
 from modelwright.algorithms.off_policy import interact
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
@@ -39,7 +40,7 @@ __all__ = ["Config", "project", "train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Distributional):
+class Config(Greedy):
     """Distribution of the return on a grid."""
 
     atoms: int = setting(101, doc="Points of the grid.", low=2)

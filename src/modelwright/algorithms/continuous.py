@@ -1,6 +1,7 @@
 """What learners of bounded, continuous actions share: the action's range, and two critics side by side."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,30 @@ from torch import Tensor
 
 from modelwright.algorithms.dense import Dense
 from modelwright.algorithms.noise import Noise
+from modelwright.algorithms.off_policy import OffPolicy
 from modelwright.algorithms.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
+from modelwright.base.setting import setting
 from modelwright.data.environments.space import Box
 
-__all__ = ["ActionRange", "Critics"]
+__all__ = ["ActionRange", "Continuous", "Critics"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuous(OffPolicy):
+    """The part of a configuration that learners of bounded, continuous actions share."""
+
+    total_steps: int = setting(20_000, doc="Environment steps of each seed.", low=1)
+    capacity: int = setting(1_000_000, doc="Steps that each seed's replay keeps.", low=1)
+    batch_size: int = setting(256, doc="Steps in a batch of one seed.", low=1)
+    learning_starts: int = setting(
+        1_000, doc="Environment steps before the first update; actions are uniform until then.", low=1
+    )
+    train_every: int = setting(1, doc="Steps of each copy between updates.", low=1)
+    hidden: tuple[int, ...] = setting((256, 256), doc="Units of each hidden layer of all networks.", low=1)
+    tau: float = setting(
+        0.005, doc="Part of the way that target networks go at each update.", above=0, high=1
+    )
 
 
 class ActionRange:

@@ -2,18 +2,17 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.data.environments.environment import Environment
 from modelwright.data.environments.simulation import Simulation
-from modelwright.data.environments.space import Box, Discrete, Space
+from modelwright.data.environments.space import Box, Discrete
 
-__all__ = ["begin", "within"]
+__all__ = ["begin"]
 
 
 @contextmanager
@@ -77,17 +76,6 @@ def begin(
         yield simulation
     finally:
         simulation.close()
-
-
-def within(space: Space, action: NDArray[Any]) -> NDArray[Any]:
-    """Return what is done when an action is wanted: values are brought to the bounds of the space.
-
-    A seed that has diverged wants what is no number, and does 0 or the bound next to it: the seeds beside it
-    go on.
-    """
-    if not isinstance(space, Box):
-        return action
-    return np.clip(np.where(np.isfinite(action), action, 0.0), space.low, space.high)
 
 
 def _has_room(space: Box) -> bool:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.adam import Adam
-from modelwright.algorithms.continuous import ActionRange, Critics
+from modelwright.algorithms.continuous import ActionRange, Continuous, Critics
 from modelwright.algorithms.dense import Dense
 from modelwright.algorithms.noise import Noise
 from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.off_policy import Batch, OffPolicy
+from modelwright.algorithms.off_policy import Batch
 from modelwright.algorithms.vital_signs import row_mean, spread, update_ratio
 from modelwright.algorithms.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
@@ -29,22 +29,11 @@ ACTOR_SIGNS = ("actor_loss", "actor_grad_norm", "actor_update_ratio", "saturatio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deterministic(OffPolicy):
+class Deterministic(Continuous):
     """The settings that learners of deterministic policies share."""
 
-    total_steps: int = setting(20_000, doc="Environment steps of each seed.", low=1)
-    capacity: int = setting(1_000_000, doc="Steps that each seed's replay keeps.", low=1)
-    batch_size: int = setting(256, doc="Steps in a batch of one seed.", low=1)
-    learning_starts: int = setting(
-        1_000, doc="Environment steps before the first update; actions are uniform until then.", low=1
-    )
-    train_every: int = setting(1, doc="Steps of each copy between updates.", low=1)
-    hidden: tuple[int, ...] = setting((256, 256), doc="Units of each hidden layer of all networks.", low=1)
     actor_rate: float = setting(1e-3, doc="Size of a step of Adam for the actor.", above=0)
     critic_rate: float = setting(1e-3, doc="Size of a step of Adam for critics.", above=0)
-    tau: float = setting(
-        0.005, doc="Part of the way that target networks go at each update.", above=0, high=1
-    )
     exploration: float = setting(
         0.1, doc="Deviation of the noise added to actions, in halves of the action's range.", low=0
     )
@@ -115,7 +104,7 @@ class DeterministicAgent:
             return {}
         online = critics.weights.packed
         return {
-            "critic_loss": row_mean(sum_first(error.detach().square())),
+            "critic_loss": row_mean(error.detach().square().sum(dim=0)),
             "td_error": row_mean(error.detach().abs().amax(dim=0)),
             **({"critic_gap": row_mean(q.amax(dim=0) - q.amin(dim=0))} if len(q) > 1 else {}),
             **spread("q", q.amin(dim=0)),
@@ -148,11 +137,3 @@ class DeterministicAgent:
         """Let targets go a part of the way to the online networks."""
         self.critics.target.packed.lerp_(self.critics.weights.packed, self.config.tau)
         self.actor_target.packed.lerp_(self.actor.packed, self.config.tau)
-
-
-def sum_first(values: Tensor) -> Tensor:
-    """Return the sum over critics of (critic, seed, batch), one after another."""
-    total = values[0]
-    for each in values[1:]:
-        total = total + each
-    return total

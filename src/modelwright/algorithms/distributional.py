@@ -19,35 +19,17 @@ from torch import Tensor
 
 from modelwright.algorithms.adam import Adam
 from modelwright.algorithms.dense import Dense
-from modelwright.algorithms.exploration import Exploration
+from modelwright.algorithms.exploration import Exploration, Greedy
 from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.off_policy import OffPolicy, make_batch
+from modelwright.algorithms.off_policy import make_batch
 from modelwright.algorithms.vital_signs import row_mean, spread, update_ratio
 from modelwright.algorithms.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
-from modelwright.base.setting import setting
 from modelwright.data.environments.simulation import Simulation
 from modelwright.data.environments.space import Discrete
 from modelwright.data.replay import Replay
 
-__all__ = ["DistributionLearner", "Distributional", "Judgement", "Rule"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Distributional(OffPolicy):
-    """The part of a configuration that learners of distributions share."""
-
-    hidden: tuple[int, ...] = setting((120, 84), doc="Units of each hidden layer.", low=1)
-    learning_rate: float = setting(2.5e-4, doc="Size of a step of Adam.", above=0)
-    target_every: int = setting(50, doc="Updates after which the target network is renewed.", low=1)
-    explore_first: float = setting(1.0, doc="Share of random actions at the start.", low=0, high=1)
-    explore_last: float = setting(0.05, doc="Share of random actions at the end.", low=0, high=1)
-    explore_share: float = setting(
-        0.5, doc="Part of all steps over which the share of random actions falls.", above=0, high=1
-    )
-    double: bool = setting(False, doc="Whether the online network chooses the action of the target.")
-    n_step: int = setting(1, doc="Rewards in a return before it is bootstrapped.", low=1)
-    clip_norm: float | None = setting(None, doc="Largest norm of a seed's gradient; null for none.", above=0)
+__all__ = ["DistributionLearner", "Judgement", "Rule"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +92,7 @@ class DistributionLearner:
         learner: str,
         simulation: Simulation,
         seeds: Sequence[Seed],
-        config: Distributional,
+        config: Greedy,
         rule: Rule,
     ) -> None:
         space = simulation.action_space

@@ -29,9 +29,9 @@ from torch import Tensor
 from modelwright.algorithms.adam import Adam
 from modelwright.algorithms.control import begin
 from modelwright.algorithms.dense import Dense
-from modelwright.algorithms.exploration import Exploration
+from modelwright.algorithms.exploration import Exploration, Greedy
 from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.off_policy import OffPolicy, interact, make_batch
+from modelwright.algorithms.off_policy import interact, make_batch
 from modelwright.algorithms.vital_signs import row_mean, spread, update_ratio
 from modelwright.algorithms.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
@@ -47,27 +47,16 @@ __all__ = ["Config", "double_q_target", "td_target", "train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(OffPolicy):
+class Config(Greedy):
     """Deep Q-learning."""
 
-    hidden: tuple[int, ...] = setting((120, 84), doc="Units of each hidden layer.", low=1)
-    learning_rate: float = setting(2.5e-4, doc="Size of a step of Adam.", above=0)
-    target_every: int = setting(50, doc="Updates after which the target network is renewed.", low=1)
-    explore_first: float = setting(1.0, doc="Share of random actions at the start.", low=0, high=1)
-    explore_last: float = setting(0.05, doc="Share of random actions at the end.", low=0, high=1)
-    explore_share: float = setting(
-        0.5, doc="Part of all steps over which the share of random actions falls.", above=0, high=1
-    )
     huber: bool = setting(False, doc="Whether errors beyond 1 count linearly rather than squared.")
-    double: bool = setting(False, doc="Whether the online network chooses the action of the target, (3).")
     dueling: bool = setting(False, doc="Whether values and advantages have heads of their own, (1).")
-    n_step: int = setting(1, doc="Rewards in a return before it is bootstrapped.", low=1)
     prioritised: bool = setting(False, doc="Whether steps with large errors are drawn more often.")
     priority_power: float = setting(0.6, doc="alpha of the prioritised replay.", low=0, high=1)
     priority_correction: float = setting(
         0.4, doc="beta of the prioritised replay at the start; it rises to 1.", low=0, high=1
     )
-    clip_norm: float | None = setting(None, doc="Largest norm of a seed's gradient; null for none.", above=0)
 
 
 def td_target(reward: Tensor, discount: Tensor, next_q: Tensor) -> Tensor:
@@ -120,18 +109,14 @@ class _Agent:
             last=config.explore_last,
             steps=config.explore_share * config.total_steps,
         )
-        self._priorities: PrioritisedReplay | None = None
-        if config.prioritised:
-            self._priorities = PrioritisedReplay(
+        self.replay: Replay | PrioritisedReplay = (
+            PrioritisedReplay(
                 simulation, seeds, config.capacity, n_step=config.n_step, alpha=config.priority_power
             )
-        self._uniform = Replay(simulation, seeds, config.capacity, n_step=config.n_step)
+            if config.prioritised
+            else Replay(simulation, seeds, config.capacity, n_step=config.n_step)
+        )
         self._updates = config.total_steps / (config.copies * config.train_every) * config.updates_each
-
-    @property
-    def replay(self) -> Replay | PrioritisedReplay:
-        """Where experience is kept."""
-        return self._priorities or self._uniform
 
     def q(self, weights: Weights, observation: Tensor) -> Tensor:
         """Return equation (1), (seed, batch, action)."""
@@ -159,12 +144,12 @@ class _Agent:
         """Do one update, equations (2) to (4)."""
         config = self._config
         weight = None
-        if self._priorities is None:
-            sample = self._uniform.sample(config.batch_size)
-        else:
+        if isinstance(self.replay, PrioritisedReplay):
             passed = min(1.0, update / self._updates)
             beta = config.priority_correction + (1.0 - config.priority_correction) * passed
-            sample, weight = self._priorities.sample(config.batch_size, beta)
+            sample, weight = self.replay.sample(config.batch_size, beta)
+        else:
+            sample = self.replay.sample(config.batch_size)
         batch = make_batch(sample, self._encode, config.gamma)
         with torch.no_grad():
             next_q = self.q(self._target, batch.successor)
@@ -185,8 +170,8 @@ class _Agent:
             self._online.clip_gradient(norm, config.clip_norm)
         before = self._online.packed.clone() if reported else self._online.packed
         self._optimizer.step()
-        if self._priorities is not None:
-            self._priorities.prioritise(sample.rows, error.detach().numpy())
+        if isinstance(self.replay, PrioritisedReplay):
+            self.replay.prioritise(sample.rows, error.detach().numpy())
         if reported and norm is not None:
             signs = {
                 "loss": row_mean(loss),

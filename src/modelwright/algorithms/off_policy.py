@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.control import within
 from modelwright.algorithms.episodes import Episodes
 from modelwright.algorithms.observations import Encoder
 from modelwright.algorithms.returns import n_step_returns
@@ -21,6 +20,7 @@ from modelwright.base.errors import BadValue
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Policy, Step
 from modelwright.data.environments.simulation import Simulation, Transition
+from modelwright.data.environments.space import within
 from modelwright.data.replay import Sample
 
 __all__ = ["Batch", "OffPolicy", "interact", "make_batch"]
@@ -81,7 +81,7 @@ def interact(
     episodes = Episodes(seeds, copies)
     update, rounds = 0, config.total_steps // copies
     begins = -(-config.learning_starts // copies)
-    trainings = sum(1 for _ in range(begins, rounds + 1) if _ % config.train_every == 0)
+    trainings = rounds // config.train_every - (begins - 1) // config.train_every
     last = trainings * config.updates_each
     for taken in range(1, rounds + 1):
         observation = simulation.observation

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from modelwright.algorithms.control import begin
-from modelwright.algorithms.distributional import Distributional, DistributionLearner, Judgement
+from modelwright.algorithms.distributional import DistributionLearner, Judgement
+from modelwright.algorithms.exploration import Greedy
 from modelwright.algorithms.off_policy import interact
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
@@ -36,7 +37,7 @@ __all__ = ["Config", "quantile_loss", "train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Distributional):
+class Config(Greedy):
     """Quantiles of the return."""
 
     total_steps: int = setting(50_000, doc="Environment steps of each seed.", low=1)

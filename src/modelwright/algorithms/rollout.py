@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.control import within
 from modelwright.algorithms.episodes import Episodes
 from modelwright.base.errors import BadValue
 from modelwright.data.environments.simulation import Simulation
+from modelwright.data.environments.space import within
 
 __all__ = ["Rollout", "Shuffle", "collect", "take"]
 

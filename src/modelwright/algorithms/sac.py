@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.adam import Adam
-from modelwright.algorithms.continuous import ActionRange, Critics
+from modelwright.algorithms.continuous import ActionRange, Continuous, Critics
 from modelwright.algorithms.control import begin
 from modelwright.algorithms.dense import Dense
 from modelwright.algorithms.distributions import DiagonalNormal
 from modelwright.algorithms.noise import Noise
 from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.off_policy import Batch, OffPolicy, interact, make_batch
+from modelwright.algorithms.off_policy import Batch, interact, make_batch
 from modelwright.algorithms.vital_signs import row_mean, spread, update_ratio
 from modelwright.algorithms.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
@@ -53,22 +53,11 @@ _LOWEST, _HIGHEST = -5.0, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(OffPolicy):
+class Config(Continuous):
     """Soft actor-critic."""
 
-    total_steps: int = setting(20_000, doc="Environment steps of each seed.", low=1)
-    capacity: int = setting(1_000_000, doc="Steps that each seed's replay keeps.", low=1)
-    batch_size: int = setting(256, doc="Steps in a batch of one seed.", low=1)
-    learning_starts: int = setting(
-        1_000, doc="Environment steps before the first update; actions are uniform until then.", low=1
-    )
-    train_every: int = setting(1, doc="Steps of each copy between updates.", low=1)
-    hidden: tuple[int, ...] = setting((256, 256), doc="Units of each hidden layer of all networks.", low=1)
     actor_rate: float = setting(3e-4, doc="Size of a step of Adam for the actor.", above=0)
     critic_rate: float = setting(1e-3, doc="Size of a step of Adam for critics and temperature.", above=0)
-    tau: float = setting(
-        0.005, doc="Part of the way that target networks go at each update.", above=0, high=1
-    )
     temperature: float | None = setting(
         None, doc="alpha, where it shall stay fixed; null learns it.", above=0
     )

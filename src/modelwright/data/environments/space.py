@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 
-__all__ = ["Box", "Discrete", "Space", "action_rows"]
+__all__ = ["Box", "Discrete", "Space", "action_rows", "within"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,17 @@ class Box:
 
 Space = Box | Discrete
 """What can be observed or done."""
+
+
+def within(space: Space, action: NDArray[Any]) -> NDArray[Any]:
+    """Return what is done when an action is wanted: values are brought to the bounds of the space.
+
+    A seed that has diverged wants what is no number, and does 0 or the bound next to it: the seeds beside it
+    go on.
+    """
+    if not isinstance(space, Box):
+        return action
+    return np.clip(np.where(np.isfinite(action), action, 0.0), space.low, space.high)
 
 
 def action_rows(action: NDArray[Any], space: Space, lead: tuple[int, int]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from modelwright.base.seed import Seed
 from modelwright.base.step import Policy, Step
 from modelwright.data.environments.environment import Environment
 from modelwright.data.environments.simulation import Simulation
-from modelwright.data.environments.space import Box
+from modelwright.data.environments.space import Box, within
 from modelwright.experiment.evaluation import Evaluation
 from modelwright.experiment.question import Question
 from modelwright.lab.ground.environment_origin import describe_environment
@@ -159,7 +159,7 @@ def _play(
             broken = ~np.isfinite(action.reshape(*lead, -1)).all(axis=-1)
             returns[broken & at_work] = np.nan
             # In the place of no number anything will do: the episode counts no longer.
-            action = np.clip(np.where(np.isfinite(action), action, 0.0), space.low, space.high)
+            action = within(space, action)
         found = simulation.step(action)
         counted = at_work if found.valid is None else at_work & found.valid
         returns[counted] += found.reward[counted]
