@@ -5,7 +5,7 @@ import pytest
 import torch
 from policy_twin import stack
 
-from modelwright.algorithms.dense import Dense, orthogonal
+from modelwright.algorithms.dense import Dense, Pass, orthogonal
 from modelwright.algorithms.layers import product, sum_rows
 from modelwright.algorithms.weights import Weights
 from modelwright.base.seed import derive_seeds
@@ -47,6 +47,43 @@ def test_outputs_and_gradients_are_those_of_torch_nn(sizes, activation):
         for layer, each in enumerate(linear, start=1):
             np.testing.assert_allclose(found[f"n.weight_{layer}"][place].T, each.weight.grad, atol=2e-5)
             np.testing.assert_allclose(found[f"n.bias_{layer}"][place][0], each.bias.grad, atol=2e-5)
+
+
+@pytest.mark.parametrize("activation", KINDS)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_a_pass_is_what_automatic_differentiation_finds_again_and_again(sizes, activation):
+    network = Dense(name="n", sizes=sizes, activation=activation)
+    weights = Weights(network.uniform(SEEDS[:3]))
+    both_ways = Pass(network, weights, 11)
+    for scale in (1.0, -3.0):
+        x = scale * inputs(3, 11, sizes[0])
+        out, found = gradients(network, weights, x, 1.0)
+        again = both_ways.forward(x)
+        assert not again.requires_grad
+        np.testing.assert_allclose(again, out, atol=2e-6)
+        both_ways.backward(torch.cos(out))
+        for name, slope in weights.slope.items():
+            np.testing.assert_allclose(slope, found[name], atol=1e-5, rtol=1e-5)
+        # Parameters are read where they lie: what an optimiser does to them is seen by the next pass.
+        with torch.no_grad():
+            weights.packed *= 1.5
+
+
+@pytest.mark.parametrize("activation", KINDS)
+@pytest.mark.parametrize("rows", [1, 13, 128])
+@pytest.mark.parametrize("sizes", [*SIZES, (4, 120, 84, 2)], ids=str)
+def test_a_pass_gives_a_seed_the_same_bits_in_every_company(sizes, rows, activation):
+    network = Dense(name="n", sizes=sizes, activation=activation)
+    found = []
+    for count in (16, 5, 2, 1):
+        weights = Weights(network.uniform(SEEDS[:count]))
+        both_ways = Pass(network, weights, rows)
+        out = both_ways.forward(inputs(count, rows, sizes[0])).clone()
+        both_ways.backward(torch.cos(out))
+        found.append((out[0], weights.gradient[0].clone()))
+    for out, gradient in found[1:]:
+        assert torch.equal(out, found[0][0])
+        assert torch.equal(gradient, found[0][1])
 
 
 @pytest.mark.parametrize("activation", KINDS)

@@ -14,6 +14,11 @@ from modelwright.algorithms.weights import Weights
 __all__ = ["Adam"]
 
 
+# Where a unit is dead, (1) lets its moments fall until they are denormal, and a processor takes ten times as
+# long over those. Moments below these change no parameter: they are set to zero before they get there.
+_SWEPT_EVERY, _SMALLEST_MEAN, _SMALLEST_SQUARE = 64, 1e-30, 1e-36
+
+
 class Adam:
     """Moments of the gradients of packed parameters, and the rule that uses them.
 
@@ -31,10 +36,15 @@ class Adam:
         self._weights, self._eps = weights, eps
         self._mean, self._square = torch.zeros_like(weights.packed), torch.zeros_like(weights.packed)
         self._steps = torch.zeros(())
+        self._taken = 0
 
     @torch.no_grad()
     def step(self) -> None:
         """Change the parameters by equations (1) and (2)."""
+        self._taken += 1
+        if self._taken % _SWEPT_EVERY == 0:
+            self._mean.copy_(torch.hardshrink(self._mean, _SMALLEST_MEAN))
+            self._square.copy_(torch.hardshrink(self._square, _SMALLEST_SQUARE))
         adam(
             [self._weights.packed],
             [self._weights.gradient],

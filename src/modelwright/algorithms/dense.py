@@ -18,11 +18,15 @@ from torch import Tensor
 from torch.autograd.function import Function, FunctionCtx
 
 from modelwright.algorithms.layers import product, sum_rows
+from modelwright.algorithms.weights import Weights
 from modelwright.base.seed import Seed
 
 __all__ = ["Activation", "Dense", "orthogonal"]
 
 Activation = Literal["tanh", "relu"]
+_FEW_COLUMNS = 16
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_relu_backward = torch.ops.aten.threshold_backward.grad_input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,85 @@ class Dense:
             if at < last:
                 h = np.tanh(h, out=h) if self.activation == "tanh" else np.maximum(h, 0.0, out=h)
         return h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Layer:
+    """What a pass needs of one layer; `across` is the same memory with rows and columns exchanged."""
+
+    weight: Tensor
+    weight_across: Tensor
+    bias: Tensor
+    weight_slope: Tensor
+    weight_slope_across: Tensor
+    bias_slope: Tensor
+    h: Tensor
+    d: Tensor
+
+
+class Pass:
+    """Forward and backward through a stack of certain parameters, in memory of its own that is used again.
+
+    What automatic differentiation does around every product takes small networks longer than the products.
+    The gradient of a loss with respect to the outputs is the caller's affair.
+
+    Args:
+        network: The stack.
+        weights: Its parameters; read by `forward`, their gradient written by `backward`.
+        batch: Rows of each seed.
+    """
+
+    def __init__(self, network: Dense, weights: Weights, batch: int) -> None:
+        names, seeds = network.names, len(weights.packed)
+        self._tanh = network.activation == "tanh"
+        self._ones = torch.ones(seeds, 1, batch)
+        self._inputs = torch.empty(0)
+        self._layers = [
+            _Layer(
+                weight=weights.named[weight].detach(),
+                weight_across=weights.named[weight].detach().transpose(1, 2),
+                bias=weights.named[bias].detach(),
+                weight_slope=weights.slope[weight],
+                weight_slope_across=weights.slope[weight].transpose(1, 2),
+                bias_slope=weights.slope[bias],
+                h=torch.empty(seeds, batch, outputs),
+                d=torch.empty(seeds, batch, outputs),
+            )
+            for weight, bias, outputs in zip(names[::2], names[1::2], network.sizes[1:], strict=True)
+        ]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return outputs (seed, batch, out) for inputs (seed, batch, in); the next call overwrites them."""
+        self._inputs = h = inputs
+        *hidden, last = self._layers
+        for layer in hidden:
+            h = product(h, layer.weight, out=layer.h).add_(layer.bias)
+            h = h.tanh_() if self._tanh else h.clamp_min_(0.0)
+        return product(h, last.weight, out=last.h).add_(last.bias)
+
+    def backward(self, slope: Tensor) -> None:
+        """Set the gradient of the parameters by equation (2).
+
+        Args:
+            slope: (seed, batch, out) gradient of the loss with respect to the outputs of the last `forward`.
+        """
+        d = slope
+        for place in range(len(self._layers) - 1, -1, -1):
+            layer = self._layers[place]
+            below = self._layers[place - 1] if place else None
+            h = self._inputs if below is None else below.h
+            layer.bias_slope.copy_(product(self._ones, d))
+            # Products of few columns take several times as long as those of few rows.
+            if d.shape[2] < _FEW_COLUMNS:
+                layer.weight_slope_across.copy_(product(d.transpose(1, 2), h))
+            else:
+                layer.weight_slope.copy_(product(h.transpose(1, 2), d))
+            if below is not None:
+                d = product(d, layer.weight_across, out=below.d)
+                if self._tanh:
+                    _tanh_backward(d, h, grad_input=d)
+                else:
+                    _relu_backward(d, h, 0, grad_input=d)
 
 
 def orthogonal(generator: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.adam import Adam
-from modelwright.algorithms.dense import Dense
+from modelwright.algorithms.dense import Dense, Pass
 from modelwright.algorithms.exploration import Exploration, Greedy
 from modelwright.algorithms.observations import Encoder
 from modelwright.algorithms.off_policy import make_batch
@@ -103,6 +103,8 @@ class DistributionLearner:
         self._network = Dense(name="z", sizes=sizes, activation="relu")
         self._online = Weights(self._network.uniform(seeds))
         self._target = self._online.copy()
+        self._online_pass = Pass(self._network, self._online, config.batch_size)
+        self._target_pass = Pass(self._network, self._target, config.batch_size)
         # The papers' epsilon of Adam, for their batch of 32: 0.01 / 32.
         self._optimizer = Adam(self._online, config.learning_rate, eps=0.01 / config.batch_size)
         self._explore = Exploration(
@@ -115,14 +117,14 @@ class DistributionLearner:
         )
         self.replay = Replay(simulation, seeds, config.capacity, n_step=config.n_step)
 
-    def outputs(self, weights: Weights, observation: Tensor) -> Tensor:
-        """Return the network's numbers, (seed, batch, action, number)."""
-        return self._network(weights.named, observation).unflatten(-1, self._shape)
+    def split(self, outputs: Tensor) -> Tensor:
+        """Return the network's numbers (seed, batch, output) as (seed, batch, action, number)."""
+        return outputs.unflatten(-1, self._shape)
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """Return argmax_a E Z(s, a); see `base.step.Policy`."""
         outputs = torch.from_numpy(self._network.few(self._online.arrays, self._encode.rows(observation)))
-        return self._rule.mean(outputs.unflatten(-1, self._shape)).argmax(dim=-1).numpy()
+        return self._rule.mean(self.split(outputs)).argmax(dim=-1).numpy()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `base.step.Policy`."""
@@ -137,14 +139,16 @@ class DistributionLearner:
         config = self._config
         sample = self.replay.sample(config.batch_size)
         batch = make_batch(sample, self._encode, config.gamma)
-        with torch.no_grad():
-            following = self.outputs(self._target, batch.successor)
-            chooser = self.outputs(self._online, batch.successor) if config.double else following
-            best = self._rule.mean(chooser).argmax(dim=-1)  # (1)
-            following = _of_action(following, best)
-        outputs = _of_action(self.outputs(self._online, batch.observation), batch.action)
-        found = self._rule.judge(outputs, following, batch.reward, batch.discount)
-        self._online.differentiate(found.loss)
+        following = self.split(self._target_pass.forward(batch.successor))
+        # Of its outputs only the best action is kept: the next pass overwrites them.
+        chooser = self.split(self._online_pass.forward(batch.successor)) if config.double else following
+        following = _of_action(following, self._rule.mean(chooser).argmax(dim=-1))  # (1)
+        outputs = self._online_pass.forward(batch.observation).detach().requires_grad_()
+        found = self._rule.judge(
+            _of_action(self.split(outputs), batch.action), following, batch.reward, batch.discount
+        )
+        (slope,) = torch.autograd.grad(found.loss.mean(dim=1).sum(), outputs)
+        self._online_pass.backward(slope)
         signs: dict[str, NDArray[np.float64]] = {}
         norm = seed_norm(self._online.gradient) if reported or config.clip_norm is not None else None
         if config.clip_norm is not None and norm is not None:

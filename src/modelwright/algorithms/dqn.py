@@ -28,7 +28,7 @@ from torch import Tensor
 
 from modelwright.algorithms.adam import Adam
 from modelwright.algorithms.control import begin
-from modelwright.algorithms.dense import Dense
+from modelwright.algorithms.dense import Dense, Pass
 from modelwright.algorithms.exploration import Exploration, Greedy
 from modelwright.algorithms.observations import Encoder
 from modelwright.algorithms.off_policy import interact, make_batch
@@ -100,6 +100,8 @@ class _Agent:
         self._network = Dense(name="q", sizes=(self._encode.size, *config.hidden, outputs), activation="relu")
         self._online = Weights(self._network.uniform(seeds))
         self._target = self._online.copy()
+        self._online_pass = Pass(self._network, self._online, config.batch_size)
+        self._target_pass = Pass(self._network, self._target, config.batch_size)
         self._optimizer = Adam(self._online, config.learning_rate)
         self._explore = Exploration(
             seeds,
@@ -118,13 +120,19 @@ class _Agent:
         )
         self._updates = config.total_steps / (config.copies * config.train_every) * config.updates_each
 
-    def q(self, weights: Weights, observation: Tensor) -> Tensor:
-        """Return equation (1), (seed, batch, action)."""
-        outputs = self._network(weights.named, observation)
+    def value(self, outputs: Tensor) -> Tensor:
+        """Return equation (1), (seed, batch, action), for what the network gives."""
         if not self._config.dueling:
             return outputs
         value, advantage = outputs[..., :1], outputs[..., 1:]
         return value + advantage - advantage.mean(dim=-1, keepdim=True)
+
+    def slope(self, slope_of_q: Tensor) -> Tensor:
+        """Return what (1) makes of the gradient with respect to Q, (seed, batch, output)."""
+        if not self._config.dueling:
+            return slope_of_q
+        whole, mean = slope_of_q.sum(dim=-1, keepdim=True), slope_of_q.mean(dim=-1, keepdim=True)
+        return torch.cat([whole, slope_of_q - mean], dim=-1)
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """See `base.step.Policy`."""
@@ -147,23 +155,25 @@ class _Agent:
         if isinstance(self.replay, PrioritisedReplay):
             passed = min(1.0, update / self._updates)
             beta = config.priority_correction + (1.0 - config.priority_correction) * passed
-            sample, weight = self.replay.sample(config.batch_size, beta)
+            sample, drawn_weight = self.replay.sample(config.batch_size, beta)
+            weight = torch.from_numpy(drawn_weight)
         else:
             sample = self.replay.sample(config.batch_size)
         batch = make_batch(sample, self._encode, config.gamma)
-        with torch.no_grad():
-            next_q = self.q(self._target, batch.successor)
-            if config.double:
-                chooser = self.q(self._online, batch.successor)
-                target = double_q_target(batch.reward, batch.discount, next_q, chooser)
-            else:
-                target = td_target(batch.reward, batch.discount, next_q)
-        q = self.q(self._online, batch.observation).gather(-1, batch.action[..., None])[..., 0]
-        error = target - q
-        loss = _huber(error) if config.huber else error.square()
+        next_q = self.value(self._target_pass.forward(batch.successor))
+        if config.double:
+            chooser = self.value(self._online_pass.forward(batch.successor))
+            target = double_q_target(batch.reward, batch.discount, next_q, chooser)
+        else:
+            target = td_target(batch.reward, batch.discount, next_q)
+        q = self.value(self._online_pass.forward(batch.observation))
+        action = batch.action[..., None]
+        of_action = q.gather(-1, action)[..., 0]
+        error = target - of_action
+        slope = (error.clamp(-1.0, 1.0) if config.huber else 2.0 * error) * (-1.0 / config.batch_size)
         if weight is not None:
-            loss = loss * torch.from_numpy(weight)
-        self._online.differentiate(loss)
+            slope *= weight
+        self._online_pass.backward(self.slope(torch.zeros_like(q).scatter_(-1, action, slope[..., None])))
         signs: dict[str, NDArray[np.float64]] = {}
         norm = seed_norm(self._online.gradient) if reported or config.clip_norm is not None else None
         if config.clip_norm is not None and norm is not None:
@@ -171,18 +181,19 @@ class _Agent:
         before = self._online.packed.clone() if reported else self._online.packed
         self._optimizer.step()
         if isinstance(self.replay, PrioritisedReplay):
-            self.replay.prioritise(sample.rows, error.detach().numpy())
+            self.replay.prioritise(sample.rows, error.numpy())
         if reported and norm is not None:
+            loss = _huber(error) if config.huber else error.square()
             signs = {
-                "loss": row_mean(loss),
-                "td_error": row_mean(error.detach().abs()),
-                **spread("q", q),
+                "loss": row_mean(loss if weight is None else loss * weight),
+                "td_error": row_mean(error.abs()),
+                **spread("q", of_action),
                 **spread("value_target", target),
                 "grad_norm": norm,
                 "update_ratio": update_ratio(before, self._online.packed),
                 "target_distance": update_ratio(self._target.packed, self._online.packed),
                 "replay_age": row_mean(sample.age),
-                "exploration": np.full(len(q), self._explore.share),
+                "exploration": np.full(len(norm), self._explore.share),
             }
         if update % config.target_every == 0:
             self._target.packed.copy_(self._online.packed)

@@ -38,7 +38,7 @@ class Episodes:
             self._length += transition.valid
             self._steps += transition.valid.sum(axis=1)
         ended = transition.ended
-        if ended.any():
+        if np.count_nonzero(ended):
             for seed, copy in zip(*np.nonzero(ended), strict=True):
                 gained = float(self._return[seed, copy])
                 self._recent[seed].append(gained)

@@ -129,7 +129,7 @@ def make_batch(sample: Sample, encode: Encoder, gamma: float) -> Batch:
     count, batch, n = sample.reward.shape
     if n == 1:
         reward = sample.reward[..., 0]
-        discount = np.where(sample.terminated[..., 0], 0.0, gamma)
+        discount = ~sample.terminated[..., 0] * np.float32(gamma)
     else:
         flat = (count * batch, n)
         total, steps, terminated = n_step_returns(
@@ -140,8 +140,8 @@ def make_batch(sample: Sample, encode: Encoder, gamma: float) -> Batch:
     return Batch(
         observation=encode(sample.observation),
         action=torch.from_numpy(sample.action),
-        reward=torch.from_numpy(reward.astype(np.float32)),
-        discount=torch.from_numpy(discount.astype(np.float32)),
+        reward=torch.from_numpy(reward.astype(np.float32, copy=False)),
+        discount=torch.from_numpy(discount.astype(np.float32, copy=False)),
         successor=encode(sample.successor),
         age=sample.age,
     )

@@ -74,13 +74,19 @@ class Replay:
         self._generators = [seed.generator("replay") for seed in seeds]
         self._drawn = np.empty((0, count, 0))
         self._turn = 0
-        lead = (count, self._length, copies)
-        shape, kind = simulation.observation.shape[2:], simulation.observation.dtype
-        self._observation = np.zeros((*lead, *shape), kind)
-        self._successor = np.zeros((*lead, *shape), kind)
-        self._action = np.zeros((*lead, *simulation.action_space.shape), simulation.action_space.dtype)
-        self._reward = np.zeros(lead, np.float32)
-        self._terminated, self._ended, self._valid = (np.zeros(lead, np.bool_) for _ in range(3))
+        seen = (simulation.observation.dtype, simulation.observation.shape[2:])
+        done = (simulation.action_space.dtype, simulation.action_space.shape)
+        # All of a step lies in one place of memory: to fetch a row takes longer than to use it.
+        step = [
+            ("observation", *seen),
+            ("action", *done),
+            ("reward", np.float32),
+            ("successor", *seen),
+            *((flag, np.bool_) for flag in ("terminated", "ended", "valid")),
+        ]
+        self._copies = copies
+        self._ring = np.zeros((count, self._length, copies), np.dtype(step, align=True))
+        self._rows = self._ring.reshape(-1)
         self._base = np.arange(count)[:, None] * (self._length * copies)
         self._next = 0
         self._filled = 0
@@ -89,7 +95,7 @@ class Replay:
     @property
     def size(self) -> int:
         """Steps that each seed keeps at present, over all its copies."""
-        return self._filled * self._reward.shape[2]
+        return self._filled * self._copies
 
     def add(self, observation: NDArray[Any], action: NDArray[Any], transition: Transition) -> None:
         """Keep one step of every copy; the oldest is forgotten where the ring is full.
@@ -100,13 +106,14 @@ class Replay:
             transition: What it led to.
         """
         at = self._next
-        self._observation[:, at] = observation
-        self._action[:, at] = action
-        self._reward[:, at] = transition.reward
-        self._successor[:, at] = transition.successor
-        self._terminated[:, at] = transition.terminated
-        self._ended[:, at] = transition.ended
-        self._valid[:, at] = True if transition.valid is None else transition.valid
+        steps = self._ring[:, at]
+        steps["observation"] = observation
+        steps["action"] = action
+        steps["reward"] = transition.reward
+        steps["successor"] = transition.successor
+        steps["terminated"] = transition.terminated
+        steps["ended"] = transition.ended
+        steps["valid"] = True if transition.valid is None else transition.valid
         self._holes |= transition.valid is not None and not transition.valid.all()
         self._next = (at + 1) % self._length
         self._filled = min(self._filled + 1, self._length)
@@ -120,10 +127,10 @@ class Replay:
         whole = self._filled - self._n_step + 1
         if whole < 1:
             raise BadValue(f"Drawing needs {self._n_step} stored steps", got=self._filled)
-        copies = self._reward.shape[2]
-        drawn = (self._uniform(batch) * (whole * copies)).astype(np.int64)
+        among = whole * self._copies
+        drawn = (self._uniform(batch) * among).astype(np.int64)
         if self._holes:
-            self._draw_again(drawn, whole * copies)
+            self._draw_again(drawn, among)
         return self.read(self._oldest(drawn))
 
     def _uniform(self, batch: int) -> NDArray[np.float64]:
@@ -136,13 +143,14 @@ class Replay:
 
     def _oldest(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return rows of the ring for numbers counted from the oldest step."""
-        copies = self._reward.shape[2]
-        first = self._next if self._filled == self._length else 0
-        return (drawn + first * copies) % (self._length * copies)
+        if self._filled < self._length:
+            return drawn
+        rows, total = drawn + self._next * self._copies, self._length * self._copies
+        return np.where(rows < total, rows, rows - total)
 
     def _draw_again(self, drawn: NDArray[np.int64], among: int) -> None:
         for place, generator in enumerate(self._generators):
-            valid = self._valid[place].reshape(-1)
+            valid = self._ring["valid"][place].reshape(-1)
             if not valid[self._oldest(np.arange(among))].any():
                 raise BadValue("Drawing needs a step that happened", got="only ignored ones")
             while (holes := np.flatnonzero(~valid[self._oldest(drawn[place])])).size:
@@ -150,35 +158,30 @@ class Replay:
 
     def is_valid(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether steps at these rows of the ring, (seed, batch), happened; see `Transition.valid`."""
-        return _take(self._valid, rows + self._base)
+        return self._rows["valid"][rows + self._base]
 
     def read(self, rows: NDArray[np.int64]) -> Sample:
         """Return the stretches that begin at these rows of the ring, (seed, batch)."""
-        _, length, copies = self._reward.shape
-        total = length * copies
-        where = rows + self._base
+        copies, length = self._copies, self._length
+        first = self._rows.take(rows + self._base)
+        age = (self._next - 1) % length - rows // copies
+        found: dict[str, NDArray[Any]] = {
+            "observation": first["observation"],
+            "action": first["action"],
+            "age": np.where(age < 0, age + length, age) * copies,
+            "rows": rows,
+        }
+        if self._n_step == 1:
+            for kind in ("reward", "terminated", "ended"):
+                found[kind] = first[kind][..., None]
+            return Sample(**found, successor=first["successor"])
         # (seed, batch, n): the same copy at successive steps of the ring.
-        stretch = self._base[:, :, None] + (rows[..., None] + copies * np.arange(self._n_step)) % total
-        ended = _take(self._ended, stretch)
-        last = stretch[..., 0]
-        if self._n_step > 1:
-            # Up to the first end of an episode within the stretch, else its last step.
-            stop = np.where(ended.any(axis=2), ended.argmax(axis=2), self._n_step - 1)
-            last = np.take_along_axis(stretch, stop[..., None], axis=2)[..., 0]
-        step, newest = rows // copies, (self._next - 1) % length
-        return Sample(
-            observation=_take(self._observation, where),
-            action=_take(self._action, where),
-            reward=_take(self._reward, stretch),
-            terminated=_take(self._terminated, stretch),
-            ended=ended,
-            successor=_take(self._successor, last),
-            age=(newest - step) % length * copies,
-            rows=rows,
-        )
-
-
-def _take(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Return rows of values (seed, step, copy, *shape), numbered through all three axes."""
-    flat = values.reshape(-1, *values.shape[3:])
-    return flat.take(rows, axis=0)
+        turned = (rows[..., None] + copies * np.arange(self._n_step)) % (length * copies)
+        stretch = self._base[:, :, None] + turned
+        for kind in ("reward", "terminated", "ended"):
+            found[kind] = self._rows[kind][stretch]
+        # Up to the first end of an episode within the stretch, else its last step.
+        ended = found["ended"]
+        stop = np.where(ended.any(axis=2), ended.argmax(axis=2), self._n_step - 1)
+        last = np.take_along_axis(stretch, stop[..., None], axis=2)[..., 0]
+        return Sample(**found, successor=self._rows["successor"][last])

@@ -100,7 +100,7 @@ class BatchedSimulation:
         truncated = self._elapsed >= self._limit
         successor = observation = self._shaped(self._dynamics.observe(state))
         ended = terminated | truncated
-        if ended.any():
+        if np.count_nonzero(ended):
             state = state.copy()
             for row in np.flatnonzero(ended):
                 state[row] = self._dynamics.begin(self._generators[row])

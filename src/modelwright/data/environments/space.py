@@ -107,7 +107,9 @@ def action_rows(action: NDArray[Any], space: Space, lead: tuple[int, int]) -> ND
         raise BadValue(f"Actions are one per copy, an array of shape {shape}", got=f"shape {action.shape}")
     rows = action.reshape(-1, *space.shape)
     if isinstance(space, Discrete):
-        if rows.dtype.kind not in "iu" or not 0 <= rows.min() <= rows.max() < space.n:
+        # Read without a sign, a negative number is a large one.
+        known = rows.dtype.kind in "iu" and not np.count_nonzero(rows.view(f"u{rows.itemsize}") >= space.n)
+        if not known:
             got = f"{np.unique(rows)[:5].tolist()} of type {rows.dtype}"
             raise BadValue(f"Actions are whole numbers from 0 to {space.n - 1}", got=got)
     elif rows.dtype.kind not in "fiu" or not np.isfinite(rows).all():
