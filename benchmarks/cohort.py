@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from modelwright.algorithms import LEARNERS, descent, learner, mlp
-from modelwright.algorithms.batches import Batches
+from modelwright.algorithms import LEARNERS, learner, mlp
 from modelwright.algorithms.convnet import ConvolutionalNetwork
-from modelwright.algorithms.network import Network
+from modelwright.algorithms.networks import descent
+from modelwright.algorithms.networks.network import Network
+from modelwright.algorithms.parts.batches import Batches
 from modelwright.base.seed import Seed, derive_seeds
 from modelwright.data.experience import Experience
 

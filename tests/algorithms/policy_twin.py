@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from modelwright.algorithms.dense import Dense
+from modelwright.algorithms.networks.dense import Dense
 
 __all__ = ["Actor", "ReinforceTwin", "A2CTwin", "PPOTwin", "distance", "stack"]
 

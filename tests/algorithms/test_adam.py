@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from modelwright.algorithms.adam import Adam
-from modelwright.algorithms.weights import Weights
+from modelwright.algorithms.networks.adam import Adam
+from modelwright.algorithms.networks.weights import Weights
 
 
 @pytest.mark.parametrize("eps", [1e-8, 1e-5])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_company import in_every_company, normal, threads
 
-from modelwright.algorithms.attention import attend, normalise
+from modelwright.algorithms.networks.attention import attend, normalise
 
 
 def gradients(function, *leaves):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given as draw
 from hypothesis import strategies as st
 
-from modelwright.algorithms.batches import Batches
+from modelwright.algorithms.parts.batches import Batches
 from modelwright.base.seed import derive_seeds
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modelwright.algorithms.cohort import join_steps
+from modelwright.algorithms.parts.cohort import join_steps
 from modelwright.base.errors import BadValue
 from modelwright.base.step import Step
 

@@ -10,10 +10,10 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from modelwright.algorithms import transformer
-from modelwright.algorithms.convolution import convolve_pool
-from modelwright.algorithms.layers import cross_entropy, linear, product
 from modelwright.algorithms.learner import build_learner
-from modelwright.algorithms.weights import Weights, seed_norm
+from modelwright.algorithms.networks.convolution import convolve_pool
+from modelwright.algorithms.networks.layers import cross_entropy, linear, product
+from modelwright.algorithms.networks.weights import Weights, seed_norm
 from modelwright.data.experience import Experience
 
 COUNTS = (1, 2, 3, 5, 7, 16)

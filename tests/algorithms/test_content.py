@@ -18,7 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
-from modelwright.algorithms.content import content_digest
+from modelwright.algorithms.outside.content import content_digest
 from modelwright.data.locate import locate_function
 
 MAKERS = {

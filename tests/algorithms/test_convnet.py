@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional
 
 from modelwright.algorithms import convnet
-from modelwright.algorithms.batches import Batches
 from modelwright.algorithms.convnet import Config, ConvolutionalNetwork
-from modelwright.algorithms.convolution import convolve_pool
+from modelwright.algorithms.networks.convolution import convolve_pool
+from modelwright.algorithms.parts.batches import Batches
 from modelwright.base.errors import BadValue
 from modelwright.data.experience import Experience
 

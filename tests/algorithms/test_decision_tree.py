@@ -6,7 +6,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from modelwright.algorithms import decision_tree
 from modelwright.algorithms.decision_tree import Config
-from modelwright.algorithms.tree import Tree, best_split, grow, sort_rows
+from modelwright.algorithms.parts.tree import Tree, best_split, grow, sort_rows
 from modelwright.base.errors import BadValue
 from modelwright.data.experience import Experience
 

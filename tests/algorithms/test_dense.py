@@ -5,9 +5,9 @@ import pytest
 import torch
 from policy_twin import stack
 
-from modelwright.algorithms.dense import Dense, Pass, orthogonal
-from modelwright.algorithms.layers import product, sum_rows
-from modelwright.algorithms.weights import Weights
+from modelwright.algorithms.networks.dense import Dense, Pass, orthogonal
+from modelwright.algorithms.networks.layers import product, sum_rows
+from modelwright.algorithms.networks.weights import Weights
 from modelwright.base.seed import derive_seeds
 
 SEEDS = derive_seeds("dense", 16)

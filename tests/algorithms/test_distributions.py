@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch.distributions import AffineTransform, Independent, Normal, TanhTransform, TransformedDistribution
 
-from modelwright.algorithms.distributions import Categorical, DiagonalNormal
+from modelwright.algorithms.control.distributions import Categorical, DiagonalNormal
 from modelwright.algorithms.sac import squashed_log_prob
 
 RNG = np.random.default_rng(0)

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from modelwright.algorithms.estimator import Estimator
+from modelwright.algorithms.outside.estimator import Estimator
 from modelwright.base.errors import BadValue, SourceMissing, UnknownName, WorkerLost
 from modelwright.base.metric import find_metric
 from modelwright.data.experience import Experience

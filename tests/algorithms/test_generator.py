@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modelwright.algorithms.generator import Generator
+from modelwright.algorithms.outside.generator import Generator
 from modelwright.base.errors import BadValue, SourceMissing, UnknownName, WorkerLost
 
 MINE = '''
@@ -234,8 +234,11 @@ def test_an_edited_file_is_read_again(root, given):
 
 def test_a_function_of_an_importable_module_is_found(given):
     learner = Generator(
-        "modelwright.algorithms.layers:cross_entropy",
+        "modelwright.algorithms.networks.layers:cross_entropy",
         {"logits": 1},
         root=None or __import__("pathlib").Path(),
     )
-    assert learner.complete() == {"learner": "modelwright.algorithms.layers:cross_entropy", "logits": 1}
+    assert learner.complete() == {
+        "learner": "modelwright.algorithms.networks.layers:cross_entropy",
+        "logits": 1,
+    }

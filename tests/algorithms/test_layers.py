@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from modelwright.algorithms.layers import cross_entropy, drop_out, linear
+from modelwright.algorithms.networks.layers import cross_entropy, drop_out, linear
 
 
 def normal(*shape, seed=0):

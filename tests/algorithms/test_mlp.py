@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from modelwright.algorithms import mlp
-from modelwright.algorithms.batches import Batches
-from modelwright.algorithms.layers import cross_entropy
 from modelwright.algorithms.mlp import Config, Perceptron
+from modelwright.algorithms.networks.layers import cross_entropy
+from modelwright.algorithms.parts.batches import Batches
 
 RULES = {
     "adam": (torch.optim.Adam, {}),

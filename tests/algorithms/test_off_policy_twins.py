@@ -10,7 +10,7 @@ from drifting import drift
 from policy_twin import named, stack
 
 from modelwright.algorithms import ddpg, sac, td3
-from modelwright.algorithms.dense import Dense
+from modelwright.algorithms.networks.dense import Dense
 from modelwright.base.seed import derive_seeds
 from modelwright.data.replay import Replay
 

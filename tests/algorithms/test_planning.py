@@ -8,7 +8,7 @@ from scipy.optimize import linprog
 from staged import chain
 
 from modelwright.algorithms import policy_iteration, value_iteration
-from modelwright.algorithms.planning import action_values, greedy
+from modelwright.algorithms.control.planning import action_values, greedy
 from modelwright.algorithms.policy_iteration import evaluate_policy, iterate_policies
 from modelwright.algorithms.value_iteration import iterate_values
 from modelwright.base.errors import BadValue, UnknownName

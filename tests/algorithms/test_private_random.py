@@ -5,7 +5,7 @@ import random
 import numpy as np
 import torch
 
-from modelwright.algorithms.private_random import PrivateRandom
+from modelwright.algorithms.outside.private_random import PrivateRandom
 from modelwright.base.seed import derive_seeds
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modelwright.algorithms.returns import discounted_returns, generalised_advantages, n_step_returns
+from modelwright.algorithms.control.returns import discounted_returns, generalised_advantages, n_step_returns
 
 RNG = np.random.default_rng(0)
 

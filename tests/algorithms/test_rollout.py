@@ -8,11 +8,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from staged import Staged, Tampered, by_rules
 
 from modelwright.algorithms import a2c, ppo
-from modelwright.algorithms.control import begin
-from modelwright.algorithms.episodes import Episodes
-from modelwright.algorithms.noise import Noise
-from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.rollout import Shuffle, collect, take
+from modelwright.algorithms.control.begin import begin
+from modelwright.algorithms.control.episodes import Episodes
+from modelwright.algorithms.control.noise import Noise
+from modelwright.algorithms.control.observations import Encoder
+from modelwright.algorithms.control.rollout import Shuffle, collect, take
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import derive_seeds
 from modelwright.data.environments.environment import Environment

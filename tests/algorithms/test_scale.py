@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from modelwright.algorithms.scale import Scale
+from modelwright.algorithms.parts.scale import Scale
 
 
 def test_it_is_scikit_learns_on_each_seeds_rows(given):

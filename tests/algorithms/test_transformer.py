@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from modelwright.algorithms import transformer
-from modelwright.algorithms.batches import Batches
-from modelwright.algorithms.layers import cross_entropy
+from modelwright.algorithms.networks.layers import cross_entropy
+from modelwright.algorithms.parts.batches import Batches
 from modelwright.algorithms.transformer import Config, Transformer, next_symbols
 from modelwright.base.errors import BadValue
 from modelwright.data.experience import Experience

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from modelwright.algorithms.continuous import Critics
-from modelwright.algorithms.distributions import Categorical, DiagonalNormal
-from modelwright.algorithms.vital_signs import (
+from modelwright.algorithms.control.continuous import Critics
+from modelwright.algorithms.control.distributions import Categorical, DiagonalNormal
+from modelwright.algorithms.control.vital_signs import (
     explained_variance,
     policy_signs,
     row_max,

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from modelwright.algorithms.dense import Dense
+from modelwright.algorithms.networks.dense import Dense
 from modelwright.base.seed import derive_seeds
 from modelwright.data.environments.environment import Environment
 from modelwright.data.prioritised_replay import PrioritisedReplay

@@ -134,7 +134,7 @@ from interrupted_project import make_design
 from modelwright.lab.project import Project
 from modelwright.lab.run import run_design
 from modelwright.lab.training import train_job
-import modelwright.lab.report, modelwright.lab.page.render, modelwright.algorithms.generator
+import modelwright.lab.report, modelwright.lab.page.render, modelwright.algorithms.outside.generator
 import duckdb, filelock, jinja2, pandas, psutil, pyarrow.csv, pyarrow.parquet
 import sklearn.ensemble, sklearn.linear_model, sklearn.metrics, sklearn.model_selection
 

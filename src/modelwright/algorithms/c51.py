@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modelwright.algorithms.control import begin
-from modelwright.algorithms.distributional import DistributionLearner, Judgement
-from modelwright.algorithms.exploration import Greedy
-from modelwright.algorithms.off_policy import interact
+from modelwright.algorithms.control.begin import begin
+from modelwright.algorithms.control.distributional import DistributionLearner, Judgement
+from modelwright.algorithms.control.exploration import Greedy
+from modelwright.algorithms.control.off_policy import interact
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting

@@ -24,11 +24,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.convolution import convolve_pool
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import ScaledDescent, descend
-from modelwright.algorithms.layers import drop_out, linear
-from modelwright.algorithms.network import draw_weights
+from modelwright.algorithms.networks.convolution import convolve_pool
+from modelwright.algorithms.networks.descent import ScaledDescent, descend
+from modelwright.algorithms.networks.layers import drop_out, linear
+from modelwright.algorithms.networks.network import draw_weights
+from modelwright.algorithms.parts.demand import demand
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelwright.algorithms.control import begin
-from modelwright.algorithms.deterministic import Deterministic, DeterministicAgent
-from modelwright.algorithms.off_policy import interact, make_batch
+from modelwright.algorithms.control.begin import begin
+from modelwright.algorithms.control.deterministic import Deterministic, DeterministicAgent
+from modelwright.algorithms.control.off_policy import interact, make_batch
 from modelwright.base.seed import Seed
 from modelwright.base.step import Step
 from modelwright.data.environments.environment import Environment

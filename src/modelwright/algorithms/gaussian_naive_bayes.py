@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.separate import SeparateModel
+from modelwright.algorithms.parts.demand import demand
+from modelwright.algorithms.parts.separate import SeparateModel
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Step

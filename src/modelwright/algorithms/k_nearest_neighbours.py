@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.scale import Scale
-from modelwright.algorithms.separate import SeparateModel
+from modelwright.algorithms.parts.demand import demand
+from modelwright.algorithms.parts.scale import Scale
+from modelwright.algorithms.parts.separate import SeparateModel
 from modelwright.base.errors import BadValue
 from modelwright.base.metric import Task
 from modelwright.base.seed import Seed

@@ -132,11 +132,11 @@ def _resolve(variant: Mapping[str, Any], root: Path) -> Any:
         config = configure(import_module(LEARNERS[name]).Config, settings, where=name)
         return _Native(name=name, config=config)
     if ":" in name:
-        from modelwright.algorithms.generator import Generator
+        from modelwright.algorithms.outside.generator import Generator
 
         return Generator(name, settings, root=root)
     if "." in name:
-        from modelwright.algorithms.estimator import Estimator
+        from modelwright.algorithms.outside.estimator import Estimator
 
         return Estimator(name, settings)
     raise UnknownName(

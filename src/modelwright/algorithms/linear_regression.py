@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import ScaledDescent, descend
-from modelwright.algorithms.layers import linear
-from modelwright.algorithms.scale import Scale
+from modelwright.algorithms.networks.descent import ScaledDescent, descend
+from modelwright.algorithms.networks.layers import linear
+from modelwright.algorithms.parts.demand import demand
+from modelwright.algorithms.parts.scale import Scale
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting

@@ -23,9 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import ScaledDescent, descend
-from modelwright.algorithms.layers import linear
+from modelwright.algorithms.networks.descent import ScaledDescent, descend
+from modelwright.algorithms.networks.layers import linear
+from modelwright.algorithms.parts.demand import demand
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.base.step import Step

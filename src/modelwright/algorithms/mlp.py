@@ -24,10 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import ScaledDescent, descend
-from modelwright.algorithms.layers import drop_out, linear
-from modelwright.algorithms.network import draw_weights
+from modelwright.algorithms.networks.descent import ScaledDescent, descend
+from modelwright.algorithms.networks.layers import drop_out, linear
+from modelwright.algorithms.networks.network import draw_weights
+from modelwright.algorithms.parts.demand import demand
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.base.step import Step

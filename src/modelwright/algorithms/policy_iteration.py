@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from modelwright.algorithms.planning import Plan, action_values, find_model, greedy
+from modelwright.algorithms.control.planning import Plan, action_values, find_model, greedy
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Step

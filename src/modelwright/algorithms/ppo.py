@@ -28,13 +28,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.actor_critic import ActorCritic
-from modelwright.algorithms.adam import Adam
-from modelwright.algorithms.control import begin
-from modelwright.algorithms.episodes import Episodes
-from modelwright.algorithms.returns import generalised_advantages
-from modelwright.algorithms.rollout import Rollout, Shuffle, collect, take
-from modelwright.algorithms.vital_signs import (
+from modelwright.algorithms.control.actor_critic import ActorCritic
+from modelwright.algorithms.control.begin import begin
+from modelwright.algorithms.control.episodes import Episodes
+from modelwright.algorithms.control.returns import generalised_advantages
+from modelwright.algorithms.control.rollout import Rollout, Shuffle, collect, take
+from modelwright.algorithms.control.vital_signs import (
     explained_variance,
     policy_signs,
     row_max,
@@ -43,7 +42,8 @@ from modelwright.algorithms.vital_signs import (
     standardised,
     update_ratio,
 )
-from modelwright.algorithms.weights import seed_norm
+from modelwright.algorithms.networks.adam import Adam
+from modelwright.algorithms.networks.weights import seed_norm
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.scale import Scale
-from modelwright.algorithms.separate import SeparateModel
+from modelwright.algorithms.parts.demand import demand
+from modelwright.algorithms.parts.scale import Scale
+from modelwright.algorithms.parts.separate import SeparateModel
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting

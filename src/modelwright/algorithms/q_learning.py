@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.action_table import ActionTable, TableLearner
-from modelwright.algorithms.control import begin
-from modelwright.algorithms.episodes import Episodes
+from modelwright.algorithms.control.action_table import ActionTable, TableLearner
+from modelwright.algorithms.control.begin import begin
+from modelwright.algorithms.control.episodes import Episodes
 from modelwright.base.seed import Seed
 from modelwright.base.step import Step
 from modelwright.data.environments.environment import Environment

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from modelwright.algorithms.control import begin
-from modelwright.algorithms.distributional import DistributionLearner, Judgement
-from modelwright.algorithms.exploration import Greedy
-from modelwright.algorithms.off_policy import interact
+from modelwright.algorithms.control.begin import begin
+from modelwright.algorithms.control.distributional import DistributionLearner, Judgement
+from modelwright.algorithms.control.exploration import Greedy
+from modelwright.algorithms.control.off_policy import interact
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.base.step import Step

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.policy_gradient import PolicyGradient, ascend
-from modelwright.algorithms.returns import discounted_returns
-from modelwright.algorithms.rollout import Rollout
+from modelwright.algorithms.control.policy_gradient import PolicyGradient, ascend
+from modelwright.algorithms.control.returns import discounted_returns
+from modelwright.algorithms.control.rollout import Rollout
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.base.step import Step

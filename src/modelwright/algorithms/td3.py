@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.control import begin
-from modelwright.algorithms.deterministic import ACTOR_SIGNS, Deterministic, DeterministicAgent
-from modelwright.algorithms.noise import Noise
-from modelwright.algorithms.off_policy import interact, make_batch
+from modelwright.algorithms.control.begin import begin
+from modelwright.algorithms.control.deterministic import ACTOR_SIGNS, Deterministic, DeterministicAgent
+from modelwright.algorithms.control.noise import Noise
+from modelwright.algorithms.control.off_policy import interact, make_batch
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.base.step import Step

@@ -33,11 +33,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.attention import attend, normalise
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.descent import Descent, descend
-from modelwright.algorithms.layers import drop_out, linear, product
-from modelwright.algorithms.network import draw_weights
+from modelwright.algorithms.networks.attention import attend, normalise
+from modelwright.algorithms.networks.descent import Descent, descend
+from modelwright.algorithms.networks.layers import drop_out, linear, product
+from modelwright.algorithms.networks.network import draw_weights
+from modelwright.algorithms.parts.demand import demand
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting

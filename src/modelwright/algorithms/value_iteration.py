@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelwright.algorithms.planning import Plan, action_values, find_model, greedy
+from modelwright.algorithms.control.planning import Plan, action_values, find_model, greedy
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Step

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.algorithms.returns import discounted_returns, generalised_advantages
+from modelwright.algorithms.control.returns import discounted_returns, generalised_advantages
 from modelwright.algorithms.scrutiny.subject import (
     Inputs,
     Options,

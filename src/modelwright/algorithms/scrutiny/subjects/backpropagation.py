@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.algorithms.layers import cross_entropy
 from modelwright.algorithms.mlp import Config, Perceptron
+from modelwright.algorithms.networks.layers import cross_entropy
 from modelwright.algorithms.scrutiny.subject import (
     Absent,
     Argument,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from modelwright.algorithms.gradient_boosting import leaf_values, negative_gradient
+from modelwright.algorithms.parts.tree import grow, sort_rows
 from modelwright.algorithms.scrutiny.subject import (
     Absent,
     Argument,
@@ -28,7 +29,6 @@ from modelwright.algorithms.scrutiny.subject import (
     mistake,
     words,
 )
-from modelwright.algorithms.tree import grow, sort_rows
 
 __all__ = ["SUBJECTS"]
 

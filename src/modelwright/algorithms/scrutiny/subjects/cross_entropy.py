@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.algorithms.layers import cross_entropy
+from modelwright.algorithms.networks.layers import cross_entropy
 from modelwright.algorithms.scrutiny.subject import (
     Argument,
     Case,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.algorithms.returns import n_step_returns
+from modelwright.algorithms.control.returns import n_step_returns
 from modelwright.algorithms.scrutiny.subject import (
     Absent,
     Argument,

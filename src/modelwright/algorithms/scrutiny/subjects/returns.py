@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.algorithms.returns import discounted_returns
+from modelwright.algorithms.control.returns import discounted_returns
 from modelwright.algorithms.scrutiny.subject import (
     Absent,
     Inputs,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.algorithms.distributions import DiagonalNormal
+from modelwright.algorithms.control.distributions import DiagonalNormal
 from modelwright.algorithms.sac import squashed_log_prob
 from modelwright.algorithms.scrutiny.subject import (
     Absent,

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.distributions import Categorical, DiagonalNormal
-from modelwright.algorithms.weights import seed_norm
+from modelwright.algorithms.control.distributions import Categorical, DiagonalNormal
+from modelwright.algorithms.networks.weights import seed_norm
 
 __all__ = [
     "explained_variance",

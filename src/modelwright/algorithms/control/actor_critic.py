@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.dense import Activation, Dense
-from modelwright.algorithms.distributions import Categorical, DiagonalNormal
-from modelwright.algorithms.noise import Noise
-from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.weights import Weights
+from modelwright.algorithms.control.distributions import Categorical, DiagonalNormal
+from modelwright.algorithms.control.noise import Noise
+from modelwright.algorithms.control.observations import Encoder
+from modelwright.algorithms.networks.dense import Activation, Dense
+from modelwright.algorithms.networks.weights import Weights
 from modelwright.base.seed import Seed
 from modelwright.data.environments.simulation import Simulation
 from modelwright.data.environments.space import Discrete

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.noise import Noise
-from modelwright.algorithms.off_policy import OffPolicy
+from modelwright.algorithms.control.noise import Noise
+from modelwright.algorithms.control.off_policy import OffPolicy
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 

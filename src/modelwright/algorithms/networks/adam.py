@@ -9,7 +9,7 @@ Source: Kingma and Ba 2015, algorithm 1.
 import torch
 from torch.optim.adam import adam
 
-from modelwright.algorithms.weights import Weights
+from modelwright.algorithms.networks.weights import Weights
 
 __all__ = ["Adam"]
 

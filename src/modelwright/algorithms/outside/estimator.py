@@ -19,9 +19,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.fitted import FittedModel
-from modelwright.algorithms.private_random import PrivateRandom
+from modelwright.algorithms.outside.fitted import FittedModel
+from modelwright.algorithms.outside.private_random import PrivateRandom
+from modelwright.algorithms.parts.demand import demand
 from modelwright.base.errors import BadValue, UnknownName, WorkerLost
 from modelwright.base.fingerprint import jsonable
 from modelwright.base.metric import Task

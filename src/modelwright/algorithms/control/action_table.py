@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.exploration import Exploration
-from modelwright.algorithms.planning import demand_numbers
+from modelwright.algorithms.control.exploration import Exploration
+from modelwright.algorithms.control.planning import demand_numbers
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.adam import Adam
-from modelwright.algorithms.continuous import ActionRange, Continuous, Critics
-from modelwright.algorithms.dense import Dense
-from modelwright.algorithms.noise import Noise
-from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.off_policy import Batch
-from modelwright.algorithms.vital_signs import row_mean, spread, update_ratio
-from modelwright.algorithms.weights import Weights, seed_norm
+from modelwright.algorithms.control.continuous import ActionRange, Continuous, Critics
+from modelwright.algorithms.control.noise import Noise
+from modelwright.algorithms.control.observations import Encoder
+from modelwright.algorithms.control.off_policy import Batch
+from modelwright.algorithms.control.vital_signs import row_mean, spread, update_ratio
+from modelwright.algorithms.networks.adam import Adam
+from modelwright.algorithms.networks.dense import Dense
+from modelwright.algorithms.networks.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.data.environments.simulation import Simulation

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.batches import Batches
-from modelwright.algorithms.cohort import split_by_rows
-from modelwright.algorithms.layers import cross_entropy
-from modelwright.algorithms.network import Network, NetworkModel, standardise
-from modelwright.algorithms.scale import Scale
-from modelwright.algorithms.weights import Weights, seed_norm
+from modelwright.algorithms.networks.layers import cross_entropy
+from modelwright.algorithms.networks.network import Network, NetworkModel, standardise
+from modelwright.algorithms.networks.weights import Weights, seed_norm
+from modelwright.algorithms.parts.batches import Batches
+from modelwright.algorithms.parts.cohort import split_by_rows
+from modelwright.algorithms.parts.scale import Scale
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import Settings, setting

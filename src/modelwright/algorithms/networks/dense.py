@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import Function, FunctionCtx
 
-from modelwright.algorithms.layers import product, sum_rows
-from modelwright.algorithms.weights import Weights
+from modelwright.algorithms.networks.layers import product, sum_rows
+from modelwright.algorithms.networks.weights import Weights
 from modelwright.base.seed import Seed
 
 __all__ = ["Activation", "Dense", "orthogonal"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.control import begin
+from modelwright.algorithms.control.begin import begin
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.data.environments.environment import Environment

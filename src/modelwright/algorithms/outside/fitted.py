@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.content import content_digest
+from modelwright.algorithms.outside.content import content_digest
 from modelwright.base.errors import BadValue
 from modelwright.base.metric import Task
 

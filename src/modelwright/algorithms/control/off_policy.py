@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.episodes import Episodes
-from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.returns import n_step_returns
+from modelwright.algorithms.control.episodes import Episodes
+from modelwright.algorithms.control.observations import Encoder
+from modelwright.algorithms.control.returns import n_step_returns
 from modelwright.base.errors import BadValue
 from modelwright.base.setting import Settings, setting
 from modelwright.base.step import Policy, Step

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.episodes import Episodes
+from modelwright.algorithms.control.episodes import Episodes
 from modelwright.base.errors import BadValue
 from modelwright.data.environments.simulation import Simulation
 from modelwright.data.environments.space import within

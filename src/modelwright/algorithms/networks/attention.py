@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import Function
 
-from modelwright.algorithms.layers import product, sum_rows
+from modelwright.algorithms.networks.layers import product, sum_rows
 
 __all__ = ["attend", "normalise"]
 

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.adam import Adam
-from modelwright.algorithms.dense import Dense, Pass
-from modelwright.algorithms.exploration import Exploration, Greedy
-from modelwright.algorithms.observations import Encoder
-from modelwright.algorithms.off_policy import make_batch
-from modelwright.algorithms.vital_signs import row_mean, spread, update_ratio
-from modelwright.algorithms.weights import Weights, seed_norm
+from modelwright.algorithms.control.exploration import Exploration, Greedy
+from modelwright.algorithms.control.observations import Encoder
+from modelwright.algorithms.control.off_policy import make_batch
+from modelwright.algorithms.control.vital_signs import row_mean, spread, update_ratio
+from modelwright.algorithms.networks.adam import Adam
+from modelwright.algorithms.networks.dense import Dense, Pass
+from modelwright.algorithms.networks.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
 from modelwright.data.environments.simulation import Simulation
 from modelwright.data.environments.space import Discrete

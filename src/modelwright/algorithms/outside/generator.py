@@ -26,11 +26,11 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.algorithms.cohort import join_steps
-from modelwright.algorithms.demand import demand
-from modelwright.algorithms.fitted import FittedModel
-from modelwright.algorithms.fitted_policy import FittedPolicy
-from modelwright.algorithms.private_random import PrivateRandom
+from modelwright.algorithms.outside.fitted import FittedModel
+from modelwright.algorithms.outside.fitted_policy import FittedPolicy
+from modelwright.algorithms.outside.private_random import PrivateRandom
+from modelwright.algorithms.parts.cohort import join_steps
+from modelwright.algorithms.parts.demand import demand
 from modelwright.base.errors import BadValue, ModelwrightError, UnknownName, WorkerLost
 from modelwright.base.fingerprint import jsonable
 from modelwright.base.seed import Seed

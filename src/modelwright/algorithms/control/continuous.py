@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.dense import Dense
-from modelwright.algorithms.noise import Noise
-from modelwright.algorithms.off_policy import OffPolicy
-from modelwright.algorithms.weights import Weights, seed_norm
+from modelwright.algorithms.control.noise import Noise
+from modelwright.algorithms.control.off_policy import OffPolicy
+from modelwright.algorithms.networks.dense import Dense
+from modelwright.algorithms.networks.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.data.environments.space import Box

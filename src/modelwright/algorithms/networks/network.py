@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelwright.algorithms.scale import Scale
-from modelwright.algorithms.weights import Weights
+from modelwright.algorithms.networks.weights import Weights
+from modelwright.algorithms.parts.scale import Scale
 from modelwright.base.errors import BadValue
 from modelwright.base.metric import Task
 from modelwright.base.seed import Seed

@@ -1,0 +1,1 @@
+"""What learners of every kind share: demands on experience, parts of a cohort, scales, batches, trees."""
