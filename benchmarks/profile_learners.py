@@ -23,13 +23,16 @@ SEEDS = 8
 PLACES = {
     "environment": ["data.environments.batched:BatchedSimulation.step"],
     "choosing actions": [
-        "algorithms.actor_critic:ActorCritic.explore",
-        "algorithms.exploration:Exploration.__call__",
-        "algorithms.dense:Dense.few",
+        "algorithms.control.actor_critic:ActorCritic.explore",
+        "algorithms.control.exploration:Exploration.__call__",
+        "algorithms.networks.dense:Dense.few",
     ],
     "replay": ["data.replay:Replay.add", "data.replay:Replay.sample"],
-    "gradients": ["algorithms.weights:Weights.differentiate"],
-    "optimiser": ["algorithms.adam:Adam.step", "torch.optim:RMSprop.step"],
+    "gradients": [
+        "algorithms.networks.weights:Weights.differentiate",
+        "algorithms.networks.dense:Pass.backward",
+    ],
+    "optimiser": ["algorithms.networks.adam:Adam.step", "torch.optim:RMSprop.step"],
 }
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "reinforce": ("CartPole-v1", {"total_steps": 20_000}),
