@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from interrupted_project import repeatable
+
 from modelwright.experiment.design import Design
 from modelwright.lab.project import Project
 
@@ -134,6 +136,6 @@ def outcome(project: Project, name: str = "corridor") -> dict[str, Any]:
             "looks": [entry.body for entry in journal.entries(kind="look")],
             "verdict": [entry.body for entry in journal.entries(kind="verdict")],
             "metrics": {
-                (row.variant, row.seed_index): journal.read_metrics(row.run).to_pylist() for row in rows
+                (row.variant, row.seed_index): repeatable(journal.read_metrics(row.run)) for row in rows
             },
         }

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from modelwright.base.seed import derive_seeds
 from modelwright.data.source import Source, load_dataset
 from modelwright.data.split import SplitPlan
 from modelwright.experiment.question import Question
-from modelwright.lab.executor.job import Finished, Job, Workload
+from modelwright.lab.executor.job import Finished, Job, Message, Progress, Workload
 from modelwright.lab.ground.rows import Rows
 from modelwright.lab.training import train_job
 
@@ -22,10 +23,9 @@ def ends(rng, number="nan"):
 """
 
 
-def last_scores(root: Path, number: str) -> np.ndarray:
-    """Return the scores of three seeds that all report this number."""
-    (root / "mine.py").write_text(LEARNER)
-    config = complete_config({"learner": "mine.py:ends", "number": number}, root=root)
+def train(root: Path, variant: dict[str, Any]) -> list[Message]:
+    """Return what training three seeds of a learner that reports `score` says."""
+    config = complete_config(variant, root=root)
     question = Question(
         hypothesis="it ends",
         metric="score",
@@ -39,7 +39,14 @@ def last_scores(root: Path, number: str) -> np.ndarray:
     parts = tuple(ground.part(seed, "training") for seed in seeds)
     workload = Workload(root=root, question=question, ground=ground, threads=1)
     job = Job(identity="job", variant="one", config=config, indices=(0, 1, 2), seeds=seeds, parts=parts)
-    finished = [message for message in train_job(workload, job) if isinstance(message, Finished)]
+    return list(train_job(workload, job))
+
+
+def last_scores(root: Path, number: str) -> np.ndarray:
+    """Return the scores of three seeds that all report this number."""
+    (root / "mine.py").write_text(LEARNER)
+    messages = train(root, {"learner": "mine.py:ends", "number": number})
+    finished = [message for message in messages if isinstance(message, Finished)]
     assert len(finished) == 1
     return finished[0].scores
 
@@ -55,3 +62,31 @@ def test_a_score_that_an_interval_can_hold_is_kept(number: str, tmp_path: Path) 
     assert scores.tolist() == [float(number)] * 3
     with warnings.catch_warnings(action="error"):
         assert np.isfinite(np.std(np.append(scores, -scores[0]), ddof=1))
+
+
+SLOW = """
+import time
+
+def slow(rng):
+    for update in (10, 20):
+        time.sleep(0.05)
+        yield {"score": 1.0, "environment_steps": float(update**2)}
+
+def plain(rng):
+    for update in range(3):
+        time.sleep(0.05)
+        yield {"score": 1.0}
+"""
+
+
+@pytest.mark.parametrize(("learner", "done"), [("slow", (100, 300)), ("plain", (1, 1, 1))])
+def test_every_step_says_how_fast_the_learner_is(learner: str, done: tuple[int, ...], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW)
+    messages = train(tmp_path, {"learner": f"mine.py:{learner}"})
+    steps = [step for message in messages if isinstance(message, Progress) for step in message.steps]
+    assert len(steps) == len(done)
+    for (_, metrics), count in zip(steps, done, strict=True):
+        assert metrics["throughput"].shape == (3,)
+        # Three seeds sleep in turn; a busy machine may take longer, never less.
+        assert (metrics["throughput"] <= count / 0.15).all()
+        assert (metrics["throughput"] >= count / 5.0).all()

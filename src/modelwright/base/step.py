@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue, nearest_name
 
-__all__ = ["Model", "Policy", "Step"]
+__all__ = ["THROUGHPUT", "Model", "Policy", "Step"]
+
+THROUGHPUT = "throughput"
+"""Metric that the lab adds to every step: environment steps of a seed in a second, or updates where there is no
+environment. It is read off a clock, so no two runs agree on it."""
 
 
 class Model(Protocol):

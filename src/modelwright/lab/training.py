@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from modelwright.algorithms.learner import build_learner, source_identity
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, NotPermitted, UnknownName
-from modelwright.base.step import Step
+from modelwright.base.step import THROUGHPUT, Step
 from modelwright.lab.executor.job import Failed, Finished, Job, Message, Progress, Started, Workload
 from modelwright.lab.ground.ground import measured_name
 from modelwright.lab.lineage.environment import record_environment
@@ -50,12 +50,16 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
             experience = workload.ground.experience(job.parts)
             scorer = _Scorer(workload, job)
             steps: list[tuple[int, Mapping[str, NDArray[np.float64]]]] = []
-            sent = time.monotonic()
+            pace = _Pace(len(job.seeds))
+            sent = begun = time.monotonic()
             for step in learner.train(experience, job.seeds):
-                steps.append((step.update, scorer.read(step)))
+                seconds = time.monotonic() - begun
+                metrics = scorer.read(step)
+                steps.append((step.update, {**metrics, THROUGHPUT: pace.read(step, seconds)}))
                 if time.monotonic() - sent > _BATCH_SECONDS:
                     yield Progress(job=job.identity, steps=steps)
                     steps, sent = [], time.monotonic()
+                begun = time.monotonic()
             if steps:
                 yield Progress(job=job.identity, steps=steps)
             scores, states = scorer.result()
@@ -88,6 +92,21 @@ def _require_code(workload: Workload, job: Job) -> None:
             got="files that changed since the launch",
             next_step="put them back, or run again with --amend 'reason': finished trials are kept",
         )
+
+
+class _Pace:
+    """How fast a learner goes, counted in environment steps, or in updates where there are none."""
+
+    def __init__(self, seeds: int) -> None:
+        self._done: NDArray[np.float64] = np.zeros(seeds)
+
+    def read(self, step: Step, seconds: float) -> NDArray[np.float64]:
+        """Return what each seed did in a second, (seed,), given how long the step took."""
+        updates = np.full(len(self._done), float(step.update))
+        done = step.metrics.get("environment_steps", updates)
+        found = (done - self._done) / max(seconds, 1e-9)
+        self._done = done
+        return found
 
 
 class _Scorer:

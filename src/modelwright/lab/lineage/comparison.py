@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
+from modelwright.base.step import THROUGHPUT
 
 __all__ = ["MetricComparison", "MetricPoint", "Sameness", "compare_metrics"]
 
@@ -107,7 +108,7 @@ def _plain(value: float | None) -> float | str | None:
 
 
 def compare_metrics(
-    recorded: Any, now: Any, *, tolerance: float, ignore: Collection[str] = ()
+    recorded: Any, now: Any, *, tolerance: float, ignore: Collection[str] = (THROUGHPUT,)
 ) -> MetricComparison:
     """Compare all metrics of a run with those of its repetition.
 
