@@ -16,8 +16,8 @@ from modelwright.base.errors import BadValue, nearest_name
 __all__ = ["THROUGHPUT", "Model", "Policy", "Step"]
 
 THROUGHPUT = "throughput"
-"""Metric that the lab adds to every step: environment steps of a seed in a second, or updates where there is no
-environment. It is read off a clock, so no two runs agree on it."""
+"""Metric that the lab adds to every step: environment steps of a seed in a second, or updates where there is
+no environment. It comes off a clock, so no two runs agree on it."""
 
 
 class Model(Protocol):
