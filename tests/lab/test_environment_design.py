@@ -21,6 +21,7 @@ from modelwright.base.errors import BadValue, ModelwrightError, NotPermitted, Un
 from modelwright.base.seed import derive_seeds
 from modelwright.data.environments.environment import Environment
 from modelwright.experiment.design import Design
+from modelwright.lab.cohort import make_jobs
 from modelwright.lab.executor.job import Job, Message, Workload
 from modelwright.lab.executor.local import LocalExecutor
 from modelwright.lab.ground.episodes import Episodes
@@ -322,7 +323,7 @@ class Deadly(HereExecutor):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("messages", [1, 7, 14])
+@pytest.mark.parametrize("messages", [1, 5, 8])
 def test_a_killed_run_goes_on_to_the_same_verdict(finished: Project, tmp_path: Path, messages: int) -> None:
     project = make_project(tmp_path / "project")
     child = os.fork()
@@ -417,3 +418,21 @@ def test_asking_the_same_again_under_another_name_is_told(copied: Project) -> No
     again = dataclasses.replace(small(), name="again")
     result = run_design(again, copied, executor=HereExecutor())
     assert [finding.kind for finding in result.findings] == ["asked-before"]
+
+
+@pytest.mark.parametrize(
+    ("slots", "learners", "jobs"),
+    [(2, ("a2c", "a2c"), 2), (4, ("a2c", "a2c"), 4), (3, ("a2c", "a2c"), 6), (2, ("a2c", "ppo"), 4)],
+)
+def test_variants_of_one_learner_are_cut_no_finer_than_fills_the_slots(
+    slots: int, learners: tuple[str, str], jobs: int, tmp_path: Path
+) -> None:
+    project = make_project(tmp_path)
+    variants = {f"v{at}": {"learner": name, "total_steps": 10_000 + at} for at, name in enumerate(learners)}
+    design = small(variants=variants, compare=[["v0", "v1"]])
+    prepared = prepare_design(design, project)
+    trials = [prepared.trial(variant, index) for variant in variants for index in range(4)]
+    made = make_jobs(prepared, trials, slots)
+    assert len(made) == jobs
+    told = [(job.variant, index) for job in made for index in job.indices]
+    assert told == [(trial.variant, trial.index) for trial in trials]

@@ -338,14 +338,14 @@ def test_a_severe_finding_is_told_before_the_first_run(project: Project, plan: P
 
 
 def naive_seconds(
-    costs: Mapping[str, Cost], looks: tuple[int, ...], slots: int
+    costs: Mapping[str, Cost], looks: tuple[int, ...], slots: int, cuts: int
 ) -> tuple[list[float], list[float]]:
     """Deal jobs to the slot that is free first, minute by minute."""
     walls, trainings, wall, trained, before = [], [], 0.0, 0.0, 0
     for now in looks:
         busy = np.zeros(slots)
         for cost in costs.values():
-            for part in np.array_split(np.arange(now - before), min(slots, now - before)):
+            for part in np.array_split(np.arange(now - before), min(cuts, now - before)):
                 busy[busy.argmin()] += cost.fixed + cost.each * len(part)
                 trained += cost.fixed + cost.each * len(part)
         wall, before = wall + busy.max(), now
@@ -354,12 +354,12 @@ def naive_seconds(
     return walls, trainings
 
 
-@pytest.mark.parametrize("slots", [1, 2, 3, 16])
+@pytest.mark.parametrize(("slots", "cuts"), [(1, 1), (2, 2), (3, 3), (16, 16), (2, 1), (4, 2)])
 @pytest.mark.parametrize("looks", [(12,), (4, 8, 12), (3, 4, 11), tuple(range(2, 9))])
-def test_the_schedule_costs_what_a_naive_dealer_finds(slots: int, looks: tuple[int, ...]) -> None:
+def test_the_schedule_costs_what_a_naive_dealer_finds(slots: int, cuts: int, looks: tuple[int, ...]) -> None:
     costs = {"a": Cost(fixed=1.0, each=0.5), "b": Cost(fixed=0.0, each=2.0), "c": Cost(fixed=3.0, each=0.0)}
-    wall, trained = cumulative_seconds(costs, looks, slots)
-    walls, trainings = naive_seconds(costs, looks, slots)
+    wall, trained = cumulative_seconds(costs, looks, slots, cuts)
+    walls, trainings = naive_seconds(costs, looks, slots, cuts)
     assert wall == pytest.approx(walls)
     assert trained == pytest.approx(trainings)
 

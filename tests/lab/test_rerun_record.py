@@ -291,10 +291,12 @@ def test_modules_on_the_import_path_are_the_recorded_ones_or_are_named(
 # ---- what is left behind ----
 
 ASK = """
-import sys
+import signal, sys
 from pathlib import Path
 from modelwright.lab.project import Project
 from modelwright.lab.rerun.rerun import rerun_run
+# Whatever a shell starts in the background is born deaf to this signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 rerun_run("lines-plain-00", Project.find(Path(sys.argv[1]), journal=Path(".modelwright")), here=True)
 """
 
@@ -328,7 +330,7 @@ def test_an_interruption_leaves_no_process_and_ctrl_c_no_folder(
     family = [*psutil.Process(asker.pid).children(recursive=True), psutil.Process(int(note.read_text()))]
     assert len(list(temporary.iterdir())) == 1
     os.kill(asker.pid, word)
-    _, said = asker.communicate(timeout=60)
+    _, said = asker.communicate(timeout=20)
     wait_for(lambda: not any(is_alive(process) for process in family))
     if word is signal.SIGINT:
         assert b"KeyboardInterrupt" in said

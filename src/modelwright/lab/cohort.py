@@ -1,7 +1,7 @@
 """Run trials on an executor and write down what happens: one run per trial, metrics as they come."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,15 +29,29 @@ from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.source import SourceRecord
 from modelwright.lab.prepare import Prepared, Trial
 
-__all__ = ["Recorder", "failed_job", "make_jobs"]
+__all__ = ["Recorder", "count_cuts", "failed_job", "make_jobs"]
+
+
+def count_cuts(prepared: Prepared, variants: Collection[str], slots: int) -> int:
+    """Return into how many jobs the trials of each variant are cut, so that all slots have work.
+
+    As many as there are slots: nobody knows how long another variant takes. Variants of one learner in an
+    environment take about as long as each other, and a step of many seeds hardly longer than one of few: they
+    are cut no finer than fills the slots evenly.
+    """
+    learners = {prepared.design.variants[variant]["learner"] for variant in variants}
+    if prepared.ground.kind == "environment" and len(learners) == 1:
+        return slots // math.gcd(slots, len(variants))
+    return slots
 
 
 def make_jobs(prepared: Prepared, trials: Sequence[Trial], slots: int) -> list[Job]:
-    """Part trials into jobs so that all slots have work; a trial's result does not depend on its company."""
+    """Part trials into jobs; a trial's result does not depend on its company."""
     jobs: list[Job] = []
+    cuts = count_cuts(prepared, {trial.variant for trial in trials}, slots)
     for variant in prepared.design.variants:
         own = [trial for trial in trials if trial.variant == variant]
-        parts = np.array_split(np.arange(len(own)), min(slots, len(own))) if own else []
+        parts = np.array_split(np.arange(len(own)), min(cuts, len(own))) if own else []
         for part in parts:
             chosen = [own[at] for at in part]
             jobs.append(

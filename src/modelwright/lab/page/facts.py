@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modelwright.base.errors import ModelwrightError, UnknownName
 from modelwright.base.finding import Finding
 from modelwright.base.fingerprint import canonical_json
+from modelwright.base.step import THROUGHPUT
 from modelwright.experiment.design import Design
 from modelwright.experiment.look import Look
 from modelwright.experiment.verdict import Verdict
@@ -317,7 +318,10 @@ def _read_curves(
 
 
 def _read_metrics(journal: Journal, run: str) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
-    """Return metric -> (updates, values); rows come ordered by metric."""
+    """Return metric -> (updates, values) but for throughput, which is no part of an answer.
+
+    Rows come ordered by metric.
+    """
     table = journal.read_metrics(run, prefix=True)
     if table.num_rows == 0:
         return {}
@@ -326,4 +330,5 @@ def _read_metrics(journal: Journal, run: str) -> dict[str, tuple[NDArray[Any], N
     names = column.dictionary.to_pylist()
     updates, values = table.column("update").to_numpy(), table.column("value").to_numpy()
     edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    return {str(names[codes[a]]): (updates[a:b], values[a:b]) for a, b in itertools.pairwise(edges)}
+    places = {str(names[codes[a]]): slice(a, b) for a, b in itertools.pairwise(edges)}
+    return {name: (updates[at], values[at]) for name, at in places.items() if name != THROUGHPUT}

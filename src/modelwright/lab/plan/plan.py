@@ -17,6 +17,7 @@ from modelwright.experiment.decisions import decide_many
 from modelwright.experiment.design import Design
 from modelwright.experiment.sample_size import seeds_needed
 from modelwright.experiment.simulated_power import simulate_power
+from modelwright.lab.cohort import count_cuts
 from modelwright.lab.executor.choice import open_executor
 from modelwright.lab.launch import Launch
 from modelwright.lab.plan.cost import cumulative_seconds
@@ -215,7 +216,8 @@ def _reckon(
             inflation=prepared.scope_inflation,
         )
         prospects.append(Prospect(effect=effect, supported=outcome.power, seeds=outcome.expected_seeds))
-    wall, trained = cumulative_seconds(pilot.costs, rule.looks, slots)
+    cuts = count_cuts(prepared, design.variants, slots)
+    wall, trained = cumulative_seconds(pilot.costs, rule.looks, slots, cuts)
     # With several comparisons the last one to be decided ends the experiment.
     last = used[1][: experiments // pairs * pairs].reshape(-1, pairs).max(axis=1)
     at = np.searchsorted(rule.looks, last)
