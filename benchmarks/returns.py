@@ -142,8 +142,8 @@ def page(stored: Mapping[str, Any]) -> str:
         "",
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.",
         "",
-        "| case | steps | seeds | training | greedy | published | whose, how | holds | seconds |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| case | steps | seeds | training | greedy | published | whose, how | holds |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, case in CASES.items():
         entry = stored.get(name)
@@ -159,7 +159,7 @@ def page(stored: Mapping[str, Any]) -> str:
         lines.append(
             f"| {name} | {entry['steps']:,} | {len(entry['training'])} | {shown['training']} | "
             f"{shown['greedy']} | {published} | {case.source}{'; ' + case.note if case.note else ''} | "
-            f"{verdict(case, entry)} | {entry['seconds']:.0f} |"
+            f"{verdict(case, entry)} |"
         )
     lines += ["", "Settings that differ from the learners' defaults:", ""]
     lines += [
