@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from interrupted_project import repeatable
 
 from modelwright.base.errors import BadValue, SourceMissing, WorkerLost
 from modelwright.experiment.design import Design
@@ -335,13 +336,11 @@ def _results(project: Project) -> dict[str, tuple[object, ...]]:
     """Return trial -> what it came to, for finished trials."""
     results: dict[str, tuple[object, ...]] = {}
     with project.open_journal(read_only=True) as journal:
-        values: dict[str, str] = {}
-        for entry in journal.entries(kind="metrics.stored"):
-            values |= {run: part["values_sha256"] for run, part in entry.body["runs"].items()}
         for row in journal.runs(status="finished"):
             body = journal.entries(kind="run.finished", run=row.run)[-1].body["body"]
             assert row.trial not in results
-            results[row.trial] = (row.score, values[row.run], body["state"], body["updates"])
+            values = repr(repeatable(journal.read_metrics(row.run)))  # as text: a NaN equals nothing
+            results[row.trial] = (row.score, values, body["state"], body["updates"])
     return results
 
 
