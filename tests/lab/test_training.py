@@ -13,7 +13,7 @@ from modelwright.base.seed import derive_seeds
 from modelwright.data.source import Source, load_dataset
 from modelwright.data.split import SplitPlan
 from modelwright.experiment.question import Question
-from modelwright.lab.executor.job import Finished, Job, Message, Progress, Workload
+from modelwright.lab.executor.job import Failed, Finished, Job, Message, Progress, Workload
 from modelwright.lab.ground.rows import Rows
 from modelwright.lab.training import train_job
 
@@ -76,6 +76,9 @@ def plain(rng):
     for update in range(3):
         time.sleep(0.05)
         yield {"score": 1.0}
+
+def proud(rng):
+    yield {"score": 1.0, "throughput": 1e9}
 """
 
 
@@ -90,3 +93,11 @@ def test_every_step_says_how_fast_the_learner_is(learner: str, done: tuple[int, 
         # Three seeds sleep in turn; a busy machine may take longer, never less.
         assert (metrics["throughput"] <= count / 0.15).all()
         assert (metrics["throughput"] >= count / 5.0).all()
+
+
+def test_a_learner_that_reports_what_the_lab_measures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW)
+    failed = train(tmp_path, {"learner": "mine.py:proud"})[-1]
+    assert isinstance(failed, Failed)
+    assert "throughput is measured by the lab" in failed.error["rule"]
+    assert failed.error["next_step"] == "give the metric another name"

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from modelwright.algorithms.control.begin import begin
 from modelwright.algorithms.control.distributional import DistributionLearner, Judgement
-from modelwright.algorithms.control.exploration import Greedy
+from modelwright.algorithms.control.greedy import Greedy
 from modelwright.algorithms.control.off_policy import interact
 from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed

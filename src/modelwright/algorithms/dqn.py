@@ -27,13 +27,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.control.begin import begin
-from modelwright.algorithms.control.exploration import Exploration, Greedy
-from modelwright.algorithms.control.observations import Encoder
+from modelwright.algorithms.control.greedy import Greedy, GreedyLearner
 from modelwright.algorithms.control.off_policy import interact, make_batch
-from modelwright.algorithms.control.vital_signs import row_mean, spread, update_ratio
-from modelwright.algorithms.networks.adam import Adam
-from modelwright.algorithms.networks.dense import Dense, Pass
-from modelwright.algorithms.networks.weights import Weights, seed_norm
+from modelwright.algorithms.control.vital_signs import row_mean, spread
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.base.step import Step
@@ -88,29 +84,15 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
         yield from interact(simulation, config, agent.replay, agent.choose, agent.learn, agent)
 
 
-class _Agent:
+class _Agent(GreedyLearner):
     """Networks, replay and exploration of a cohort."""
 
     def __init__(self, simulation: Simulation, seeds: Sequence[Seed], config: Config) -> None:
         space = simulation.action_space
         assert isinstance(space, Discrete)
-        self._config = config
-        self._encode = Encoder("dqn", simulation.observation_space)
         outputs = space.n + 1 if config.dueling else space.n
-        self._network = Dense(name="q", sizes=(self._encode.size, *config.hidden, outputs), activation="relu")
-        self._online = Weights(self._network.uniform(seeds))
-        self._target = self._online.copy()
-        self._online_pass = Pass(self._network, self._online, config.batch_size)
-        self._target_pass = Pass(self._network, self._target, config.batch_size)
-        self._optimizer = Adam(self._online, config.learning_rate)
-        self._explore = Exploration(
-            seeds,
-            simulation.observation.shape[1],
-            space.n,
-            first=config.explore_first,
-            last=config.explore_last,
-            steps=config.explore_share * config.total_steps,
-        )
+        super().__init__("dqn", simulation, seeds, config, name="q", outputs=outputs)
+        self._config = config
         self.replay: Replay | PrioritisedReplay = (
             PrioritisedReplay(
                 simulation, seeds, config.capacity, n_step=config.n_step, alpha=config.priority_power
@@ -136,17 +118,9 @@ class _Agent:
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """See `base.step.Policy`."""
-        outputs = self._network.few(self._online.arrays, self._encode.rows(observation))
+        outputs = self.network.few(self.online.arrays, self.encode.rows(observation))
         # V(s) is the same for all actions.
         return outputs[..., 1 if self._config.dueling else 0 :].argmax(axis=-1)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """See `base.step.Policy`."""
-        return dict(self._online.state())
-
-    def choose(self, observation: NDArray[Any], steps: int) -> NDArray[Any]:
-        """Return actions, some of them random."""
-        return self._explore(self.act(observation), steps)
 
     def learn(self, update: int, reported: bool) -> dict[str, NDArray[np.float64]]:
         """Do one update, equations (2) to (4)."""
@@ -159,45 +133,35 @@ class _Agent:
             weight = torch.from_numpy(drawn_weight)
         else:
             sample = self.replay.sample(config.batch_size)
-        batch = make_batch(sample, self._encode, config.gamma)
-        next_q = self.value(self._target_pass.forward(batch.successor))
+        batch = make_batch(sample, self.encode, config.gamma)
+        next_q = self.value(self.target_pass.forward(batch.successor))
         if config.double:
-            chooser = self.value(self._online_pass.forward(batch.successor))
+            chooser = self.value(self.online_pass.forward(batch.successor))
             target = double_q_target(batch.reward, batch.discount, next_q, chooser)
         else:
             target = td_target(batch.reward, batch.discount, next_q)
-        q = self.value(self._online_pass.forward(batch.observation))
+        q = self.value(self.online_pass.forward(batch.observation))
         action = batch.action[..., None]
         of_action = q.gather(-1, action)[..., 0]
         error = target - of_action
         slope = (error.clamp(-1.0, 1.0) if config.huber else 2.0 * error) * (-1.0 / config.batch_size)
         if weight is not None:
             slope *= weight
-        self._online_pass.backward(self.slope(torch.zeros_like(q).scatter_(-1, action, slope[..., None])))
-        signs: dict[str, NDArray[np.float64]] = {}
-        norm = seed_norm(self._online.gradient) if reported or config.clip_norm is not None else None
-        if config.clip_norm is not None and norm is not None:
-            self._online.clip_gradient(norm, config.clip_norm)
-        before = self._online.packed.clone() if reported else self._online.packed
-        self._optimizer.step()
+        of_q = torch.zeros_like(q).scatter_(-1, action, slope[..., None])
+        signs = self.descend(self.slope(of_q), update, reported)
         if isinstance(self.replay, PrioritisedReplay):
             self.replay.prioritise(sample.rows, error.numpy())
-        if reported and norm is not None:
-            loss = _huber(error) if config.huber else error.square()
-            signs = {
-                "loss": row_mean(loss if weight is None else loss * weight),
-                "td_error": row_mean(error.abs()),
-                **spread("q", of_action),
-                **spread("value_target", target),
-                "grad_norm": norm,
-                "update_ratio": update_ratio(before, self._online.packed),
-                "target_distance": update_ratio(self._target.packed, self._online.packed),
-                "replay_age": row_mean(sample.age),
-                "exploration": np.full(len(norm), self._explore.share),
-            }
-        if update % config.target_every == 0:
-            self._target.packed.copy_(self._online.packed)
-        return signs
+        if not reported:
+            return {}
+        loss = _huber(error) if config.huber else error.square()
+        return {
+            "loss": row_mean(loss if weight is None else loss * weight),
+            "td_error": row_mean(error.abs()),
+            **spread("q", of_action),
+            **spread("value_target", target),
+            **signs,
+            "replay_age": row_mean(sample.age),
+        }
 
 
 def _huber(error: Tensor) -> Tensor:

@@ -130,6 +130,12 @@ class _Scorer:
             raise BadValue("Updates grow from step to step", got=f"{step.update} after {self._update}")
         self._update = step.update
         self._names.update(step.metrics)
+        if THROUGHPUT in step.metrics:
+            raise BadValue(
+                f"{THROUGHPUT} is measured by the lab, and no learner reports it",
+                got="a step with that metric",
+                next_step="give the metric another name",
+            )
         if any(len(values) != self._seeds for values in step.metrics.values()):
             raise BadValue(
                 f"A step of {self._seeds} seeds has {self._seeds} numbers for each metric",

@@ -14,8 +14,8 @@ from modelwright.algorithms.networks.weights import Weights
 __all__ = ["Adam"]
 
 
-# Where a unit is dead, (1) lets its moments fall until they are denormal, and a processor takes ten times as
-# long over those. Moments below these change no parameter: they are set to zero before they get there.
+# Where a unit is dead, (1) lets its moments fall until they are denormal, and a processor is many times
+# slower on those. Moments below these change no parameter: they are set to zero before they get there.
 _SWEPT_EVERY, _SMALLEST_MEAN, _SMALLEST_SQUARE = 64, 1e-30, 1e-36
 
 

@@ -107,8 +107,7 @@ def action_rows(action: NDArray[Any], space: Space, lead: tuple[int, int]) -> ND
         raise BadValue(f"Actions are one per copy, an array of shape {shape}", got=f"shape {action.shape}")
     rows = action.reshape(-1, *space.shape)
     if isinstance(space, Discrete):
-        # Read without a sign, a negative number is a large one.
-        known = rows.dtype.kind in "iu" and not np.count_nonzero(rows.view(f"u{rows.itemsize}") >= space.n)
+        known = rows.dtype.kind in "iu" and not np.count_nonzero((rows < 0) | (rows >= space.n))
         if not known:
             got = f"{np.unique(rows)[:5].tolist()} of type {rows.dtype}"
             raise BadValue(f"Actions are whole numbers from 0 to {space.n - 1}", got=got)
