@@ -296,7 +296,8 @@ def test_the_policy_acts_alike_on_what_looks_alike(name):
         action = policy.act(same[:, :copies])
         space = simulation.action_space
         assert action.shape == (3, copies, *space.shape)
-        np.testing.assert_array_equal(action, np.repeat(action[:, :1], copies, axis=1))
+        # A product may round by a row's place among the others.
+        np.testing.assert_allclose(action, np.repeat(action[:, :1], copies, axis=1), rtol=1e-6)
         np.testing.assert_array_equal(action, policy.act(same[:, :copies]))
         if isinstance(space, Discrete):
             assert action.dtype.kind in "iu"

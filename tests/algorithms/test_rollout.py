@@ -131,8 +131,9 @@ def test_steps_that_never_happened_are_never_drawn_and_change_nothing_for_other_
 def test_rows_are_taken_of_each_seeds_own():
     values = torch.arange(2 * 5 * 3.0).reshape(2, 5, 3)
     rows = np.array([[4, 0], [1, 1]])
-    assert torch.equal(take(values, rows), torch.stack([values[0][[4, 0]], values[1][[1, 1]]]))
-    assert torch.equal(take(values[..., 0], rows), take(values, rows)[..., 0])
+    vectors, numbers = take([values, values[..., 0]], rows)
+    assert torch.equal(vectors, torch.stack([values[0][[4, 0]], values[1][[1, 1]]]))
+    assert torch.equal(numbers, vectors[..., 0])
 
 
 @pytest.mark.parametrize("module", [a2c, ppo])

@@ -66,7 +66,7 @@ def test_update_ratios_are_of_norms_of_each_seed():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_ratio_of_several_critics_is_that_of_all_their_parameters_together(count):
-    critics = Critics(derive_seeds("critics", 3), 4, (5,), count)
+    critics = Critics(derive_seeds("critics", 3), 3, 1, (5,), count)
     with torch.no_grad():
         for leaf in critics.weights.named.values():
             leaf.add_(torch.from_numpy(RNG.normal(size=leaf.shape).astype(np.float32)))
@@ -83,12 +83,28 @@ def test_the_ratio_of_several_critics_is_that_of_all_their_parameters_together(c
 
 
 def test_the_first_critic_alone_is_the_first_of_both_and_leads_the_same_way():
-    critics = Critics(derive_seeds("critics", 3), 5, (8,), 2)
+    critics = Critics(derive_seeds("critics", 3), 3, 2, (8,), 2)
     seen = torch.from_numpy(RNG.normal(size=(3, 6, 3)).astype(np.float32))
-    action = torch.from_numpy(RNG.normal(size=(3, 6, 2)).astype(np.float32)).requires_grad_()
-    both, alone = critics(critics.weights.named, seen, action)[0], critics.first(seen, action)
-    assert torch.equal(both, alone)
-    assert torch.equal(*(torch.autograd.grad(each.sum(), action)[0] for each in (both, alone)))
+    action = torch.from_numpy(RNG.normal(size=(3, 6, 2)).astype(np.float32))
+    both, alone = critics.judge(seen, action), critics.judge_first(seen, action)
+    assert torch.equal(both[0], alone[0])
+    first = critics.slope_of_action(both[0].square())
+    assert torch.equal(first, critics.slope_of_action(alone[0].square(), first=True))
+    # Each critic has its part in the slope of what is made of both, and none gets a gradient of its own.
+    second = critics.slope_of_action(critics.judge(seen, action)[1].square())
+    whole = critics.slope_of_action(critics.judge(seen, action).square().sum(dim=0))
+    torch.testing.assert_close(whole, first + second)
+    assert not critics.weights.gradient.any()
+    # The same by automatic differentiation.
+    climbed, values = action.clone().requires_grad_(), []
+    for critic in range(2):
+        layer = {name: each[3 * critic : 3 * critic + 3] for name, each in critics.weights.state().items()}
+        hidden = torch.cat([seen, climbed], -1) @ torch.from_numpy(layer["critic.weight_1"])
+        hidden = torch.relu(hidden + torch.from_numpy(layer["critic.bias_1"]))
+        out = hidden @ torch.from_numpy(layer["critic.weight_2"]) + torch.from_numpy(layer["critic.bias_2"])
+        values.append(out[..., 0])
+    loss = sum(each.square().mean(dim=1).sum() for each in values)
+    torch.testing.assert_close(whole, torch.autograd.grad(loss, climbed)[0])
 
 
 def test_standardised_numbers_have_mean_zero_and_deviation_one_and_keep_their_order():

@@ -1,7 +1,7 @@
 """Replays against a list of what happened: rings, stretches of n steps, priorities, holes."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -162,9 +162,8 @@ def test_a_seed_draws_the_same_alone() -> None:
     whole, alone = Replay(shapes(), SEEDS, 40), Replay(Shapes(np.zeros((1, 2, 1), np.float32)), SEEDS[1:], 40)
     for observation, action, found in log:
         whole.add(observation, action, found)
-        part = Transition(
-            **{name: getattr(found, name)[1:] for name in Transition.__slots__ if name != "valid"}
-        )
+        given = [each.name for each in fields(Transition) if each.init and each.name != "valid"]
+        part = Transition(**{name: getattr(found, name)[1:] for name in given})
         alone.add(observation[1:], action[1:], part)
     np.testing.assert_array_equal(whole.sample(50).rows[1], alone.sample(50).rows[0])
 

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from modelwright.algorithms.control.begin import begin
@@ -49,10 +48,8 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
 
         def learn(update: int, reported: bool) -> dict[str, NDArray[np.float64]]:
             batch = make_batch(agent.replay.sample(config.batch_size), agent.encode, config.gamma)
-            with torch.no_grad():
-                action = agent.mu(agent.actor_target, batch.successor)
-                next_q = agent.critics(agent.critics.target.named, batch.successor, action)[0]
-                target = batch.reward + batch.discount * next_q
+            next_q = agent.critics.judge_by_target(batch.successor, agent.target_action(batch.successor))[0]
+            target = batch.reward + batch.discount * next_q
             signs = agent.learn_critics(batch, target, reported=reported)
             signs |= agent.learn_actor(batch, reported=reported)
             agent.follow()

@@ -134,7 +134,7 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
             for _ in range(config.epochs):
                 for rows in shuffle.minibatches(config.minibatches):
                     loss, sign = _loss(agent, batch.take(rows), config)
-                    weights.differentiate(loss)
+                    agent.differentiate(loss)
                     sign["grad_norm"] = seed_norm(weights.gradient)
                     if config.clip_norm is not None:
                         weights.clip_gradient(sign["grad_norm"], config.clip_norm)
@@ -165,7 +165,7 @@ class _Batch:
     target: Tensor
 
     def take(self, rows: NDArray[np.int64]) -> "_Batch":
-        return _Batch(*(take(getattr(self, field.name), rows) for field in fields(self)))
+        return _Batch(*take([getattr(self, field.name) for field in fields(self)], rows))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of a seed that has diverged
@@ -175,30 +175,29 @@ def _judge(
     """Return the rollout with what pi_old and V_old say of it, and vital signs of that."""
     observation, action = agent.encode(rollout.observation), agent.rows(rollout.action)
     shape = rollout.reward.shape
+    value, next_value = agent.value(observation), agent.value(agent.encode(rollout.successor))
     with torch.no_grad():
-        log_prob = agent.distribution(observation).log_prob(action)
-        value = agent.value(observation)
-        next_value = agent.value(agent.encode(rollout.successor))
+        log_prob = agent.judge(observation)[0].log_prob(action)
     advantages = generalised_advantages(
         rollout.reward,
-        value.numpy().reshape(shape),
-        next_value.numpy().reshape(shape),
+        value.reshape(shape),
+        next_value.reshape(shape),
         rollout.terminated,
         rollout.ended,
         config.gamma,
         config.lam,
     )
-    targets = advantages + value.numpy().reshape(shape)
+    targets = advantages + value.reshape(shape)
     rows = (len(value), -1)
     batch = _Batch(
         observation=observation,
         action=action,
         old_log_prob=log_prob,
-        old_value=value,
+        old_value=torch.from_numpy(value),
         advantage=torch.from_numpy(advantages.astype(np.float32).reshape(rows)),
         target=torch.from_numpy(targets.astype(np.float32).reshape(rows)),
     )
-    seen = [each.reshape(len(value), -1) for each in (advantages, targets, value.numpy())]
+    seen = [each.reshape(len(value), -1) for each in (advantages, targets, value)]
     if not rollout.valid.all():
         order = shuffle.in_order()
         seen = [np.take_along_axis(each, order, axis=1) for each in seen]
@@ -212,7 +211,7 @@ def _judge(
 
 def _loss(agent: ActorCritic, batch: _Batch, config: Config) -> tuple[Tensor, dict[str, NDArray[np.float64]]]:
     """Return equation (4) for each row, (seed, row), and vital signs."""
-    now, value = agent.distribution(batch.observation), agent.value(batch.observation)
+    now, value = agent.judge(batch.observation)
     log_ratio = now.log_prob(batch.action) - batch.old_log_prob
     ratio = log_ratio.exp()
     advantage = standardised(batch.advantage) if config.normalize_advantage else batch.advantage

@@ -37,7 +37,7 @@ from modelwright.algorithms.control.observations import Encoder
 from modelwright.algorithms.control.off_policy import Batch, interact, make_batch
 from modelwright.algorithms.control.vital_signs import row_mean, spread, update_ratio
 from modelwright.algorithms.networks.adam import Adam
-from modelwright.algorithms.networks.dense import Dense
+from modelwright.algorithms.networks.dense import Dense, Pass
 from modelwright.algorithms.networks.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
@@ -129,7 +129,8 @@ class _Agent:
         size, seen = self._range.size, self._encode.size
         self._actor = Dense(name="actor", sizes=(seen, *config.hidden, 2 * size), activation="relu")
         self._actor_weights = Weights(self._actor.uniform(seeds))
-        self._critics = Critics(seeds, seen + size, config.hidden, 2)
+        self._actor_pass = Pass(self._actor, self._actor_weights)
+        self._critics = Critics(seeds, seen, size, config.hidden, 2)
         start = math.log(config.temperature) if config.temperature is not None else 0.0
         self._temperature = Weights({"log_alpha": np.full((len(seeds), 1), start, np.float32)})
         self._target_entropy = -float(size) if config.target_entropy is None else config.target_entropy
@@ -139,23 +140,24 @@ class _Agent:
         self._acting = Noise(seeds, "action", (copies, size), "normal")
         self._learning = Noise(seeds, "policy", (2, config.batch_size, size), "normal", block=1)
 
-    def _policy(self, weights: dict[str, Tensor], observation: Tensor) -> DiagonalNormal:
-        mean, squashed = self._actor(weights, observation).chunk(2, dim=-1)
+    def _policy(self, outputs: Tensor) -> DiagonalNormal:
+        mean, squashed = outputs.chunk(2, dim=-1)
         return DiagonalNormal(mean, _LOWEST + 0.5 * (_HIGHEST - _LOWEST) * (torch.tanh(squashed) + 1.0))
+
+    def _policy_of_few(self, observation: NDArray[Any]) -> DiagonalNormal:
+        outputs = self._actor.few(self._actor_weights.arrays, self._encode.rows(observation))
+        return self._policy(torch.from_numpy(outputs))
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """See `base.step.Policy`."""
-        with torch.no_grad():
-            normal = self._policy(self._actor_weights.named, self._encode(observation))
-            return self._range(torch.tanh(normal.mean)).numpy()
+        return self._range(torch.tanh(self._policy_of_few(observation).mean)).numpy()
 
     def choose(self, observation: NDArray[Any], steps: int) -> NDArray[Any]:
         """Return actions drawn from pi; uniform ones before learning starts."""
         if steps < self._config.learning_starts:
             return self._range.anywhere()
-        with torch.no_grad():
-            normal = self._policy(self._actor_weights.named, self._encode(observation))
-            return self._range(torch.tanh(normal.sample(torch.from_numpy(self._acting.draw())))).numpy()
+        u = self._policy_of_few(observation).sample(torch.from_numpy(self._acting.draw()))
+        return self._range(torch.tanh(u)).numpy()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `base.step.Policy`."""
@@ -179,13 +181,13 @@ class _Agent:
     def _learn_critics(self, batch: Batch, noise: Tensor, reported: bool) -> dict[str, NDArray[np.float64]]:
         critics = self._critics
         with torch.no_grad():
-            normal = self._policy(self._actor_weights.named, batch.successor)
+            normal = self._policy(self._actor_pass.forward(batch.successor))
             u = normal.sample(noise)
             next_log_prob = squashed_log_prob(normal, u, self._range.scale)
-            next_q = critics(critics.target.named, batch.successor, self._range(torch.tanh(u)))
+            next_q = critics.judge_by_target(batch.successor, self._range(torch.tanh(u)))
             alpha = self._temperature.named["log_alpha"].exp()
             target = soft_target(batch.reward, batch.discount, next_q, next_log_prob, alpha)
-        q = critics(critics.weights.named, batch.observation, batch.action)
+        q = critics.judge(batch.observation, batch.action)
         error = target - q
         critics.differentiate(error.square())
         self._critic_step.step()
@@ -201,15 +203,17 @@ class _Agent:
         }
 
     def _learn_actor(self, batch: Batch, noise: Tensor, reported: bool) -> dict[str, NDArray[np.float64]]:
-        normal = self._policy(self._actor_weights.named, batch.observation)
+        outputs = self._actor_pass.judge(batch.observation)
+        normal = self._policy(outputs)
         u = normal.sample(noise)
-        log_prob = squashed_log_prob(normal, u, self._range.scale)
-        # Constants: the actor climbs the critics and does not change them.
-        fixed = {name: leaf.detach() for name, leaf in self._critics.weights.named.items()}
-        q = self._critics(fixed, batch.observation, self._range(torch.tanh(u)))
+        log_prob, action = squashed_log_prob(normal, u, self._range.scale), self._range(torch.tanh(u))
+        q = self._critics.judge(batch.observation, action.detach())
         log_alpha = self._temperature.named["log_alpha"]
         loss = actor_loss(q, log_prob, log_alpha.detach().exp())
-        self._actor_weights.differentiate(loss)
+        # The actor climbs the critics through its actions and does not change them.
+        of_action, share = self._critics.slope_of_action(loss), torch.full_like(loss, 1.0 / loss.shape[1])
+        (slope,) = torch.autograd.grad([loss, action], outputs, [share, of_action])
+        self._actor_pass.backward(slope)
         before = self._actor_weights.packed.clone() if reported else self._actor_weights.packed
         self._actor_step.step()
         if self._config.temperature is None:

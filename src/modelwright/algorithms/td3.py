@@ -75,14 +75,12 @@ def train(experience: Environment, seeds: Sequence[Seed], config: Config) -> Ite
 
         def learn(update: int, reported: bool) -> dict[str, NDArray[np.float64]]:
             batch = make_batch(agent.replay.sample(config.batch_size), agent.encode, config.gamma)
-            with torch.no_grad():
-                bent = (config.smoothing * torch.from_numpy(noise.draw())).clamp(
-                    -config.smoothing_clip, config.smoothing_clip
-                )
-                wanted = agent.mu(agent.actor_target, batch.successor) + agent.range.scale * bent
-                action = agent.range.clip(wanted)
-                next_q = agent.critics(agent.critics.target.named, batch.successor, action)
-                target = twin_target(batch.reward, batch.discount, next_q)
+            bent = (config.smoothing * torch.from_numpy(noise.draw())).clamp(
+                -config.smoothing_clip, config.smoothing_clip
+            )
+            action = agent.range.clip(agent.target_action(batch.successor) + agent.range.scale * bent)
+            next_q = agent.critics.judge_by_target(batch.successor, action)
+            target = twin_target(batch.reward, batch.discount, next_q)
             signs = agent.learn_critics(batch, target, reported=reported)
             if update % config.policy_every == 0:
                 actor_signs.update(agent.learn_actor(batch, reported=True))

@@ -11,13 +11,15 @@ from torch import Tensor
 from modelwright.algorithms.control.distributions import Categorical, DiagonalNormal
 from modelwright.algorithms.control.noise import Noise
 from modelwright.algorithms.control.observations import Encoder
-from modelwright.algorithms.networks.dense import Activation, Dense
+from modelwright.algorithms.networks.dense import Activation, Dense, Pass
 from modelwright.algorithms.networks.weights import Weights
 from modelwright.base.seed import Seed
 from modelwright.data.environments.simulation import Simulation
 from modelwright.data.environments.space import Discrete
 
 __all__ = ["ActorCritic"]
+
+_DEVIATION = "actor.log_deviation"
 
 
 class ActorCritic:
@@ -56,25 +58,43 @@ class ActorCritic:
         self._critic = Dense(name="critic", sizes=(self.encode.size, width, width, 1), activation=activation)
         start = self._actor.orthogonal(seeds, last=0.01) | self._critic.orthogonal(seeds, last=1.0)
         if not self._discrete:
-            start["actor.log_deviation"] = np.zeros((len(seeds), 1, outputs), np.float32)
+            start[_DEVIATION] = np.zeros((len(seeds), 1, outputs), np.float32)
         self.weights = Weights(start)
+        self._actor_pass = Pass(self._actor, self.weights)
+        self._critic_pass = Pass(self._critic, self.weights)
         if self._discrete:
             self._noise = Noise(seeds, "action", (copies,), "uniform")
         else:
             self._noise = Noise(seeds, "action", (copies, outputs), "normal")
 
-    def distribution(self, observation: Tensor) -> Categorical | DiagonalNormal:
-        """Return pi(. | s) for vectors (seed, row, feature)."""
-        return self._distribution(self._actor(self.weights.named, observation))
+    def judge(self, observation: Tensor) -> tuple[Categorical | DiagonalNormal, Tensor]:
+        """Return pi(. | s) and V(s), (seed, row), for vectors (seed, row, feature).
+
+        What is made of them can be given to `differentiate`. The next call with as many rows overwrites them.
+        """
+        outputs, values = self._actor_pass.judge(observation), self._critic_pass.judge(observation)
+        return self._distribution(outputs), values[..., 0]
+
+    def value(self, observation: Tensor) -> NDArray[np.float32]:
+        """Return V(s), (seed, row), for vectors (seed, row, feature)."""
+        return self._critic_pass.forward(observation)[..., 0].numpy().copy()
+
+    def differentiate(self, losses: Tensor) -> None:
+        """Set the gradient to that of the mean of each row of losses (seed, row) of what was judged last."""
+        share = torch.full_like(losses, 1.0 / losses.shape[1])
+        leaves = [self._actor_pass.leaf, self._critic_pass.leaf]
+        if not self._discrete:
+            leaves.append(self.weights.named[_DEVIATION])
+        of_outputs, of_values, *of_deviation = torch.autograd.grad(losses, leaves, share)
+        self._actor_pass.backward(of_outputs)
+        self._critic_pass.backward(of_values)
+        for slope in of_deviation:
+            self.weights.slope[_DEVIATION].copy_(slope)
 
     def _distribution(self, outputs: Tensor) -> Categorical | DiagonalNormal:
         if self._discrete:
             return Categorical(outputs)
-        return DiagonalNormal(outputs, self.weights.named["actor.log_deviation"])
-
-    def value(self, observation: Tensor) -> Tensor:
-        """Return V(s), (seed, row), for vectors (seed, row, feature)."""
-        return self._critic(self.weights.named, observation)[..., 0]
+        return DiagonalNormal(outputs, self.weights.named[_DEVIATION])
 
     def rows(self, action: NDArray[Any]) -> Tensor:
         """Return actions (seed, step, copy, ...) as (seed, row, ...)."""

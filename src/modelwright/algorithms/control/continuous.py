@@ -11,7 +11,7 @@ from torch import Tensor
 
 from modelwright.algorithms.control.noise import Noise
 from modelwright.algorithms.control.off_policy import OffPolicy
-from modelwright.algorithms.networks.dense import Dense
+from modelwright.algorithms.networks.dense import Dense, Pass
 from modelwright.algorithms.networks.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
@@ -79,32 +79,63 @@ class Critics:
 
     Args:
         seeds: One per seed; streams `critic/1`, `critic/2` ...
-        inputs: Numbers in an observation and an action together.
+        observations: Numbers in an observation.
+        actions: Numbers in an action.
         hidden: Units of each hidden layer.
         count: How many critics.
     """
 
-    def __init__(self, seeds: Sequence[Seed], inputs: int, hidden: tuple[int, ...], count: int) -> None:
-        self._count, self._seeds = count, len(seeds)
-        self._network = Dense(name="critic", sizes=(inputs, *hidden, 1), activation="relu")
+    def __init__(
+        self, seeds: Sequence[Seed], observations: int, actions: int, hidden: tuple[int, ...], count: int
+    ) -> None:
+        self._count, self._seeds, self._actions = count, len(seeds), actions
+        inputs = observations + actions
+        network = Dense(name="critic", sizes=(inputs, *hidden, 1), activation="relu")
         own = [seed.child(f"critic/{critic}") for critic in range(1, count + 1) for seed in seeds]
-        self.weights = Weights(self._network.uniform(own))
+        self.weights = Weights(network.uniform(own))
         self.target = self.weights.copy()
+        self._all = Pass(network, self.weights)
+        self._first = Pass(network, self.weights, seeds=slice(self._seeds))
+        self._targets = Pass(network, self.target)
 
-    def __call__(self, weights: dict[str, Tensor], observation: Tensor, action: Tensor) -> Tensor:
-        """Return values (critic, seed, batch) for (seed, batch, feature) and (seed, batch, action)."""
+    def judge(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Return Q_k, (critic, seed, batch), for (seed, batch, feature) and (seed, batch, action).
+
+        What is made of them can be given to `differentiate` or `slope_of_action`; the next call overwrites
+        them.
+        """
         inputs = torch.cat([observation, action], dim=-1)
-        values = self._network(weights, torch.cat([inputs] * self._count))
-        return values.view(self._count, self._seeds, -1)
+        return self._all.judge(inputs.repeat(self._count, 1, 1)).view(self._count, self._seeds, -1)
 
-    def first(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Return Q_1, (seed, batch), for an actor to climb: the critic itself gets no gradient."""
-        own = {name: leaf.detach()[: self._seeds] for name, leaf in self.weights.named.items()}
-        return self._network(own, torch.cat([observation, action], dim=-1))[..., 0]
+    def judge_first(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Return Q_1 alone, (1, seed, batch), for `slope_of_action`."""
+        return self._first.judge(torch.cat([observation, action], dim=-1)).view(1, self._seeds, -1)
 
-    def differentiate(self, loss: Tensor) -> None:
+    def judge_by_target(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Return Q'_k, (critic, seed, batch), as constants; the next call overwrites them."""
+        inputs = torch.cat([observation, action], dim=-1)
+        return self._targets.forward(inputs.repeat(self._count, 1, 1)).view(self._count, self._seeds, -1)
+
+    def differentiate(self, losses: Tensor) -> None:
         """Set gradients to those of the mean over the batch of (critic, seed, batch), summed over critics."""
-        self.weights.differentiate(loss.view(self._count * self._seeds, -1))
+        share = torch.full_like(losses, 1.0 / losses.shape[-1])
+        (slope,) = torch.autograd.grad(losses, self._all.leaf, share)
+        self._all.backward(slope)
+
+    def slope_of_action(self, losses: Tensor, *, first: bool = False) -> Tensor:
+        """Return the gradient of the mean of each row of losses, (seed, batch), with respect to the actions.
+
+        It is that through the values that `judge` gave last, or `judge_first` where `first`; the critics
+        themselves get none.
+
+        Returns:
+            (seed, batch, action).
+        """
+        judged = self._first if first else self._all
+        share = torch.full_like(losses, 1.0 / losses.shape[-1])
+        (slope,) = torch.autograd.grad(losses, judged.leaf, share, retain_graph=True)
+        of_inputs = judged.slope_of_inputs(slope)
+        return of_inputs.unflatten(0, (-1, self._seeds)).sum(dim=0)[..., -self._actions :]
 
     def per_seed(self, norm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the norm over all critics of a seed, (seed,), from that of each, (critic * seed,)."""

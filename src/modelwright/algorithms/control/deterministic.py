@@ -15,7 +15,7 @@ from modelwright.algorithms.control.observations import Encoder
 from modelwright.algorithms.control.off_policy import Batch
 from modelwright.algorithms.control.vital_signs import row_mean, spread, update_ratio
 from modelwright.algorithms.networks.adam import Adam
-from modelwright.algorithms.networks.dense import Dense
+from modelwright.algorithms.networks.dense import Dense, Pass
 from modelwright.algorithms.networks.weights import Weights, seed_norm
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
@@ -63,28 +63,34 @@ class DeterministicAgent:
         self._actor = Dense(name="actor", sizes=sizes, activation="relu")
         self.actor = Weights(self._actor.uniform(seeds))
         self.actor_target = self.actor.copy()
-        self.critics = Critics(seeds, self.encode.size + self.range.size, config.hidden, critics)
+        self._actor_pass = Pass(self._actor, self.actor)
+        self._target_pass = Pass(self._actor, self.actor_target)
+        self.critics = Critics(seeds, self.encode.size, self.range.size, config.hidden, critics)
         self._actor_step = Adam(self.actor, config.actor_rate)
         self._critic_step = Adam(self.critics.weights, config.critic_rate)
         self._acting = Noise(seeds, "action", (copies, self.range.size), "normal")
 
-    def mu(self, weights: Weights, observation: Tensor) -> Tensor:
-        """Return actions (seed, batch, action) for vectors (seed, batch, feature)."""
-        return self.range(torch.tanh(self._actor(weights.named, observation)))
+    def mu(self, outputs: Tensor) -> Tensor:
+        """Return actions (..., action) for what the actor's network gives."""
+        return self.range(torch.tanh(outputs))
+
+    def target_action(self, observation: Tensor) -> Tensor:
+        """Return mu'(s), (seed, batch, action), for vectors (seed, batch, feature)."""
+        return self.mu(self._target_pass.forward(observation))
+
+    def _mu_of_few(self, observation: NDArray[Any]) -> Tensor:
+        return self.mu(torch.from_numpy(self._actor.few(self.actor.arrays, self.encode.rows(observation))))
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """See `base.step.Policy`."""
-        with torch.no_grad():
-            return self.mu(self.actor, self.encode(observation)).numpy()
+        return self._mu_of_few(observation).numpy()
 
     def choose(self, observation: NDArray[Any], steps: int) -> NDArray[Any]:
         """Return mu(s) and noise, clipped to the range; uniform actions before learning starts."""
         if steps < self.config.learning_starts:
             return self.range.anywhere()
-        with torch.no_grad():
-            wanted = self.mu(self.actor, self.encode(observation))
-            noise = self.config.exploration * self.range.scale * torch.from_numpy(self._acting.draw())
-            return self.range.clip(wanted + noise).numpy()
+        noise = self.config.exploration * self.range.scale * torch.from_numpy(self._acting.draw())
+        return self.range.clip(self._mu_of_few(observation) + noise).numpy()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `base.step.Policy`."""
@@ -95,7 +101,7 @@ class DeterministicAgent:
     ) -> dict[str, NDArray[np.float64]]:
         """Descend sum_k mean (Q_k(s, a) - y)^2 for targets y (seed, batch)."""
         critics = self.critics
-        q = critics(critics.weights.named, batch.observation, batch.action)
+        q = critics.judge(batch.observation, batch.action)
         error = target - q
         critics.differentiate(error.square())
         before = critics.weights.packed.clone() if reported else critics.weights.packed
@@ -117,9 +123,12 @@ class DeterministicAgent:
 
     def learn_actor(self, batch: Batch, *, reported: bool) -> dict[str, NDArray[np.float64]]:
         """Climb mean Q_1(s, mu(s))."""
-        action = self.mu(self.actor, batch.observation)
-        loss = -self.critics.first(batch.observation, action)
-        self.actor.differentiate(loss)
+        outputs = self._actor_pass.judge(batch.observation)
+        action = self.mu(outputs)
+        loss = -self.critics.judge_first(batch.observation, action.detach())[0]
+        of_action = self.critics.slope_of_action(loss, first=True)
+        (slope,) = torch.autograd.grad(action, outputs, of_action)
+        self._actor_pass.backward(slope)
         before = self.actor.packed.clone() if reported else self.actor.packed
         self._actor_step.step()
         if not reported:

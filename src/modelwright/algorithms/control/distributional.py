@@ -118,7 +118,7 @@ class DistributionLearner(GreedyLearner):
         # Of its outputs only the best action is kept: the next pass overwrites them.
         chooser = self.split(self.online_pass.forward(batch.successor)) if config.double else following
         following = _of_action(following, self._rule.mean(chooser).argmax(dim=-1))  # (1)
-        outputs = self.online_pass.forward(batch.observation).detach().requires_grad_()
+        outputs = self.online_pass.judge(batch.observation)
         found = self._rule.judge(
             _of_action(self.split(outputs), batch.action), following, batch.reward, batch.discount
         )

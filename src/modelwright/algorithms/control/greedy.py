@@ -83,8 +83,8 @@ class GreedyLearner(ABC):
         self.network = Dense(name=name, sizes=sizes, activation="relu")
         self.online = Weights(self.network.uniform(seeds))
         self._target = self.online.copy()
-        self.online_pass = Pass(self.network, self.online, config.batch_size)
-        self.target_pass = Pass(self.network, self._target, config.batch_size)
+        self.online_pass = Pass(self.network, self.online)
+        self.target_pass = Pass(self.network, self._target)
         self._optimizer = Adam(self.online, config.learning_rate, eps=eps)
         self._explore = Exploration(
             seeds,

@@ -99,26 +99,25 @@ def ascend(
             rollout = collect(simulation, config.rollout, agent.explore, episodes)
             observation, action = agent.encode(rollout.observation), agent.rows(rollout.action)
             shape = rollout.reward.shape
-            with torch.no_grad():
-                value = agent.value(observation).numpy().reshape(shape)
-                next_value = agent.value(agent.encode(rollout.successor)).numpy().reshape(shape)
+            value = agent.value(observation).reshape(shape)
+            next_value = agent.value(agent.encode(rollout.successor)).reshape(shape)
             target = judge(rollout, value, next_value)
             value, target = value.reshape(len(seeds), -1), target.reshape(len(seeds), -1)
             if not rollout.valid.all():
                 # Steps that never happened give way to others of the rollout.
                 rows = Shuffle(orders, rollout.valid).in_order()
-                observation, action = take(observation, rows), take(action, rows)
+                observation, action = take([observation, action], rows)
                 value, target = (np.take_along_axis(each, rows, axis=1) for each in (value, target))
             advantage = target - value
             with np.errstate(over="ignore"):  # of a seed that has diverged
                 a, g = (torch.from_numpy(each.astype(np.float32)) for each in (advantage, target))
             if config.normalize_advantage:
                 a = standardised(a)
-            now, v = agent.distribution(observation), agent.value(observation)
+            now, v = agent.judge(observation)
             entropy = now.entropy()
             policy = -a * now.log_prob(action)
             critic = 0.5 * (v - g).square()
-            weights.differentiate(
+            agent.differentiate(
                 policy + config.value_coefficient * critic - config.entropy_coefficient * entropy
             )
             reported = update % config.report_every == 0 or update == updates

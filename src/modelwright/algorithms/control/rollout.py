@@ -129,8 +129,8 @@ class Shuffle:
         return order
 
 
-def take(values: Tensor, rows: NDArray[np.int64]) -> Tensor:
-    """Return each seed's own rows (seed, row, ...) of values (seed, all rows, ...)."""
-    seeds, total = values.shape[:2]
+def take(values: Sequence[Tensor], rows: NDArray[np.int64]) -> list[Tensor]:
+    """Return each seed's own rows (seed, row, ...) of each of the values (seed, all rows, ...)."""
+    seeds, total = values[0].shape[:2]
     flat = torch.from_numpy((rows + np.arange(seeds)[:, None] * total).reshape(-1))
-    return values.reshape(seeds * total, *values.shape[2:])[flat].reshape(*rows.shape, *values.shape[2:])
+    return [each.flatten(0, 1).index_select(0, flat).unflatten(0, rows.shape) for each in values]

@@ -3,25 +3,24 @@
     h_0 = x,   h_l = phi(h_{l-1} W_l + b_l)  for l < L,   z = h_{L-1} W_L + b_L                  (1)
     d_L = dz,  dW_l = h_{l-1}' d_l,  db_l = 1' d_l,  d_{l-1} = (d_l W_l') * phi'(h_{l-1})        (2)
 
-The same as `layers.linear` between activations, as one step of differentiation: small networks spend their
-time between layers rather than in them.
+The same as `layers.linear` between activations, without automatic differentiation: a small network spends
+more time between its layers than in them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.autograd.function import Function, FunctionCtx
 
-from modelwright.algorithms.networks.layers import product, sum_rows
+from modelwright.algorithms.networks.layers import product
 from modelwright.algorithms.networks.weights import Weights
 from modelwright.base.seed import Seed
 
-__all__ = ["Activation", "Dense", "orthogonal"]
+__all__ = ["Activation", "Dense", "Pass", "orthogonal"]
 
 Activation = Literal["tanh", "relu"]
 _FEW_COLUMNS = 16
@@ -83,14 +82,13 @@ class Dense:
                 found[f"{self.name}.{kind}_{layer}"] = np.stack(values)
         return found
 
-    def __call__(self, weights: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        """Return outputs (seed, batch, out) for inputs (seed, batch, in); equation (1)."""
-        return cast(Tensor, _Dense.apply(inputs, self.activation, *(weights[name] for name in self.names)))
-
     def few(
         self, arrays: Mapping[str, NDArray[np.float32]], inputs: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return the same for few rows, as when acting: small products take NumPy a quarter of the time."""
+        """Return outputs (seed, row, out) by equation (1) for few rows, as when acting.
+
+        Small products take NumPy a quarter of the time that they take torch.
+        """
         h = inputs
         last = len(self.names) - 2
         for at in range(0, len(self.names), 2):
@@ -103,16 +101,21 @@ class Dense:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Layer:
-    """What a pass needs of one layer; `across` is the same memory with rows and columns exchanged."""
+    """Where the parameters of a layer and their gradients lie, (seed, in, out) and (seed, 1, out)."""
 
     weight: Tensor
-    weight_across: Tensor
     bias: Tensor
     weight_slope: Tensor
-    weight_slope_across: Tensor
     bias_slope: Tensor
-    h: Tensor
-    d: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Memory:
+    """What a pass of some rows writes, h and d of each layer (seed, row, out), and ones to sum rows by."""
+
+    h: list[Tensor]
+    d: list[Tensor]
+    ones: Tensor
 
 
 class Pass:
@@ -121,63 +124,98 @@ class Pass:
     What automatic differentiation does around every product takes small networks longer than the products.
     The gradient of a loss with respect to the outputs is the caller's affair.
 
+    Attributes:
+        leaf: What `judge` returned last.
+
     Args:
         network: The stack.
         weights: Its parameters; read by `forward`, their gradient written by `backward`.
-        batch: Rows of each seed.
+        seeds: Those that take part, as a slice of the seed axis of `weights`; all unless told.
     """
 
-    def __init__(self, network: Dense, weights: Weights, batch: int) -> None:
-        names, seeds = network.names, len(weights.packed)
+    def __init__(self, network: Dense, weights: Weights, *, seeds: slice = slice(None)) -> None:
+        names = network.names
         self._tanh = network.activation == "tanh"
-        self._ones = torch.ones(seeds, 1, batch)
-        self._inputs = torch.empty(0)
+        self._widths = network.sizes[1:]
+        self._count = len(weights.packed[seeds])
         self._layers = [
             _Layer(
-                weight=weights.named[weight].detach(),
-                weight_across=weights.named[weight].detach().transpose(1, 2),
-                bias=weights.named[bias].detach(),
-                weight_slope=weights.slope[weight],
-                weight_slope_across=weights.slope[weight].transpose(1, 2),
-                bias_slope=weights.slope[bias],
-                h=torch.empty(seeds, batch, outputs),
-                d=torch.empty(seeds, batch, outputs),
+                weight=weights.named[weight].detach()[seeds],
+                bias=weights.named[bias].detach()[seeds],
+                weight_slope=weights.slope[weight][seeds],
+                bias_slope=weights.slope[bias][seeds],
             )
-            for weight, bias, outputs in zip(names[::2], names[1::2], network.sizes[1:], strict=True)
+            for weight, bias in zip(names[::2], names[1::2], strict=True)
         ]
+        self._memories: dict[int, _Memory] = {}
+        self._memory = self._of(0)
+        self._inputs = self.leaf = torch.empty(0)
+
+    def _of(self, rows: int) -> _Memory:
+        if rows not in self._memories:
+            h, d = ([torch.empty(self._count, rows, width) for width in self._widths] for _ in range(2))
+            self._memories[rows] = _Memory(h=h, d=d, ones=torch.ones(self._count, 1, rows))
+        return self._memories[rows]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return outputs (seed, batch, out) for inputs (seed, batch, in); the next call overwrites them."""
-        self._inputs = h = inputs
-        *hidden, last = self._layers
-        for layer in hidden:
-            h = product(h, layer.weight, out=layer.h).add_(layer.bias)
-            h = h.tanh_() if self._tanh else h.clamp_min_(0.0)
-        return product(h, last.weight, out=last.h).add_(last.bias)
+        """Return outputs (seed, row, out) for inputs (seed, row, in) that need no gradient.
+
+        The next call with as many rows overwrites them.
+        """
+        self._inputs, self._memory = inputs, self._of(inputs.shape[1])
+        h = inputs
+        for layer, place in zip(self._layers, self._memory.h, strict=True):
+            if h is not inputs:
+                h = h.tanh_() if self._tanh else h.clamp_min_(0.0)
+            h = product(h, layer.weight, out=place).add_(layer.bias)
+        return h
+
+    def judge(self, inputs: Tensor) -> Tensor:
+        """Return the same for automatic differentiation to begin with: a loss is made of it by torch."""
+        self.leaf = self.forward(inputs).detach().requires_grad_()
+        return self.leaf
 
     def backward(self, slope: Tensor) -> None:
         """Set the gradient of the parameters by equation (2).
 
         Args:
-            slope: (seed, batch, out) gradient of the loss with respect to the outputs of the last `forward`.
+            slope: (seed, row, out) gradient of the loss with respect to the outputs of the last `forward`.
         """
         d = slope
         for place in range(len(self._layers) - 1, -1, -1):
             layer = self._layers[place]
-            below = self._layers[place - 1] if place else None
-            h = self._inputs if below is None else below.h
-            layer.bias_slope.copy_(product(self._ones, d))
+            h = self._memory.h[place - 1] if place else self._inputs
+            layer.bias_slope.copy_(product(self._memory.ones, d))
+            if d.shape[1] == 1:  # kernels for this product differ in the sign of zero
+                torch.mul(h.transpose(1, 2), d, out=layer.weight_slope)
             # Products of few columns take several times as long as those of few rows.
-            if d.shape[2] < _FEW_COLUMNS:
-                layer.weight_slope_across.copy_(product(d.transpose(1, 2), h))
+            elif d.shape[2] < _FEW_COLUMNS:
+                layer.weight_slope.transpose(1, 2).copy_(product(d.transpose(1, 2), h))
             else:
-                layer.weight_slope.copy_(product(h.transpose(1, 2), d))
-            if below is not None:
-                d = product(d, layer.weight_across, out=below.d)
-                if self._tanh:
-                    _tanh_backward(d, h, grad_input=d)
-                else:
-                    _relu_backward(d, h, 0, grad_input=d)
+                product(h.transpose(1, 2), d, out=layer.weight_slope)
+            if place:
+                d = self._down(place, d)
+
+    def slope_of_inputs(self, slope: Tensor) -> Tensor:
+        """Return the gradient with respect to the inputs, (seed, row, in); the parameters get none.
+
+        Args:
+            slope: As of `backward`.
+        """
+        d = slope
+        for place in range(len(self._layers) - 1, 0, -1):
+            d = self._down(place, d)
+        return product(d, self._layers[0].weight.transpose(1, 2))
+
+    def _down(self, place: int, d: Tensor) -> Tensor:
+        """Return d of the layer below this one, (d_l W_l') * phi'(h_{l-1})."""
+        h = self._memory.h[place - 1]
+        d = product(d, self._layers[place].weight.transpose(1, 2), out=self._memory.d[place - 1])
+        if self._tanh:
+            _tanh_backward(d, h, grad_input=d)
+        else:
+            _relu_backward(d, h, 0, grad_input=d)
+        return d
 
 
 def orthogonal(generator: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -186,42 +224,3 @@ def orthogonal(generator: np.random.Generator, shape: tuple[int, int]) -> NDArra
     q, r = np.linalg.qr(tall)
     q = q * np.sign(np.diag(r))
     return (q if shape[0] >= shape[1] else q.T).astype(np.float32)
-
-
-class _Dense(Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, inputs: Tensor, activation: Activation, *parameters: Tensor) -> Tensor:
-        h, saved = inputs, [inputs]
-        last = len(parameters) - 2
-        for at in range(0, len(parameters), 2):
-            h = product(h, parameters[at], parameters[at + 1])
-            if at < last:
-                h = torch.tanh_(h) if activation == "tanh" else torch.relu_(h)
-                saved.append(h)
-        ctx.save_for_backward(*saved, *parameters[::2])
-        cast(Any, ctx).activation = activation
-        return h
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        saved: tuple[Tensor, ...] = ctx.saved_tensors
-        count = len(saved) // 2
-        hidden, weights = saved[:count], saved[count:]
-        found: list[Tensor | None] = []
-        (d,) = grads
-        # A target that is only looked at, or a critic that an actor climbs, needs no gradient of its own.
-        learns = any(ctx.needs_input_grad[2:])
-        for layer in range(count - 1, -1, -1):
-            if learns:
-                found += [sum_rows(d), product(hidden[layer].transpose(1, 2), d)]
-            else:
-                found += [None, None]
-            if layer > 0:
-                d = product(d, weights[layer].transpose(1, 2))
-                h = hidden[layer]
-                if ctx.activation == "tanh":
-                    d = torch.ops.aten.tanh_backward(d, h)
-                else:
-                    d = torch.ops.aten.threshold_backward(d, h, 0)
-        down = product(d, weights[0].transpose(1, 2)) if ctx.needs_input_grad[0] else None
-        return (down, None, *reversed(found))

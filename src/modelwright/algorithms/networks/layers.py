@@ -18,24 +18,20 @@ from torch.autograd.function import Function, FunctionCtx
 __all__ = ["cross_entropy", "drop_out", "linear", "product", "sum_rows"]
 
 
-def product(left: Tensor, right: Tensor, start: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
-    """Return the matrix product of each seed, (seed, a, b) times (seed, b, c), added to `start` (seed, 1, c).
+def product(left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Return the matrix product of each seed, (seed, a, b) times (seed, b, c).
 
     A lone seed is multiplied beside a copy of itself, because a batch of one takes another kernel.
 
     Args:
         left: (seed, a, b).
         right: (seed, b, c).
-        start: (seed, 1, c), or None for zero.
-        out: (seed, a, c) contiguous, where the result is written and which is returned then.
+        out: (seed, a, c), where the result is written and which is returned then.
     """
     if left.shape[0] == 1:
-        left, right = left.expand(2, -1, -1), right.expand(2, -1, -1)
-        found = (torch.bmm(left, right) if start is None else torch.baddbmm(start, left, right))[:1]
+        found = torch.bmm(left.expand(2, -1, -1), right.expand(2, -1, -1))[:1]
         return found if out is None else out.copy_(found)
-    if start is None:
-        return torch.bmm(left, right, out=out)
-    return torch.baddbmm(start, left, right, out=out)
+    return torch.bmm(left, right, out=out)
 
 
 def sum_rows(values: Tensor) -> Tensor:

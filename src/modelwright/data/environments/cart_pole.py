@@ -45,7 +45,7 @@ class CartPole:
     ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_]]:
         """See `Dynamics`."""
         x_rate, theta, theta_rate = state[:, 1], state[:, 2], state[:, 3]
-        force = _FORCES[action]
+        force = _FORCES.take(action)
         cos, sin = np.cos(theta), np.sin(theta)
         temp = (force + _POLE_LENGTH * np.square(theta_rate) * sin) / _TOTAL
         theta_rate_rate = (_GRAVITY * sin - cos * temp) / (

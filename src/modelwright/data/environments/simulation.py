@@ -7,7 +7,7 @@ last observation of the episode that ended, and `observation`, the first of the 
 second in place of the first is a classic silent mistake.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +33,7 @@ class Transition:
             Gymnasium's vector environments do in their mode NEXT_STEP: there is nothing to learn from it.
             None where all are valid. In that mode `observation` after an end is still the last one, and what
             follows the step that is not valid is the first of the new episode.
+        ended: (seed, copy) whether the episode ended, for either reason.
     """
 
     observation: NDArray[Any]
@@ -41,11 +42,10 @@ class Transition:
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     valid: NDArray[np.bool_] | None = None
+    ended: NDArray[np.bool_] = field(init=False)
 
-    @property
-    def ended(self) -> NDArray[np.bool_]:
-        """(seed, copy) whether the episode ended, for either reason."""
-        return self.terminated | self.truncated
+    def __post_init__(self) -> None:
+        self.ended = self.terminated | self.truncated
 
 
 class Simulation(Protocol):

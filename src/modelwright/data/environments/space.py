@@ -107,7 +107,8 @@ def action_rows(action: NDArray[Any], space: Space, lead: tuple[int, int]) -> ND
         raise BadValue(f"Actions are one per copy, an array of shape {shape}", got=f"shape {action.shape}")
     rows = action.reshape(-1, *space.shape)
     if isinstance(space, Discrete):
-        known = rows.dtype.kind in "iu" and not np.count_nonzero((rows < 0) | (rows >= space.n))
+        # As unsigned numbers, negative ones are far too large.
+        known = rows.dtype.kind in "iu" and not np.count_nonzero(rows.astype(np.uint64) >= space.n)
         if not known:
             got = f"{np.unique(rows)[:5].tolist()} of type {rows.dtype}"
             raise BadValue(f"Actions are whole numbers from 0 to {space.n - 1}", got=got)
