@@ -81,6 +81,26 @@ def test_a_pass_of_some_seeds_reads_and_writes_those_alone():
         assert not slope[2:].any()
 
 
+@pytest.mark.parametrize("rows", [5, 9])
+def test_passes_beside_one_another_keep_their_outputs(rows):
+    network = Dense(name="n", sizes=(3, 7, 6, 2), activation="relu")
+    weights, x = Weights(network.uniform(SEEDS[:3])), inputs(3, rows, 3)
+    other = weights.copy()
+    other.packed.mul_(1.5)
+    alone, online = Pass(network, weights), Pass(network, weights)
+    target = Pass(network, other, beside=online)
+    wanted = Pass(network, other).forward(x)
+    kept = target.forward(x)
+    out = online.forward(x)
+    assert torch.equal(kept, wanted)
+    assert torch.equal(out, alone.forward(x))
+    online.backward(torch.cos(out))
+    found = weights.gradient.clone()
+    alone.backward(torch.cos(out))
+    assert torch.equal(found, weights.gradient)
+    assert not other.gradient.any()
+
+
 def test_a_loss_is_made_of_what_a_pass_judges():
     network = Dense(name="n", sizes=(3, 7, 2), activation="tanh")
     weights, x = Weights(network.uniform(SEEDS[:2])), inputs(2, 5, 3)

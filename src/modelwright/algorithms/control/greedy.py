@@ -84,7 +84,7 @@ class GreedyLearner(ABC):
         self.online = Weights(self.network.uniform(seeds))
         self._target = self.online.copy()
         self.online_pass = Pass(self.network, self.online)
-        self.target_pass = Pass(self.network, self._target)
+        self.target_pass = Pass(self.network, self._target, beside=self.online_pass)
         self._optimizer = Adam(self.online, config.learning_rate, eps=eps)
         self._explore = Exploration(
             seeds,

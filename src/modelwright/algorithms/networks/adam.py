@@ -7,12 +7,12 @@ Source: Kingma and Ba 2015, algorithm 1.
 """
 
 import torch
-from torch.optim.adam import adam
 
 from modelwright.algorithms.networks.weights import Weights
 
 __all__ = ["Adam"]
 
+_fused_adam = torch.ops.aten._fused_adam_.default
 
 # Where a unit is dead, (1) lets its moments fall until they are denormal, and a processor is many times
 # slower on those. Moments below these change no parameter: they are set to zero before they get there.
@@ -45,14 +45,14 @@ class Adam:
         if self._taken % _SWEPT_EVERY == 0:
             self._mean.copy_(torch.hardshrink(self._mean, _SMALLEST_MEAN))
             self._square.copy_(torch.hardshrink(self._square, _SMALLEST_SQUARE))
-        adam(
+        self._steps += 1.0
+        _fused_adam(
             [self._weights.packed],
             [self._weights.gradient],
             [self._mean],
             [self._square],
             [],
             [self._steps],
-            fused=True,
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,

@@ -131,9 +131,18 @@ class Pass:
         network: The stack.
         weights: Its parameters; read by `forward`, their gradient written by `backward`.
         seeds: Those that take part, as a slice of the seed axis of `weights`; all unless told.
+        beside: A pass of as many seeds through the same stack whose memory of hidden layers is used as well:
+            less of a processor's cache is taken, and what that one was to go backward by is lost.
     """
 
-    def __init__(self, network: Dense, weights: Weights, *, seeds: slice = slice(None)) -> None:
+    def __init__(
+        self,
+        network: Dense,
+        weights: Weights,
+        *,
+        seeds: slice = slice(None),
+        beside: "Pass | None" = None,
+    ) -> None:
         names = network.names
         self._tanh = network.activation == "tanh"
         self._widths = network.sizes[1:]
@@ -147,14 +156,19 @@ class Pass:
             )
             for weight, bias in zip(names[::2], names[1::2], strict=True)
         ]
+        self._beside = beside
         self._memories: dict[int, _Memory] = {}
         self._memory = self._of(0)
         self._inputs = self.leaf = torch.empty(0)
 
     def _of(self, rows: int) -> _Memory:
         if rows not in self._memories:
+            ones = torch.ones(self._count, 1, rows)
             h, d = ([torch.empty(self._count, rows, width) for width in self._widths] for _ in range(2))
-            self._memories[rows] = _Memory(h=h, d=d, ones=torch.ones(self._count, 1, rows))
+            if self._beside is not None:
+                theirs = self._beside._of(rows)
+                h, d = [*theirs.h[:-1], h[-1]], theirs.d
+            self._memories[rows] = _Memory(h=h, d=d, ones=ones)
         return self._memories[rows]
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class CartPole:
         self, state: NDArray[Any], action: NDArray[Any], generators: Sequence[np.random.Generator]
     ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_]]:
         """See `Dynamics`."""
-        x_rate, theta, theta_rate = state[:, 1], state[:, 2], state[:, 3]
+        theta, theta_rate = state[:, 2], state[:, 3]
         force = _FORCES.take(action)
         cos, sin = np.cos(theta), np.sin(theta)
         temp = (force + _POLE_LENGTH * np.square(theta_rate) * sin) / _TOTAL
@@ -53,7 +53,7 @@ class CartPole:
         )
         x_rate_rate = temp - _POLE_LENGTH * theta_rate_rate * cos / _TOTAL
         rates = np.empty_like(state)
-        rates[:, 0], rates[:, 1], rates[:, 2], rates[:, 3] = x_rate, x_rate_rate, theta_rate, theta_rate_rate
+        rates[:, ::2], rates[:, 1], rates[:, 3] = state[:, 1::2], x_rate_rate, theta_rate_rate
         rates *= _SECONDS
         rates += state
         out = np.abs(rates[:, ::2]) > _FARTHEST
