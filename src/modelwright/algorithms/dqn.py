@@ -122,6 +122,7 @@ class _Agent(GreedyLearner):
         # V(s) is the same for all actions.
         return outputs[..., 1 if self._config.dueling else 0 :].argmax(axis=-1)
 
+    @torch.inference_mode()  # nothing here is differentiated by torch
     def learn(self, update: int, reported: bool) -> dict[str, NDArray[np.float64]]:
         """Do one update, equations (2) to (4)."""
         config = self._config

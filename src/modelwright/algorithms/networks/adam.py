@@ -38,7 +38,6 @@ class Adam:
         self._steps = torch.zeros(())
         self._taken = 0
 
-    @torch.no_grad()
     def step(self) -> None:
         """Change the parameters by equations (1) and (2)."""
         self._taken += 1

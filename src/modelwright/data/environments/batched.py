@@ -75,7 +75,9 @@ class BatchedSimulation:
         self._generators = [copy_generator(seed, copy) for seed in seeds for copy in range(copies)]
         self._state = np.stack([dynamics.begin(generator) for generator in self._generators])
         self._elapsed = np.zeros(len(self._generators), np.int64)
-        self._observation = self._shaped(dynamics.observe(self._state))
+        observation = dynamics.observe(self._state)
+        self._shape = (*self._lead, *observation.shape[1:])
+        self._observation = observation.reshape(self._shape)
 
     @property
     def observation_space(self) -> Space:
@@ -97,26 +99,22 @@ class BatchedSimulation:
         rows = action_rows(action, self.action_space, self._lead)
         state, reward, terminated = self._dynamics.advance(self._state, rows, self._generators)
         self._elapsed += 1
-        truncated = self._elapsed >= self._limit
-        successor = observation = self._shaped(self._dynamics.observe(state))
-        ended = terminated | truncated
-        if np.count_nonzero(ended):
-            state = state.copy()
-            for row in np.flatnonzero(ended):
-                state[row] = self._dynamics.begin(self._generators[row])
-            self._elapsed[ended] = 0
-            observation = self._shaped(self._dynamics.observe(state))
-        self._state, self._observation = state, observation
-        return Transition(
+        observation = self._dynamics.observe(state).reshape(self._shape)
+        found = Transition(
             observation=observation,
-            successor=successor,
+            successor=observation,
             reward=reward.reshape(self._lead),
             terminated=terminated.reshape(self._lead),
-            truncated=truncated.reshape(self._lead),
+            truncated=(self._elapsed >= self._limit).reshape(self._lead),
         )
+        if np.count_nonzero(found.ended):
+            state = state.copy()
+            for row in found.ended.ravel().nonzero()[0]:
+                state[row] = self._dynamics.begin(self._generators[row])
+                self._elapsed[row] = 0
+            found.observation = self._dynamics.observe(state).reshape(self._shape)
+        self._state, self._observation = state, found.observation
+        return found
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
-
-    def _shaped(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values.reshape(*self._lead, *values.shape[1:])
