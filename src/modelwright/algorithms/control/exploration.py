@@ -33,10 +33,16 @@ class Exploration:
         self._actions = actions
         self._first, self._last, self._steps = first, last, steps
         self.share = first
+        self._tossed = self._random = np.empty((0, len(seeds), copies))
+        self._next = 0
 
     def __call__(self, greedy: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
         """Return actions (seed, copy) at this number of environment steps."""
         passed = min(1.0, steps / self._steps)
         self.share = self._first + (self._last - self._first) * passed
-        drawn = self._noise.draw()
-        return np.where(drawn[:, 0] < self.share, (drawn[:, 1] * self._actions).astype(np.int64), greedy)
+        if self._next == len(self._tossed):
+            block = self._noise.draw_block()
+            self._tossed, self._random = block[:, :, 0], (block[:, :, 1] * self._actions).astype(np.int64)
+            self._next = 0
+        self._next += 1
+        return np.where(self._tossed[self._next - 1] < self.share, self._random[self._next - 1], greedy)

@@ -44,13 +44,17 @@ class Noise:
     def draw(self) -> NDArray[np.float32]:
         """Return the next numbers, (seed, *shape)."""
         if self._next == len(self._block):
-            self._block = np.empty_like(self._block)
-            for place, generator in enumerate(self._generators):
-                size = (len(self._block), *self._shape)
-                if self._kind == "uniform":
-                    self._block[:, place] = generator.random(size, np.float32)
-                else:
-                    self._block[:, place] = generator.standard_normal(size, np.float32)
-            self._next = 0
+            self._block, self._next = self.draw_block(), 0
         self._next += 1
         return self._block[self._next - 1]
+
+    def draw_block(self) -> NDArray[np.float32]:
+        """Return what as many draws as a block has would return, (draw, seed, *shape)."""
+        block = np.empty_like(self._block)
+        for place, generator in enumerate(self._generators):
+            size = (len(block), *self._shape)
+            if self._kind == "uniform":
+                block[:, place] = generator.random(size, np.float32)
+            else:
+                block[:, place] = generator.standard_normal(size, np.float32)
+        return block
