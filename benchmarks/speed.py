@@ -85,7 +85,8 @@ RACES = {
     "dqn": Race(
         learner="dqn",
         environment="CartPole-v1",
-        steps=50_000,
+        # Before 10,000 steps nobody learns: they shall not be a large part.
+        steps=100_000,
         cleanrl=["cleanrl/dqn.py"],
         sb3=(
             "DQN('MlpPolicy', 'CartPole-v1', learning_rate=2.5e-4, buffer_size=10000, learning_starts=10000, "
