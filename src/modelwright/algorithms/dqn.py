@@ -145,7 +145,8 @@ class _Agent(GreedyLearner):
         action = batch.action[..., None]
         of_action = q.gather(-1, action)[..., 0]
         error = target - of_action
-        slope = (error.clamp(-1.0, 1.0) if config.huber else 2.0 * error) * (-1.0 / config.batch_size)
+        share = 1.0 / config.batch_size
+        slope = error.clamp(-1.0, 1.0) * -share if config.huber else error * (-2.0 * share)
         if weight is not None:
             slope *= weight
         of_q = torch.zeros_like(q).scatter_(-1, action, slope[..., None])

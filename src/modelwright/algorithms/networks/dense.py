@@ -107,6 +107,7 @@ class _Layer:
     bias: Tensor
     weight_slope: Tensor
     bias_slope: Tensor
+    found: Tensor  # contiguous, of the weight's shape: products into parts of rows take another, slower way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -153,6 +154,7 @@ class Pass:
                 bias=weights.named[bias].detach()[seeds],
                 weight_slope=weights.slope[weight][seeds],
                 bias_slope=weights.slope[bias][seeds],
+                found=torch.empty_like(weights.named[weight][seeds], memory_format=torch.contiguous_format),
             )
             for weight, bias in zip(names[::2], names[1::2], strict=True)
         ]
@@ -200,13 +202,11 @@ class Pass:
             layer = self._layers[place]
             h = self._memory.h[place - 1] if place else self._inputs
             layer.bias_slope.copy_(product(self._memory.ones, d))
-            if d.shape[1] == 1:  # kernels for this product differ in the sign of zero
-                torch.mul(h.transpose(1, 2), d, out=layer.weight_slope)
             # Products of few columns take several times as long as those of few rows.
-            elif d.shape[2] < _FEW_COLUMNS:
+            if d.shape[2] < _FEW_COLUMNS:
                 layer.weight_slope.transpose(1, 2).copy_(product(d.transpose(1, 2), h))
             else:
-                product(h.transpose(1, 2), d, out=layer.weight_slope)
+                layer.weight_slope.copy_(product(h.transpose(1, 2), d, out=layer.found))
             if place:
                 d = self._down(place, d)
 
