@@ -24,13 +24,15 @@ PLACES = {
     "environment": ["data.environments.batched:BatchedSimulation.step"],
     "choosing actions": [
         "algorithms.control.actor_critic:ActorCritic.explore",
-        "algorithms.control.exploration:Exploration.__call__",
-        "algorithms.networks.dense:Dense.few",
+        "algorithms.control.greedy:GreedyLearner.choose",
+        "algorithms.control.deterministic:DeterministicAgent.choose",
+        "algorithms.sac:_Agent.choose",
     ],
     "replay": ["data.replay:Replay.add", "data.replay:Replay.sample"],
     "gradients": [
         "algorithms.networks.weights:Weights.differentiate",
         "algorithms.networks.dense:Pass.backward",
+        "algorithms.networks.dense:Pass.slope_of_inputs",
     ],
     "optimiser": ["algorithms.networks.adam:Adam.step", "torch.optim:RMSprop.step"],
 }

@@ -184,7 +184,8 @@ CASES: dict[str, Case] = {
         quick=REPLAYED,
         refused=CONTINUOUS,
         probes=("probe-continuous",),
-        # Its actor moves half as often.
+        # Its actor moves half as often: after 2,400 steps 8 of 64 seeds are farther from the best action than
+        # the test allows, after 4,800 none.
         probing={**DETERMINISTIC_PROBING, "total_steps": 4800},
     ),
     "sac": Case(
@@ -297,8 +298,7 @@ def test_the_policy_acts_alike_on_what_looks_alike(name):
         action = policy.act(same[:, :copies])
         space = simulation.action_space
         assert action.shape == (3, copies, *space.shape)
-        # A product may round by a row's place among the others.
-        np.testing.assert_allclose(action, np.repeat(action[:, :1], copies, axis=1), rtol=1e-6)
+        np.testing.assert_array_equal(action, np.repeat(action[:, :1], copies, axis=1))
         np.testing.assert_array_equal(action, policy.act(same[:, :copies]))
         if isinstance(space, Discrete):
             assert action.dtype.kind in "iu"

@@ -82,6 +82,7 @@ def test_what_is_drawn_is_what_happened(n: int, steps: int, copies: int) -> None
         replay.add(*entry)
     assert replay.size == min(steps, 10) * copies
     drawn = replay.sample(400)
+    age = replay.age(drawn.rows)
     starts = {log[at][0][s, c, 0]: (at, s, c) for at in range(steps) for s in range(2) for c in range(copies)}
     begun = [set(), set()]
     for seed in range(2):
@@ -97,7 +98,7 @@ def test_what_is_drawn_is_what_happened(n: int, steps: int, copies: int) -> None
             stop = int(np.argmax(drawn.ended[seed, row])) if expected["ended"] else n - 1
             assert drawn.ended[seed, row].any() == expected["ended"]
             assert drawn.terminated[seed, row, stop] == expected["terminated"]
-            assert drawn.age[seed, row] == (steps - 1 - at) * copies
+            assert age[seed, row] == (steps - 1 - at) * copies
     # Each stretch that is stored whole is found, none else.
     assert all(len(each) == (min(steps, 10) - n + 1) * copies for each in begun)
 

@@ -162,7 +162,7 @@ class _Agent(GreedyLearner):
             **spread("q", of_action),
             **spread("value_target", target),
             **signs,
-            "replay_age": row_mean(sample.age),
+            "replay_age": row_mean(self.replay.age(sample.rows)),
         }
 
 

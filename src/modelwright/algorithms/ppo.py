@@ -175,9 +175,10 @@ def _judge(
     """Return the rollout with what pi_old and V_old say of it, and vital signs of that."""
     observation, action = agent.encode(rollout.observation), agent.rows(rollout.action)
     shape = rollout.reward.shape
-    value, next_value = agent.value(observation), agent.value(agent.encode(rollout.successor))
     with torch.no_grad():
-        log_prob = agent.judge(observation)[0].log_prob(action)
+        policy, judged = agent.judge(observation)
+        log_prob, value = policy.log_prob(action), judged.numpy().copy()
+    next_value = agent.value(agent.encode(rollout.successor))
     advantages = generalised_advantages(
         rollout.reward,
         value.reshape(shape),

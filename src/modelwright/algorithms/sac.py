@@ -127,9 +127,9 @@ class _Agent:
         self._encode = Encoder("sac", simulation.observation_space)
         self._range = ActionRange(space, seeds, copies)
         size, seen = self._range.size, self._encode.size
-        self._actor = Dense(name="actor", sizes=(seen, *config.hidden, 2 * size), activation="relu")
-        self._actor_weights = Weights(self._actor.uniform(seeds))
-        self._actor_pass = Pass(self._actor, self._actor_weights)
+        actor = Dense(name="actor", sizes=(seen, *config.hidden, 2 * size), activation="relu")
+        self._actor_weights = Weights(actor.uniform(seeds))
+        self._actor_pass = Pass(actor, self._actor_weights)
         self._critics = Critics(seeds, seen, size, config.hidden, 2)
         start = math.log(config.temperature) if config.temperature is not None else 0.0
         self._temperature = Weights({"log_alpha": np.full((len(seeds), 1), start, np.float32)})
@@ -144,19 +144,18 @@ class _Agent:
         mean, squashed = outputs.chunk(2, dim=-1)
         return DiagonalNormal(mean, _LOWEST + 0.5 * (_HIGHEST - _LOWEST) * (torch.tanh(squashed) + 1.0))
 
-    def _policy_of_few(self, observation: NDArray[Any]) -> DiagonalNormal:
-        outputs = self._actor.few(self._actor_weights.arrays, self._encode.rows(observation))
-        return self._policy(torch.from_numpy(outputs))
+    def _see(self, observation: NDArray[Any]) -> DiagonalNormal:
+        return self._policy(self._actor_pass.forward(self._encode(observation)))
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """See `base.step.Policy`."""
-        return self._range(torch.tanh(self._policy_of_few(observation).mean)).numpy()
+        return self._range(torch.tanh(self._see(observation).mean)).numpy()
 
     def choose(self, observation: NDArray[Any], steps: int) -> NDArray[Any]:
         """Return actions drawn from pi; uniform ones before learning starts."""
         if steps < self._config.learning_starts:
             return self._range.anywhere()
-        u = self._policy_of_few(observation).sample(torch.from_numpy(self._acting.draw()))
+        u = self._see(observation).sample(torch.from_numpy(self._acting.draw()))
         return self._range(torch.tanh(u)).numpy()
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -175,7 +174,7 @@ class _Agent:
             online, target = self._critics.weights.packed, self._critics.target.packed
             signs["update_ratio"] = self._critics.ratio(before, online)
             signs["target_distance"] = self._critics.ratio(target, online)
-            signs["replay_age"] = row_mean(batch.age)
+            signs["replay_age"] = row_mean(self.replay.age(batch.rows))
         return signs
 
     def _learn_critics(self, batch: Batch, noise: Tensor, reported: bool) -> dict[str, NDArray[np.float64]]:

@@ -75,6 +75,10 @@ class PrioritisedReplay:
                 self._rows(begun), np.where(self._replay.is_valid(self._rows(begun)), priority, 0.0)
             )
 
+    def age(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `Replay.age`."""
+        return self._replay.age(rows)
+
     def sample(self, batch: int, beta: float) -> tuple[Sample, NDArray[np.float32]]:
         """Draw stretches, and say by how much each shall count.
 

@@ -32,7 +32,6 @@ class Sample:
         terminated: (seed, batch, n).
         ended: (seed, batch, n) whether the episode ended with the step, for either reason.
         successor: (seed, batch, *observation) after the last step of the stretch that belongs to the episode.
-        age: (seed, batch) steps since it was stored.
         rows: (seed, batch) where it lies in the ring.
     """
 
@@ -42,7 +41,6 @@ class Sample:
     terminated: NDArray[np.bool_]
     ended: NDArray[np.bool_]
     successor: NDArray[Any]
-    age: NDArray[np.int64]
     rows: NDArray[np.int64]
 
 
@@ -160,15 +158,17 @@ class Replay:
         """Return whether steps at these rows of the ring, (seed, batch), happened; see `Transition.valid`."""
         return self._rows["valid"][rows + self._base]
 
+    def age(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many steps of the seed ago what lies at these rows, (seed, batch), was stored."""
+        return ((self._next - 1) % self._length - rows // self._copies) % self._length * self._copies
+
     def read(self, rows: NDArray[np.int64]) -> Sample:
         """Return the stretches that begin at these rows of the ring, (seed, batch)."""
         copies, length = self._copies, self._length
         first = self._rows.take(rows + self._base)
-        age = (self._next - 1) % length - rows // copies
         found: dict[str, NDArray[Any]] = {
             "observation": first["observation"],
             "action": first["action"],
-            "age": np.where(age < 0, age + length, age) * copies,
             "rows": rows,
         }
         if self._n_step == 1:

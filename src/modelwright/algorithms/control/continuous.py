@@ -104,8 +104,7 @@ class Critics:
         What is made of them can be given to `differentiate` or `slope_of_action`; the next call overwrites
         them.
         """
-        inputs = torch.cat([observation, action], dim=-1)
-        return self._all.judge(inputs.repeat(self._count, 1, 1)).view(self._count, self._seeds, -1)
+        return self._each(self._all.judge(self._inputs(observation, action)))
 
     def judge_first(self, observation: Tensor, action: Tensor) -> Tensor:
         """Return Q_1 alone, (1, seed, batch), for `slope_of_action`."""
@@ -113,8 +112,13 @@ class Critics:
 
     def judge_by_target(self, observation: Tensor, action: Tensor) -> Tensor:
         """Return Q'_k, (critic, seed, batch), as constants; the next call overwrites them."""
-        inputs = torch.cat([observation, action], dim=-1)
-        return self._targets.forward(inputs.repeat(self._count, 1, 1)).view(self._count, self._seeds, -1)
+        return self._each(self._targets.forward(self._inputs(observation, action)))
+
+    def _inputs(self, observation: Tensor, action: Tensor) -> Tensor:
+        return torch.cat([observation, action], dim=-1).repeat(self._count, 1, 1)
+
+    def _each(self, outputs: Tensor) -> Tensor:
+        return outputs.view(self._count, self._seeds, -1)
 
     def differentiate(self, losses: Tensor) -> None:
         """Set gradients to those of the mean over the batch of (critic, seed, batch), summed over critics."""

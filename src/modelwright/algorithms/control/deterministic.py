@@ -60,11 +60,11 @@ class DeterministicAgent:
         self.encode = Encoder(learner, simulation.observation_space)
         self.range = ActionRange(space, seeds, copies)
         sizes = (self.encode.size, *config.hidden, self.range.size)
-        self._actor = Dense(name="actor", sizes=sizes, activation="relu")
-        self.actor = Weights(self._actor.uniform(seeds))
+        actor = Dense(name="actor", sizes=sizes, activation="relu")
+        self.actor = Weights(actor.uniform(seeds))
         self.actor_target = self.actor.copy()
-        self._actor_pass = Pass(self._actor, self.actor)
-        self._target_pass = Pass(self._actor, self.actor_target)
+        self._actor_pass = Pass(actor, self.actor)
+        self._target_pass = Pass(actor, self.actor_target)
         self.critics = Critics(seeds, self.encode.size, self.range.size, config.hidden, critics)
         self._actor_step = Adam(self.actor, config.actor_rate)
         self._critic_step = Adam(self.critics.weights, config.critic_rate)
@@ -78,19 +78,19 @@ class DeterministicAgent:
         """Return mu'(s), (seed, batch, action), for vectors (seed, batch, feature)."""
         return self.mu(self._target_pass.forward(observation))
 
-    def _mu_of_few(self, observation: NDArray[Any]) -> Tensor:
-        return self.mu(torch.from_numpy(self._actor.few(self.actor.arrays, self.encode.rows(observation))))
+    def _see(self, observation: NDArray[Any]) -> Tensor:
+        return self.mu(self._actor_pass.forward(self.encode(observation)))
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """See `base.step.Policy`."""
-        return self._mu_of_few(observation).numpy()
+        return self._see(observation).numpy()
 
     def choose(self, observation: NDArray[Any], steps: int) -> NDArray[Any]:
         """Return mu(s) and noise, clipped to the range; uniform actions before learning starts."""
         if steps < self.config.learning_starts:
             return self.range.anywhere()
         noise = self.config.exploration * self.range.scale * torch.from_numpy(self._acting.draw())
-        return self.range.clip(self._mu_of_few(observation) + noise).numpy()
+        return self.range.clip(self._see(observation) + noise).numpy()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `base.step.Policy`."""
@@ -118,7 +118,7 @@ class DeterministicAgent:
             "critic_grad_norm": critics.per_seed(seed_norm(critics.weights.gradient)),
             "update_ratio": critics.ratio(before, online),
             "target_distance": critics.ratio(critics.target.packed, online),
-            "replay_age": row_mean(batch.age),
+            "replay_age": row_mean(self.replay.age(batch.rows)),
         }
 
     def learn_actor(self, batch: Batch, *, reported: bool) -> dict[str, NDArray[np.float64]]:

@@ -133,7 +133,7 @@ class DistributionLearner(GreedyLearner):
             **spread("value_target", found.target),
             **{name: row_mean(values) for name, values in found.signs.items()},
             **signs,
-            "replay_age": row_mean(sample.age),
+            "replay_age": row_mean(self.replay.age(sample.rows)),
         }
 
 

@@ -112,7 +112,7 @@ class Batch:
         discount: gamma^m for a stretch of m steps, 0 where the task terminated in it: what V of the successor
             counts for.
         successor: Encoded.
-        age: Steps of the seed since it was stored.
+        rows: Where it lies in the replay.
     """
 
     observation: Tensor
@@ -120,7 +120,7 @@ class Batch:
     reward: Tensor
     discount: Tensor
     successor: Tensor
-    age: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
 @np.errstate(over="ignore")  # of a seed that has diverged
@@ -143,5 +143,5 @@ def make_batch(sample: Sample, encode: Encoder, gamma: float) -> Batch:
         reward=torch.from_numpy(reward.astype(np.float32, copy=False)),
         discount=torch.from_numpy(discount.astype(np.float32, copy=False)),
         successor=encode(sample.successor),
-        age=sample.age,
+        rows=sample.rows,
     )

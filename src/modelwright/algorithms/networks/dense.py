@@ -24,6 +24,7 @@ __all__ = ["Activation", "Dense", "Pass", "orthogonal"]
 
 Activation = Literal["tanh", "relu"]
 _FEW_COLUMNS = 16
+_ZERO = np.zeros((), np.float32)
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
 
@@ -95,7 +96,7 @@ class Dense:
             h = np.matmul(h, arrays[self.names[at]])
             h += arrays[self.names[at + 1]]
             if at < last:
-                h = np.tanh(h, out=h) if self.activation == "tanh" else np.maximum(h, 0.0, out=h)
+                h = np.tanh(h, out=h) if self.activation == "tanh" else np.maximum(h, _ZERO, out=h)
         return h
 
 
@@ -107,7 +108,7 @@ class _Layer:
     bias: Tensor
     weight_slope: Tensor
     bias_slope: Tensor
-    found: Tensor  # contiguous, of the weight's shape: products into parts of rows take another, slower way
+    found: Tensor  # contiguous, of the weight's shape: products into parts of rows take another kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

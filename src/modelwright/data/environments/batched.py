@@ -12,6 +12,8 @@ from modelwright.data.environments.space import Space, action_rows
 
 __all__ = ["BatchedSimulation", "Dynamics", "copy_generator"]
 
+_ONE = np.array(1)  # NumPy takes up arrays in half the time of Python's numbers
+
 
 def copy_generator(seed: Seed, copy: int) -> np.random.Generator:
     """Return the generator of a seed's copy of this number; all that is random in the copy comes from it.
@@ -71,7 +73,7 @@ class BatchedSimulation:
     ) -> None:
         self._dynamics = dynamics
         self._lead = (len(seeds), copies)
-        self._limit = np.iinfo(np.int64).max if time_limit is None else time_limit
+        self._limit = np.array(np.iinfo(np.int64).max if time_limit is None else time_limit)
         self._generators = [copy_generator(seed, copy) for seed in seeds for copy in range(copies)]
         self._state = np.stack([dynamics.begin(generator) for generator in self._generators])
         self._elapsed = np.zeros(len(self._generators), np.int64)
@@ -98,7 +100,7 @@ class BatchedSimulation:
         """See `Simulation`."""
         rows = action_rows(action, self.action_space, self._lead)
         state, reward, terminated = self._dynamics.advance(self._state, rows, self._generators)
-        self._elapsed += 1
+        self._elapsed += _ONE
         observation = self._dynamics.observe(state).reshape(self._shape)
         found = Transition(
             observation=observation,
