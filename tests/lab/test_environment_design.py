@@ -1,6 +1,7 @@
 """A design in an environment goes the same way as one on data: checked, run, resumed, repeated, shown."""
 
 import dataclasses
+import io
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import pytest
 from environment_project import DESIGN, WORLD, make_project, outcome, small
 from here_executor import HereExecutor
 from rerun_project import frozen_package
+from rich.console import Console
 
 import modelwright as mw
 from modelwright.base.errors import BadValue, ModelwrightError, NotPermitted, UnknownName
@@ -407,11 +409,18 @@ def test_every_view_speaks_of_the_environment_and_not_of_data(copied: Project) -
     with copied.open_journal(read_only=True) as journal:
         from modelwright.lab.show.compared import compare
         from modelwright.lab.show.shown import ShownExperiment, show
+        from modelwright.lab.show.shown_page import render_shown
 
         shown = show(journal, "corridor")
         assert isinstance(shown, ShownExperiment)
         assert shown.design.environment == Environment(name="world.py:Corridor")
         assert compare(journal, "corridor-learning-00", "corridor-timid-00") is not None
+        console = Console(width=120, file=io.StringIO())
+        with console.capture() as written:
+            console.print(render_shown(show(journal, "corridor-learning-00")))
+    labels = {line.split()[0] for line in written.get().splitlines() if line.strip()}
+    assert {"environment", "evaluation"} <= labels
+    assert not {"data", "split"} & labels
 
 
 def test_asking_the_same_again_under_another_name_is_told(copied: Project) -> None:

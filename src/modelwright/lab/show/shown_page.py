@@ -166,9 +166,15 @@ def _run_facts(shown: ShownRun) -> Iterable[tuple[str, str]]:
         for text in energy_texts(usage):
             yield "energy", text
     yield "seed", shown.seed
-    yield "split", shown.split
+    yield _ground_words(shown)[1], shown.split
     if shown.state is not None:
         yield "state", f"{shown.state} (artefact)"
+
+
+def _ground_words(shown: ShownRun) -> tuple[str, str]:
+    """Return what the run learned from, and what part of it one seed was measured on."""
+    acted = shown.lineage is not None and "split" not in shown.lineage.data
+    return ("environment", "evaluation") if acted else ("data", "split")
 
 
 def _metric_facts(metrics: Mapping[str, float | None]) -> Iterable[tuple[str, str]]:
@@ -182,7 +188,7 @@ def _metric_facts(metrics: Mapping[str, float | None]) -> Iterable[tuple[str, st
 def _lineage_facts(shown: ShownRun) -> Iterable[tuple[str, str]]:
     yield "trial", shown.row.trial
     yield "design", shown.row.design
-    yield "data", shown.data
+    yield _ground_words(shown)[0], shown.data
     yield "code", f"{shown.code} (the learner's files)"
     lineage = shown.lineage
     if lineage is None:
