@@ -265,7 +265,10 @@ def every_option(
             values.append([next(iter(choice.values))])
             continue
         announced = [value for value, form in choice.named.items() if re.search(form, name.lower())]
-        free = [value for value in choice.values if value not in choice.asked and value not in choice.named]
+        parameters = {snake(parameter) for parameter in reading.arguments}
+        announced += [value for value, names in choice.told.items() if not parameters.isdisjoint(names)]
+        bound = {*choice.asked, *choice.named, *choice.told}
+        free = [value for value in choice.values if value not in bound]
         values.append([*free, *announced])
     found = [
         dict(zip(subject.choices, combination, strict=True)) for combination in itertools.product(*values)

@@ -10,8 +10,8 @@ import random
 import re
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -71,6 +71,8 @@ class Part:
         rough: Whether three digits shall do.
         remarks: What it did besides.
         failure: What it raised.
+        read: What it read from a bag, `PARAMETER.NAME` -> how it was told.
+        untold: Whether it wanted something from a bag that this case cannot tell.
     """
 
     inputs: Inputs
@@ -79,6 +81,8 @@ class Part:
     rough: bool = False
     remarks: tuple[str, ...] = ()
     failure: "Failure | None" = None
+    read: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
+    untold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,18 +131,34 @@ def parts_of(subject: Subject, reading: Reading, inputs: Inputs) -> list[Inputs]
     ]
 
 
-class Bag:
-    """A configuration or batch: answers to every name that an argument has, as attribute and as item."""
+class _Untold(BaseException):
+    """A case cannot tell what a function wants; none of its own handlers shall catch it."""
 
-    def __init__(self, subject: Subject, tell: Callable[[Argument], Any]) -> None:
+
+class Bag:
+    """A configuration or batch: answers to every name that an argument has, as attribute and as item.
+
+    Args:
+        subject: Has the arguments.
+        tell: Returns what an argument is on the present case.
+        roles: Announced otherwise: they decide where a name can mean several things.
+    """
+
+    def __init__(self, subject: Subject, tell: Callable[[Argument], Any], roles: Iterable[str]) -> None:
         self._subject = subject
         self._tell = tell
+        self._roles = frozenset(roles)
+        self._read: dict[str, Argument] = {}
 
     def __getattr__(self, name: str) -> Any:
         known = [each for each in self._subject.arguments if snake(name) in each.names]
         if not known or name.startswith("__"):
             raise AttributeError(name)
-        return self._tell(min(known, key=lambda each: bool(each.needs)))
+        argument = next(
+            (each for each in known if each.fits(self._roles)), min(known, key=lambda each: bool(each.needs))
+        )
+        self._read[name] = argument
+        return self._tell(argument)
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -173,10 +193,10 @@ def put_on(dress: Dress, value: Any, kind: str) -> Any:
     return np.array(array, copy=True, order="C")
 
 
-def told(reading: Reading, inputs: Inputs) -> dict[str, Any]:
-    """Return what the function is called with, as NumPy arrays in its layout."""
+def told(reading: Reading, inputs: Inputs, read: Mapping[str, Argument]) -> dict[str, Any]:
+    """Return what the function is called with and reads from bags, as NumPy arrays in its layout."""
     found: dict[str, Any] = {}
-    for name, argument in reading.arguments.items():
+    for name, argument in (*reading.arguments.items(), *read.items()):
         if argument is not None:
             value = argument.value(inputs)
             axes = tuple(axis for axis in argument.axes if axis != reading.layout.loop)
@@ -197,17 +217,37 @@ def call(
             value = reading.layout.lay(value, axes)
         return put_on(dress, value, argument.kind)
 
-    given_to: dict[str, Any] = {
-        name: Bag(subject, tell) if argument is None else tell(argument)
-        for name, argument in reading.arguments.items()
-    }
-    before = {name: _plain(value) for name, value in given_to.items() if not isinstance(value, Bag)}
-    states = _random_states()
-    try:
-        with _quiet():
-            given = function(**given_to)
-    except Exception as error:
-        return Part(inputs=inputs, failure=_failure(error, function))
+    def tell_from_bag(argument: Argument) -> Any:
+        if argument.value(inputs) is None:
+            raise _Untold
+        return tell(argument)
+
+    roles = {each.role for each in reading.arguments.values() if each is not None}
+    read: dict[str, Argument] = {}
+    while True:
+        given_to: dict[str, Any] = {
+            name: Bag(subject, tell_from_bag, roles) if argument is None else tell(argument)
+            for name, argument in reading.arguments.items()
+        }
+        before = {name: _plain(value) for name, value in given_to.items() if not isinstance(value, Bag)}
+        states = _random_states()
+        given, failure, untold = None, None, False
+        try:
+            with _quiet():
+                given = function(**given_to)
+        except Exception as error:
+            failure = _failure(error, function)
+        except _Untold:
+            untold = True
+        for name, value in given_to.items():
+            if isinstance(value, Bag):
+                read.update({f"{name}.{field}": each for field, each in vars(value)["_read"].items()})
+        # What it reads from a bag may change what another of its names means: then once more.
+        if (asked := {each.role for each in read.values()}) <= roles:
+            break
+        roles |= asked
+    if failure is not None or untold:
+        return Part(inputs=inputs, failure=failure, read=read, untold=untold)
     remarks: list[str] = []
     if _random_states() != states:
         remarks.append("it draws from, or sets, a global random stream")
@@ -225,7 +265,7 @@ def call(
         remarks.append(f"it changes its argument{'s' * (len(changed) > 1)} {', '.join(changed)}")
     results = tuple(_results(given, subject))
     double = all(getattr(array, "dtype", None) != np.float32 for _, array in results) and dress.bits == 64
-    return Part(inputs=inputs, results=results, double=double, remarks=tuple(remarks))
+    return Part(inputs=inputs, results=results, double=double, remarks=tuple(remarks), read=read)
 
 
 def _failure(error: Exception, function: Callable[..., Any]) -> Failure:

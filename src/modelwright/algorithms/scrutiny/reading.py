@@ -9,21 +9,22 @@ import difflib
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelwright.algorithms.scrutiny.subject import Absent, Argument, Inputs, Layout, Options, Subject, words
 from modelwright.base.errors import BadValue, UnknownName
 
-__all__ = ["Reading", "Signature", "read_signature", "readings_of", "snake"]
+__all__ = ["Lack", "Reading", "Signature", "read_signature", "readings_of", "snake"]
 
 _BAGS = words(
     "args arg cfg config conf hp hparams hyper opt opts options settings params parameters weights model net "
-    "theta p batch data transitions rollout buffer sample samples experience traj"
+    "theta p batch batches data transition transitions rollout rollouts replay memory buffer sample samples "
+    "experience traj trajectory segment seg minibatch episode"
 )
 _FILLERS = words(
-    "b mb batch batched t arr array buf buffer tensor np list seq all storage vec vector th torch in my x"
+    "b mb batch batched t arr array buf buffer tensor np list seq all storage vec vector th torch in my x ph"
 )
 _TIME = r"T|num_steps|n_steps|steps?|time|n_step|seq_len|horizon|nstep"
 _COPIES = r"N|B|E|num_envs|n_envs|envs?|batch(?:_size)?|b|n"
@@ -52,30 +53,53 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """Something that a function cannot be told, as far as a reading goes.
+
+    Attributes:
+        says: The convention, as a sentence; empty for the plain one.
+        change: Makes inputs as such a function must see them.
+        roles: What it cannot be told.
+        batch_tells: See `Absent`.
+    """
+
+    says: str
+    change: Callable[[Inputs], Inputs]
+    roles: tuple[str, ...] = ()
+    batch_tells: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One way to call an outside function.
 
     Attributes:
         arguments: Parameter -> what it is told; None for a bag that answers to every name.
         layout: Of its arrays.
-        absences: Sentences, and the inputs as the function must see them.
+        lacks: What it cannot be told.
         spare: 0, or by how much later it is tried: only where the function cannot run otherwise.
         guessed: Parameters whose name says nothing, read by their order.
     """
 
     arguments: Mapping[str, Argument | None]
     layout: Layout
-    absences: tuple[tuple[str, Callable[[Inputs], Inputs]], ...]
+    lacks: tuple["Lack", ...]
     spare: int
     guessed: tuple[str, ...]
 
     def seen(self, inputs: Inputs) -> Inputs | None:
         """Return the inputs as this function can be told them, or None where it cannot."""
         told = [argument for argument in self.arguments.values() if argument is not None]
-        changes = [change for _, change in self.absences]
+        changes = [lack.change for lack in self.lacks]
         for change in (*changes, *(each.sees for each in told if each.sees is not None)):
             inputs = change(inputs)
         return inputs if all(argument.value(inputs) is not None for argument in told) else None
+
+    def refuted(self, read: Iterable[Argument]) -> bool:
+        """Tell whether what the function read from a bag contradicts what it is said to lack."""
+        read = list(read)
+        roles, arrays = {each.role for each in read}, any(each.axes for each in read)
+        return any(not roles.isdisjoint(lack.roles) or (lack.batch_tells and arrays) for lack in self.lacks)
 
     def says(self) -> list[str]:
         """Return the conventions, as sentences."""
@@ -86,7 +110,7 @@ class Reading:
         ]
         if self.guessed:
             lines.append(f"read by their order, because their names say nothing: {', '.join(self.guessed)}")
-        lines += [text for text, _ in self.absences if text]
+        lines += [lack.says for lack in self.lacks if lack.says]
         return [*lines, *([self.layout.says] if self.layout.says else [])]
 
     def record(self, options: Options) -> dict[str, Any]:
@@ -167,7 +191,7 @@ def readings_of(
     layouts = _layouts(signature, subject, layout)
     found = _found(signature, subject, mapping)
     bound = {name: each for name, each in found.items() if each}
-    bag = [name for name in signature.parameters if not found[name] and snake(name) in _BAGS]
+    bag = [name for name in signature.parameters if not found[name] and _is_bag(name)]
     unknown = [
         name
         for name, spare in signature.parameters.items()
@@ -184,20 +208,18 @@ def readings_of(
         ways: dict[str, list[Argument]] = {}
         for name in signature.parameters:
             if name in told:
-                ways[name] = [each for each in told[name] if _allowed(each, roles)] or told[name][:1]
-        for combination in itertools.islice(itertools.product(*ways.values()), _MOST):
+                ways[name] = [each for each in told[name] if each.fits(roles)] or told[name][:1]
+        for combination in _combinations(ways, bool(bag)):
             chosen: dict[str, Argument | None] = dict(zip(ways, combination, strict=True))
             chosen.update(dict.fromkeys(bag))
             spare = 2 * any(each is not None and each.spare for each in chosen.values())
             taken = {each.role for each in combination}
-            if len(taken) < len(combination):
-                continue  # two parameters cannot tell the same
-            for absences in _absences(subject, taken, signature, bool(bag)):
+            for lacks in _lacks(subject, taken, signature, bool(bag)):
                 readings += [
                     Reading(
                         arguments=chosen,
                         layout=each,
-                        absences=absences,
+                        lacks=lacks,
                         spare=max(spare, int(each.spare)),
                         guessed=tuple(guess),
                     )
@@ -211,6 +233,27 @@ def readings_of(
             + _expected(subject),
         )
     return sorted(readings, key=lambda each: each.spare)
+
+
+def _is_bag(name: str) -> bool:
+    parts = snake(name).strip("_").split("_")
+    return all(part in (*_BAGS, *_FILLERS) for part in parts) and any(part in _BAGS for part in parts)
+
+
+def _combinations(ways: Mapping[str, list[Argument]], bag: bool) -> list[tuple[Argument, ...]]:
+    """Return what parameters may tell together: no two the same, and each only beside what it needs."""
+    every = [
+        each
+        for each in itertools.islice(itertools.product(*ways.values()), _MOST)
+        if len({argument.role for argument in each}) == len(each)
+    ]
+    # A bag may hold what is needed.
+    fitting = [
+        each
+        for each in every
+        if bag or all(argument.fits({other.role for other in each}) for argument in each)
+    ]
+    return fitting or every
 
 
 def _expected(subject: Subject) -> str:
@@ -275,10 +318,6 @@ def _alike(name: str, subject: Subject) -> list[Argument]:
     return []
 
 
-def _allowed(argument: Argument, roles: set[str]) -> bool:
-    return (not argument.needs or not roles.isdisjoint(argument.needs)) and roles.isdisjoint(argument.bars)
-
-
 def _guesses(
     unknown: list[str], subject: Subject, announced: set[str], known: int
 ) -> Iterator[dict[str, list[Argument]]]:
@@ -294,26 +333,29 @@ def _guesses(
         yield {name: [first[role]] for name, role in zip(unknown, roles, strict=True)}
 
 
-def _absences(
-    subject: Subject, roles: set[str], signature: Signature, bag: bool
-) -> Iterator[tuple[tuple[str, Callable[[Inputs], Inputs]], ...]]:
-    ways: list[list[tuple[str, Callable[[Inputs], Inputs]]]] = []
+def _lacks(subject: Subject, roles: set[str], signature: Signature, bag: bool) -> Iterator[tuple[Lack, ...]]:
+    ways: list[list[Lack]] = []
     for absent in subject.absences:
         if not roles.isdisjoint(absent.roles):
             continue
         if bag:  # it may read anything from there, or not
             if len(absent.ways) == 1:
-                ways.append([("", lambda x: x), *absent.ways.items()])
+                ways.append([Lack(says="", change=lambda x: x), *_of(absent)])
             continue
         if absent.needs and roles.isdisjoint(absent.needs):
             continue
-        ways.append([*_constants(absent, subject, signature), *absent.ways.items()])
+        ways.append([*_constants(absent, subject, signature), *_of(absent)])
     yield from itertools.product(*ways)
 
 
-def _constants(
-    absent: Absent, subject: Subject, signature: Signature
-) -> Iterator[tuple[str, Callable[[Inputs], Inputs]]]:
+def _of(absent: Absent) -> list[Lack]:
+    return [
+        Lack(says=says, change=change, roles=absent.roles, batch_tells=absent.batch_tells)
+        for says, change in absent.ways.items()
+    ]
+
+
+def _constants(absent: Absent, subject: Subject, signature: Signature) -> Iterator[Lack]:
     """Yield numbers that the function takes from the globals of its module."""
     for role in absent.roles:
         names = {
@@ -321,7 +363,8 @@ def _constants(
         }
         for name, value in signature.constants.items():
             if name in names:
-                yield f"{role} is {value:g}, a global of its module", _setter(role, value)
+                says = f"{role} is {value:g}, a global of its module"
+                yield Lack(says=says, change=_setter(role, value), roles=absent.roles)
 
 
 def _setter(role: str, value: float) -> Callable[[Inputs], Inputs]:

@@ -141,6 +141,8 @@ class _Search:
         """Return trials on the screening cases; one on all cases where those agree."""
         screened = self._observe(reading, dress, [case for case in self._cases if case.screening])
         parts = [part for each in screened for part in each.parts]
+        if reading.refuted(each for part in parts for each in part.read.values()):
+            return []
         if not parts or all(part.failure is not None for part in parts):
             self._failures.update(str(part.failure) for part in parts[:1])
             return []
@@ -182,6 +184,8 @@ class _Search:
                 call(self._function, self._subject, reading, dress, part)
                 for part in parts_of(self._subject, reading, inputs)
             )
+            if any(part.untold for part in parts):
+                continue
             found.append(Observation(name=case.name, parts=parts, fine=case.fine, corner=case.corner))
         self._kept += found  # outputs are remembered by the inputs' identity
         return tuple(found)
@@ -303,7 +307,9 @@ class _Search:
         axes = {name: tuple(axis for axis in each if axis != loop) for name, each in subject.axes.items()}
         small = smallest(first.inputs, axes, lambda x: look(x) is not None, fit)
         found = look(small) or first
-        return replace(found, told=told(reading, found.inputs))
+        parts = [part for each in trial.observations for part in each.parts]
+        read = {name: each for part in parts for name, each in part.read.items()}
+        return replace(found, told=told(reading, found.inputs, read))
 
     def _repeats(self, trial: _Trial) -> bool:
         part = next((part for each in trial.observations for part in each.parts), None)

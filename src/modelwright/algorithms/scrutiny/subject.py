@@ -4,7 +4,7 @@ Inputs and outputs are named arrays (NumPy, double precision). An axis has a nam
 that one description serves every layout and every input can be made smaller along it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -89,6 +89,10 @@ class Argument:
     spare: bool = False
     sees: Callable[[Inputs], Inputs] | None = None
 
+    def fits(self, roles: Iterable[str]) -> bool:
+        """Tell whether it can be meant where these roles are announced."""
+        return (not self.needs or not set(self.needs).isdisjoint(roles)) and set(self.bars).isdisjoint(roles)
+
     def value(self, inputs: Inputs) -> Any:
         """Return it for these inputs, or None."""
         return inputs[self.role] if self.make is None else self.make(inputs)
@@ -102,11 +106,13 @@ class Absent:
         roles: It holds where none of them is announced.
         ways: Sentence -> the inputs as such a function must see them; alternatives.
         needs: It holds only where one of these is announced; empty for always.
+        batch_tells: Whether a batch of arrays has it for certain, so that not to read it is a mistake.
     """
 
     roles: tuple[str, ...]
     ways: Mapping[str, Callable[[Inputs], Inputs]]
     needs: tuple[str, ...] = ()
+    batch_tells: bool = False
 
 
 def fixed_at(role: str, *values: float, needs: tuple[str, ...] = ()) -> Absent:
@@ -128,12 +134,14 @@ class Choice:
         asked: Values that hold only where the user asks for them, because code that has them by mistake is
             as common.
         named: Value -> regular expression of the function's name that announces it.
+        told: Value -> names of parameters of which one announces it.
         needs: Roles of which one must be told for any but the plain value to be tried.
     """
 
     values: Mapping[str, str]
     asked: tuple[str, ...] = ()
     named: Mapping[str, str] = field(default_factory=dict[str, str])
+    told: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     needs: tuple[str, ...] = ()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from modelwright.algorithms.control.returns import discounted_returns, generalised_advantages
 from modelwright.algorithms.scrutiny.subject import (
+    Choice,
     Inputs,
     Options,
     Outputs,
@@ -46,6 +47,11 @@ __all__ = ["SUBJECTS"]
 
 def _gae(x: Inputs, options: Options) -> Outputs:
     """Return the learner's own, and what it is made of."""
+    found = _own(x)
+    return {**found, "return": _monte_carlo(x)} if options.get("returns") == "rewards" else found
+
+
+def _own(x: Inputs) -> Outputs:
     following = next_values(x)
     delta = x["rewards"] + x["gamma"] * np.where(x["terminated"], 0.0, following) - x["values"]
     arrays = (x["rewards"], x["values"], following, x["terminated"], ended(x))
@@ -80,6 +86,15 @@ def _monte_carlo(x: Inputs) -> Any:
     arrays = (x["rewards"], x["terminated"], ended(x), next_values(x))
     rewards, terminated, over, following = (each[None] for each in arrays)
     return discounted_returns(rewards, terminated, over, following, x["gamma"])[0]
+
+
+def _without_last(x: Inputs, kept: float) -> Outputs:
+    """Return sums that begin at the step before the last, from nothing or from the last one's delta."""
+    delta = _own(x)["delta"].copy()
+    delta[-1] = 0.0
+    advantage = accumulate(delta, np.broadcast_to(x["gamma"] * x["lam"] * (1.0 - ended(x)), delta.shape))
+    advantage[-1] = kept * (x["rewards"] - x["values"])[-1]
+    return {"delta": delta, "advantage": advantage, "return": advantage + x["values"]}
 
 
 def _masks(x: Inputs, mask: Any) -> Outputs:
@@ -260,6 +275,13 @@ _GAE_MISTAKES = (
         lambda x, o: {"advantage": standard(_gae(x, o)["advantage"], 1)},
     ),
     *mistake(
+        "last-step-missing",
+        "The loop begins one step early: the last step has no advantage.",
+        "the loop runs over every step, t = T - 1 down to 0",
+        lambda x, o: _without_last(x, 0.0),
+        lambda x, o: _without_last(x, 1.0),
+    ),
+    *mistake(
         "wrong-axis",
         "The running sum goes along the copies of the environment, not along time.",
         "A_t is computed from A_{t+1} of the same copy",
@@ -280,7 +302,9 @@ SUBJECTS = (
         "delta_t = r_t + gamma (1 - done_t) V(s_{t+1}) - V(s_t)",
         axes=AXES,
         arguments=(
-            *arguments_of("rewards", "values", "next_value", "next_values", *FLAG_ROLES, "gamma", "lam"),
+            *arguments_of(
+                "rewards", "values", "next_value", "next_values", *FLAG_ROLES, "gamma", "lam", "sizes"
+            ),
         ),
         outputs={"delta": _BOTH, "advantage": _BOTH, "return": _BOTH},
         single=("advantage", "return"),
@@ -298,6 +322,16 @@ SUBJECTS = (
             **dict.fromkeys(("returns", "ret", "rets", "value_target", "value_targets", "targets"), "return"),
         },
         layouts=LAYOUTS,
+        choices={
+            "returns": Choice(
+                values={
+                    "advantage": "",
+                    "rewards": "returns are discounted sums of rewards, not A_t + V(s_t)",
+                },
+                asked=("rewards",),
+                named={"rewards": "finish_path"},  # Spinning Up's
+            )
+        },
         absences=(NO_FLAGS, NO_GAMMA, NO_LAMBDA),
         reference=_gae,
         mistakes=_GAE_MISTAKES,

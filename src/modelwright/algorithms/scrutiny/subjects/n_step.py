@@ -33,7 +33,12 @@ from modelwright.algorithms.scrutiny.subjects.stretch import (
     next_values,
     stretches,
 )
-from modelwright.algorithms.scrutiny.subjects.stretch_arguments import ARGUMENTS, NO_FLAGS, NO_GAMMA
+from modelwright.algorithms.scrutiny.subjects.stretch_arguments import (
+    ARGUMENTS,
+    NO_FLAGS,
+    NO_GAMMA,
+    WINDOW_DONES,
+)
 
 __all__ = ["SUBJECTS"]
 
@@ -271,6 +276,7 @@ SUBJECTS = (
             *ARGUMENTS["values"][:2],
             *ARGUMENTS["dones"][:3],
             *ARGUMENTS["terminated"][:1],
+            *WINDOW_DONES,
             *ARGUMENTS["truncated"],
             *ARGUMENTS["alive"],
             *ARGUMENTS["discounts"],

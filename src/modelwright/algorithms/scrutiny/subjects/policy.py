@@ -5,15 +5,13 @@ L_value = mean_t max((V - G)^2, (V_old + clip(V - V_old, -eps, eps) - G)^2) / 2
 L       = L_clip + c_v L_value - c_e mean_t H_t
 """
 
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from modelwright.algorithms.ppo import clipped_loss, value_loss
 from modelwright.algorithms.scrutiny.subject import (
     Absent,
     Argument,
-    Case,
     Choice,
     Gradients,
     Inputs,
@@ -23,6 +21,7 @@ from modelwright.algorithms.scrutiny.subject import (
     fixed_at,
     words,
 )
+from modelwright.algorithms.scrutiny.subjects.policy_batches import policy_cases
 from modelwright.algorithms.scrutiny.subjects.policy_mistakes import POLICY
 from modelwright.algorithms.scrutiny.subjects.rows import FREE_LAYOUTS, exponential, tensors
 from modelwright.algorithms.scrutiny.subjects.value_mistakes import VALUE
@@ -30,44 +29,6 @@ from modelwright.algorithms.scrutiny.subjects.value_mistakes import VALUE
 __all__ = ["SUBJECTS"]
 
 _ROW = ("row",)
-
-
-def _batch(generator: np.random.Generator, rows: int, **given: Any) -> Inputs:
-    old = -1.0 - generator.random(rows)
-    value = generator.standard_normal(rows)
-    return {
-        "log_prob": old + 0.4 * generator.standard_normal(rows),
-        "old_log_prob": old,
-        "advantages": generator.standard_normal(rows) + 0.3,
-        "value": value,
-        "old_value": value + 0.5 * generator.standard_normal(rows),
-        "returns": generator.standard_normal(rows) + 1.0,
-        "entropy": generator.random(rows) + 0.2,
-        "clip": 0.2,
-        "value_coefficient": 0.5,
-        "entropy_coefficient": 0.01,
-        **given,
-    }
-
-
-def _cases(generator: np.random.Generator) -> list[Case]:
-    same = _batch(generator, 6)
-    far = np.array([3.0, -3.0, 8.0, -8.0, 20.0, -20.0])
-    cases = [
-        ("general", _batch(generator, 8)),
-        ("general", _batch(generator, 5, clip=0.1, value_coefficient=0.7, entropy_coefficient=0.05)),
-        ("general", _batch(generator, 64)),
-        ("positive advantages", _batch(generator, 6, advantages=0.1 + generator.random(6))),
-        ("negative advantages", _batch(generator, 6, advantages=-0.1 - generator.random(6))),
-        ("ratio of one", {**same, "log_prob": same["old_log_prob"].copy()}),
-        ("extreme ratios", {**same, "log_prob": same["old_log_prob"] + far}),
-        ("extreme advantages", _batch(generator, 4, advantages=np.array([1e6, -1e6, 1.0, -1.0]))),
-        ("extreme values", _batch(generator, 4, value=np.array([1e4, -1e4, 3.0, -3.0]))),
-        ("no entropy weight", _batch(generator, 4, entropy_coefficient=0.0)),
-        ("batch two", _batch(generator, 2)),
-        ("batch one", _batch(generator, 1)),
-    ]
-    return [Case(name=name, inputs=x, screening=at < 3) for at, (name, x) in enumerate(cases)]
 
 
 # ---- references: the learner's functions, and torch for what differentiates ----
@@ -104,6 +65,9 @@ def _policy(t: dict[str, Any], options: Options) -> dict[str, Any]:
 def _value(t: dict[str, Any], options: Options) -> Any:
     clip = t["clip"] if options["clipped"] == "yes" and t.get("clips_value", True) else None
     whole = 2.0 if options["half"] == "no" else 1.0
+    if options["clipped"] == "only":
+        bent = t["old_value"] + (t["value"] - t["old_value"]).clamp(-t["clip"], t["clip"])
+        return whole * value_loss(bent, t["old_value"], t["returns"], None)
     return whole * value_loss(t["value"], t["old_value"], t["returns"], clip)
 
 
@@ -125,6 +89,15 @@ def _value_outputs(x: Inputs, options: Options) -> Outputs:
 
 _HALF = Choice(values={"yes": "", "no": "the value loss is the whole squared error, without the factor 1/2"})
 _REDUCTION = Choice(values={"mean": "", "none": "one number for each row, not their mean"})
+_CLIPPED = Choice(
+    values={
+        "yes": "",
+        "no": "the value loss is not clipped",
+        "only": "the value loss is that of the clipped value alone",
+    },
+    asked=("no", "only"),
+    told={"only": ("clip_range_vf",)},  # Stable-Baselines3's
+)
 _CLIP = Argument(
     role="clip",
     names=words(
@@ -356,9 +329,7 @@ SUBJECTS = (
                 }
             ),
             "half": Choice(values=_HALF.values, needs=("value",)),
-            "clipped": Choice(
-                values={"yes": "", "no": "the value loss is not clipped"}, asked=("no",), needs=("value",)
-            ),
+            "clipped": replace(_CLIPPED, needs=("value",)),
         },
         absences=(
             Absent(roles=("value",), ways={"": lambda x: {**x, "value_coefficient": 0.0}}),
@@ -370,7 +341,7 @@ SUBJECTS = (
         ),
         reference=_policy_outputs,
         mistakes=POLICY,
-        cases=_cases,
+        cases=policy_cases,
         gradients=Gradients(
             loss=lambda t, o: _policy(t, o)["loss"].mean(),
             learned=("log_prob", "value", "entropy"),
@@ -389,12 +360,12 @@ SUBJECTS = (
         choices={
             "half": _HALF,
             "reduction": _REDUCTION,
-            "clipped": Choice(values={"yes": "", "no": "not clipped"}, asked=("no",)),
+            "clipped": _CLIPPED,
         },
         absences=(_NO_OLD_VALUE, fixed_at("clip", 0.2, 0.1, 0.3, needs=("old_value",))),
         reference=_value_outputs,
         mistakes=VALUE,
-        cases=_cases,
+        cases=policy_cases,
         gradients=Gradients(loss=lambda t, o: _value(t, o).mean(), learned=("value",)),
     ),
 )

@@ -134,17 +134,17 @@ _RETURN_MISTAKES = (
         lambda x, o: _sums(x, gamma=1.0, last=0.0),
     ),
     *mistake(
+        "own-reward-discounted",
+        "The reward of the step itself is discounted.",
+        "G_t = r_t + gamma G_{t+1}, not gamma (r_t + G_{t+1})",
+        lambda x, o: _sums(x, rewards=x["gamma"] * x["rewards"]),
+    ),
+    *mistake(
         "gamma-squared",
         "Gamma is applied twice.",
         "each step is discounted once",
         lambda x, o: _sums(x, gamma=x["gamma"] ** 2),
         lambda x, o: {name: x["gamma"] * each for name, each in _discounted(x, o).items()},
-    ),
-    *mistake(
-        "own-reward-discounted",
-        "The reward of the step itself is discounted.",
-        "G_t = r_t + gamma G_{t+1}, not gamma (r_t + G_{t+1})",
-        lambda x, o: _sums(x, rewards=x["gamma"] * x["rewards"]),
     ),
     *mistake(
         "bootstrap-not-discounted",
@@ -231,7 +231,7 @@ SUBJECTS = (
         title="discounted returns, with and without a bootstrap",
         equation="G_t = r_t + gamma (1 - done_t) G_{t+1}",
         axes=AXES,
-        arguments=(*arguments_of("rewards", "next_value", "next_values", *FLAG_ROLES, "gamma"),),
+        arguments=(*arguments_of("rewards", "next_value", "next_values", *FLAG_ROLES, "gamma", "sizes"),),
         outputs={"return": _BOTH, "total": ("copy",)},
         single=("return", "total"),
         names={**dict.fromkeys(("returns", "ret", "rets", "g", "discounted"), "return")},

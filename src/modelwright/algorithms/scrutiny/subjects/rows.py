@@ -15,6 +15,7 @@ __all__ = [
     "NO_FLAGS",
     "NO_GAMMA",
     "REWARDS",
+    "SEVERAL",
     "TERMINATED",
     "TRUNCATED",
     "exponential",
@@ -24,6 +25,11 @@ __all__ = [
 ]
 
 ROW = ("row",)
+# A text that speaks of rows is not called with one: a maximum over the wrong axis would be right then.
+SEVERAL = (
+    r"\b(?:rewards|rews|dones|terminals|terminateds|terminations|masks|not_dones|nonterminals|batch\w*)\b"
+    r"|[\[(]\s*(?:batch\w*|B|N|rows?)\s*,\s*[\w *+-]*\s*[\])]"
+)
 _DONES = words(
     "dones done d terminals terminal is_terminal is_done end ends ended done_flags done_flag "
     "terminated terminations terminateds termination term terms finished next_done next_dones "
@@ -89,11 +95,12 @@ NO_GAMMA = Absent(
 NO_FLAGS = Absent(
     roles=("terminated", "alive", "discounts", "target", "shifted"),
     ways={"no task ends with its step": lambda x: {**x, "terminated": np.zeros_like(x["terminated"])}},
+    batch_tells=True,
 )
 LAYOUTS = (
     Layout(name="row"),
     Layout(name="row,1", says="arrays of one number a row lie (row, 1)", trailing=ROW),
-    Layout(name="one", says="one row at a time", loop="row"),
+    Layout(name="one", says="one row at a time", loop="row", unless=SEVERAL),
 )
 FREE_LAYOUTS = LAYOUTS[:2]
 """For losses: a mean over rows cannot be had row by row."""

@@ -187,6 +187,11 @@ def _soft_target(x: Inputs) -> Any:
     return x["rewards"] + x["gamma"] * alive * (value - x["alpha"] * x["next_log_prob"])
 
 
+def _both_q(x: Inputs) -> Any:
+    both = [x["q1"], x["q2"]]
+    return torch.stack(both) if hasattr(x["q1"], "detach") else np.stack(both)
+
+
 def _given_target(x: Inputs) -> Any:
     if hasattr(x["rewards"], "detach"):
         return _critic(x, {"half": "no"})["target"]
@@ -207,6 +212,15 @@ SUBJECTS = (
                 doc="Q1(s, a)",
             ),
             Argument(role="q2", names=_Q["2"], axes=_ROW, doc="Q2(s, a)"),
+            Argument(
+                role="both_q",
+                names=words("current_q_values q_values_list qs q_list current_qs q_preds critics q_values"),
+                axes=("critic", "row"),
+                make=_both_q,
+                bars=("q1", "q2"),
+                says="of both critics together",
+                doc="[Q1(s, a), Q2(s, a)]",
+            ),
             REWARDS,
             TERMINATED,
             TRUNCATED,
@@ -263,7 +277,7 @@ SUBJECTS = (
             "stop": _STOP,
         },
         absences=(
-            Absent(roles=("q2",), ways=_ONE_CRITIC),
+            Absent(roles=("q2", "both_q"), ways=_ONE_CRITIC),
             NO_FLAGS,
             NO_GAMMA,
             Absent(

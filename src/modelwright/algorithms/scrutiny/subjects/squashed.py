@@ -26,13 +26,20 @@ from modelwright.algorithms.scrutiny.subject import (
     mistake,
     words,
 )
-from modelwright.algorithms.scrutiny.subjects.rows import exponential, tensors
+from modelwright.algorithms.scrutiny.subjects.rows import SEVERAL, exponential, tensors
 
 __all__ = ["SUBJECTS"]
 
 _ROW, _TABLE = ("row",), ("row", "action")
 _LOG_TAU = float(np.log(2.0 * np.pi))
-_EPSILON = {"exact": 0.0, "1e-6": 1e-6, "1e-7": 1e-7, "1e-8": 1e-8, "1e-4": 1e-4}
+_EPSILON = {
+    "exact": 0.0,
+    "1e-6": 1e-6,
+    "1.2e-7": float(np.finfo(np.float32).eps),
+    "1e-7": 1e-7,
+    "1e-8": 1e-8,
+    "1e-4": 1e-4,
+}
 
 
 def _u(x: Inputs) -> Any:
@@ -352,7 +359,10 @@ SUBJECTS = (
         layouts=(
             Layout(name="row,action"),
             Layout(
-                name="one", says="one row at a time", loop="row", unless=r"dim\s*=\s*1|axis\s*=\s*1|\.sum\(1"
+                name="one",
+                says="one row at a time",
+                loop="row",
+                unless=rf"dim\s*=\s*1|axis\s*=\s*1|\.sum\(1|{SEVERAL}",
             ),
         ),
         choices={
@@ -367,6 +377,8 @@ SUBJECTS = (
             ),
             "scale": Choice(
                 values={"yes": "", "no": "the scale of the action is not counted: a constant for learning"},
+                asked=("no",),
+                told={"no": ("act_limit",)},  # Spinning Up's, where it is not
                 needs=("scale",),
             ),
         },

@@ -8,7 +8,16 @@ import numpy as np
 from modelwright.algorithms.scrutiny.subject import Absent, Argument, Axes, Inputs, fixed_at, words
 from modelwright.algorithms.scrutiny.subjects.stretch import before, ended, next_values
 
-__all__ = ["ARGUMENTS", "FLAGS", "FLAG_ROLES", "NO_FLAGS", "NO_GAMMA", "NO_LAMBDA", "arguments_of"]
+__all__ = [
+    "ARGUMENTS",
+    "FLAGS",
+    "FLAG_ROLES",
+    "NO_FLAGS",
+    "NO_GAMMA",
+    "NO_LAMBDA",
+    "WINDOW_DONES",
+    "arguments_of",
+]
 
 _BOTH: Axes = ("step", "copy")
 FLAGS = ("dones", "terminated", "starts", "alive", "discounts")
@@ -304,6 +313,25 @@ ARGUMENTS = {
             doc="gamma (1 - done)",
         ),
     ),
+    "sizes": (
+        Argument(
+            role="steps",
+            names=words("num_steps n_steps nsteps steps t horizon rollout_length length num_timesteps"),
+            kind="plain",
+            make=lambda x: len(x["rewards"]),
+            doc="how many steps",
+        ),
+        Argument(
+            role="copies",
+            names=words("num_envs n_envs nenvs num_workers n"),
+            kind="plain",
+            make=lambda x: x["rewards"].shape[1] if x["rewards"].ndim > 1 else 1,
+            doc="how many copies of the environment",
+        ),
+        Argument(
+            role="device", names=("device", "dev"), kind="plain", make=lambda x: "cpu", doc="where to compute"
+        ),
+    ),
     "gamma": (
         Argument(
             role="gamma",
@@ -322,6 +350,26 @@ ARGUMENTS = {
         ),
     ),
 }
+# Of a function that is given one window: the flag of its last step alone.
+WINDOW_DONES = tuple(
+    Argument(
+        role=role,
+        names=names,
+        axes=("copy",),
+        kind="flag",
+        make=lambda x: None if x["truncated"].any() or ended(x)[:-1].any() else ended(x)[-1],
+        bars=("n", "last_done", "starts"),
+        says="whether the last step of the window ended the episode, and none before it",
+        doc="whether the last step ended the episode",
+    )
+    for role, names in (
+        (
+            "dones",
+            words("done d terminal is_terminal is_done end ended done_flag finished last_done final_done"),
+        ),
+        ("terminated", ("terminated", "termination", "last_terminated")),
+    )
+)
 FLAG_ROLES = ("dones", "terminated", "truncated", "last_done", "starts", "alive", "discounts")
 
 
@@ -339,6 +387,7 @@ NO_FLAGS = Absent(
             "truncated": np.zeros_like(x["truncated"]),
         }
     },
+    batch_tells=True,
 )
 NO_GAMMA = Absent(
     roles=("gamma", "discounts"), ways=fixed_at("gamma", 0.99, 0.9, 0.95, 1.0, 0.98, 0.995).ways
