@@ -194,7 +194,7 @@ def judge(
     sample = next((part.results for each in observations for part in each.parts if part.results), ())
     orders = [order] if order is not None else orders_of(subject, sample)
     found = [_judge_order(each, subject, observations, expected) for each in orders or [()]]
-    return max(found, key=lambda each: (each.agrees, each.share))
+    return max(found, key=lambda each: (each.agrees, each.share, each.shaped))
 
 
 def _judge_order(

@@ -99,6 +99,10 @@ class Reading:
         """Tell whether what the function read from a bag contradicts what it is said to lack."""
         read = list(read)
         roles, arrays = {each.role for each in read}, any(each.axes for each in read)
+        told = [each for each in self.arguments.values() if each is not None]
+        known = roles | {each.role for each in told}
+        if read and any(each.needs and known.isdisjoint(each.needs) for each in told):
+            return True
         return any(not roles.isdisjoint(lack.roles) or (lack.batch_tells and arrays) for lack in self.lacks)
 
     def says(self) -> list[str]:

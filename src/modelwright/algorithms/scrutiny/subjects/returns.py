@@ -77,8 +77,9 @@ def _sums(
 
 
 def _scaled(x: Inputs) -> Outputs:
-    power = x["gamma"] ** np.arange(len(x["rewards"]))[:, None]
-    found = np.cumsum((power * x["rewards"])[::-1], axis=0)[::-1]
+    rewards = x["rewards"]
+    power = x["gamma"] ** np.arange(len(rewards)).reshape(-1, *(1 for _ in rewards.shape[1:]))
+    found = np.cumsum((power * rewards)[::-1], axis=0)[::-1]
     return {"return": found, "total": found[0]}
 
 

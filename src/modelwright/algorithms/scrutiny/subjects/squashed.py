@@ -362,7 +362,7 @@ SUBJECTS = (
                 name="one",
                 says="one row at a time",
                 loop="row",
-                unless=rf"dim\s*=\s*1|axis\s*=\s*1|\.sum\(1|{SEVERAL}",
+                unless=rf"(?:dim|axis)\s*=\s*[01]|\.sum\([01]|{SEVERAL}",
             ),
         ),
         choices={
