@@ -121,7 +121,9 @@ def test_what_is_wrong_with_it_is_said(project, name, error, message):
 
 
 def test_settings_that_it_does_not_take_are_named(project):
-    with pytest.raises(WorkerLost, match="width"):
+    with pytest.raises(
+        BadValue, match=r"environment.settings are arguments of mine.py:make\(length=5\).*width"
+    ):
         Environment(name="mine.py:make", settings={"width": 4}).simulate(SEEDS)
 
 

@@ -49,9 +49,12 @@ class Config(Greedy):
 
     def __post_init__(self) -> None:
         super(Config, self).__post_init__()
-        if not self.v_min < self.v_max:
+        with np.errstate(over="ignore", invalid="ignore"):
+            grid = np.linspace(self.v_min, self.v_max, self.atoms).astype(np.float32)
+            rises = bool(np.isfinite(grid).all() and (np.diff(grid) > 0).all())
+        if not rises:
             raise BadValue(
-                "c51.v_min is below c51.v_max",
+                "The points of c51's grid rise from c51.v_min to c51.v_max, in float32 too",
                 got=f"v_min {self.v_min}, v_max {self.v_max}",
                 next_step="give the range of discounted returns of the environment",
             )

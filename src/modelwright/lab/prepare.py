@@ -1,8 +1,9 @@
 """Everything about a design that can be known before a trial runs, checked as a whole."""
 
 import dataclasses
+import sys
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from modelwright.lab.ground.episodes import Episodes
 from modelwright.lab.ground.ground import Ground, Part
 from modelwright.lab.ground.rows import Rows
 from modelwright.lab.project import Project
-from modelwright.lab.trial_findings import DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS
+from modelwright.lab.trial_findings import DIVERGED, OF_RESULTS
 
 __all__ = ["Prepared", "Trial", "complete_design", "prepare_design"]
 
@@ -155,7 +156,8 @@ def prepare_design(
     inflation = ground.inflation(parts) if design.scope == "new_data" else 0.0
     rule = design.shared_rule(scope_inflation=inflation)
     for name, variant in design.variants.items():
-        with _named(name):
+        # What is printed by code of the user's has no place among our own words.
+        with _named(name), redirect_stdout(sys.stderr):
             _check_learner(variant, design, ground, parts[0], project.root)
     files = {
         name: tuple(sorted({*source_files(variant, root=project.root), *ground.sources()}))
@@ -284,7 +286,7 @@ def _named(variant: str) -> Generator[None, None, None]:
 
 
 def _check_accepted(design: Design) -> None:
-    known = (*KINDS, DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS)
+    known = (*KINDS, *OF_RESULTS)
     for kind in design.accept:
         if kind not in known:
             raise UnknownName("kind of finding to accept", kind, known)

@@ -23,11 +23,10 @@ from modelwright.lab.promise import Promise
 from modelwright.lab.result import Result
 from modelwright.lab.standing import standing_entries
 from modelwright.lab.trial_findings import (
-    DIVERGED,
-    EQUAL_DIFFERENCES,
-    OUTSIDE_BOUNDS,
+    OF_RESULTS,
     find_diverged,
     find_equal_differences,
+    find_extreme_returns,
     find_outside_bounds,
 )
 from modelwright.lab.trial_results import TrialResults
@@ -89,11 +88,7 @@ class Session:
     def _check_data(self) -> list[Finding]:
         if self._entries("checks"):
             found = [Finding.from_record(entry.body) for entry in self._entries("finding")]
-            findings = [
-                finding
-                for finding in found
-                if finding.kind not in (DIVERGED, EQUAL_DIFFERENCES, OUTSIDE_BOUNDS)
-            ]
+            findings = [finding for finding in found if finding.kind not in OF_RESULTS]
         else:
             seed = Seed(self._prepared.root).child("checks")
             findings = list(self._prepared.ground.check(self._prepared.parts, seed))
@@ -113,6 +108,8 @@ class Session:
             rows = [row for index in range(seeds) if (row := self._results.row(variant, index)) is not None]
             findings += find_diverged(variant, rows)
             findings += find_outside_bounds(variant, rows, self._design.question.bounds)
+            if self._design.environment is not None and "return" in self._design.question.metric:
+                findings += find_extreme_returns(variant, rows)
         for reading in looks[-1].readings:
             names = (reading.candidate, reading.baseline)
             results, unreadable = self._results.scores(names, reading.seeds)

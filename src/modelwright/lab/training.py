@@ -26,6 +26,9 @@ _BATCH_SECONDS = 0.25
 _LARGEST_SCORE = 1e150
 """Beyond it squares overflow and no interval can be computed: such a trial has diverged."""
 
+_OF_AN_UPDATE = ("loss", "grad_norm")
+"""Ends of the names of metrics that are infinite where an update could not be computed."""
+
 _OF_ENDED_EPISODES = ("episode_return", "episode_length", "return_100")
 """Metrics that reinforcement learners report as NaN where no episode has ended, which is no divergence."""
 
@@ -118,6 +121,7 @@ class _Scorer:
         self._score = np.full(self._seeds, np.nan)
         self._seen = False
         self._names: set[str] = set()
+        self._of_update: dict[str, NDArray[np.float64]] = {}
         self._state: list[dict[str, NDArray[Any]]] = []
         self._update = 0
         self._acts = workload.ground.kind == "environment"
@@ -130,6 +134,7 @@ class _Scorer:
             raise BadValue("Updates grow from step to step", got=f"{step.update} after {self._update}")
         self._update = step.update
         self._names.update(step.metrics)
+        self._of_update |= {n: v for n, v in step.metrics.items() if n.endswith(_OF_AN_UPDATE)}
         if THROUGHPUT in step.metrics:
             raise BadValue(
                 f"{THROUGHPUT} is measured by the lab, and no learner reports it",
@@ -190,6 +195,10 @@ class _Scorer:
         if self._acts and self._state:
             # A policy of parameters that are no numbers still acts, and not always badly.
             scores[[not _is_finite(state) for state in self._state]] = np.nan
+        if self._acts:
+            # Parameters stay where they are while an update is not computable: such a seed learns nothing.
+            for values in self._of_update.values():
+                scores[np.isinf(values)] = np.nan
         return scores, tuple(_archive(state) for state in self._state)
 
 

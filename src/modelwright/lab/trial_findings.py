@@ -12,9 +12,12 @@ from modelwright.journal.run_row import RunRow
 __all__ = [
     "DIVERGED",
     "EQUAL_DIFFERENCES",
+    "EXTREME_RETURNS",
+    "OF_RESULTS",
     "OUTSIDE_BOUNDS",
     "find_diverged",
     "find_equal_differences",
+    "find_extreme_returns",
     "find_outside_bounds",
     "is_outside",
 ]
@@ -25,7 +28,14 @@ DIVERGED = "diverged-trial"
 OUTSIDE_BOUNDS = "result-outside-bounds"
 """Kind of the finding for a result that the question's bounds rule out."""
 
+EXTREME_RETURNS = "extreme-returns"
+"""Kind of the finding for returns of a size that learners cannot compute with."""
+
+OF_RESULTS = (DIVERGED, EQUAL_DIFFERENCES, EXTREME_RETURNS, OUTSIDE_BOUNDS)
+"""Kinds of findings about results of trials."""
+
 _ROUNDING = 1e-9
+_SMALLEST_RETURN, _LARGEST_RETURN = 1e-6, 1e9
 
 
 def find_diverged(variant: str, rows: Sequence[RunRow]) -> list[Finding]:
@@ -46,9 +56,35 @@ def find_diverged(variant: str, rows: Sequence[RunRow]) -> list[Finding]:
             evidence={"runs": [row.run for row in bad], "seeds": [row.seed_index for row in bad]},
             causes=(
                 Cause(what="the learning rate is too large"),
-                Cause(what="values of the data overflow the learner's arithmetic"),
+                Cause(what="values of the data, or rewards, overflow the learner's arithmetic"),
             ),
-            next_check=f"modelwright show {bad[0].run}: find the first update whose loss is not a number",
+            next_check=f"modelwright show {bad[0].run}: find the first update whose loss or gradient is no "
+            "finite number; scale rewards and observations to about 1",
+            subject=variant,
+        )
+    ]
+
+
+def find_extreme_returns(variant: str, rows: Sequence[RunRow]) -> list[Finding]:
+    """Return a warning where returns are of a size at which learners' arithmetic in float32 fails.
+
+    Args:
+        variant: Its name.
+        rows: Its runs, scored by returns of an environment.
+    """
+    sizes = [abs(row.score) for row in rows if row.score]
+    largest = max(sizes, default=0.0)
+    if not sizes or _SMALLEST_RETURN <= largest <= _LARGEST_RETURN:
+        return []
+    return [
+        Finding(
+            kind=EXTREME_RETURNS,
+            severity=Severity.WARNING,
+            title=f"Returns of {variant} are of the order of {largest:.0e}: no learner here fits that.",
+            evidence={"largest": largest, "runs": [row.run for row in rows if row.score][:10]},
+            causes=(Cause(what="rewards are in a unit that is very small or very large"),),
+            next_check="scale rewards so that returns are between about 1 and 1000 "
+            "(gymnasium.wrappers.TransformReward), and compare again",
             subject=variant,
         )
     ]

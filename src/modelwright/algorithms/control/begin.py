@@ -71,7 +71,8 @@ def begin(
             raise BadValue(
                 f"{learner} needs actions with room between their bounds",
                 got=f"{environment.name} with bounds {space.low.tolist()} to {space.high.tolist()}",
-                next_step="leave out the numbers that cannot vary",
+                next_step="leave out numbers that cannot vary, or rescale ranges wider than float32 holds "
+                "(gymnasium.wrappers.RescaleAction)",
             )
         yield simulation
     finally:

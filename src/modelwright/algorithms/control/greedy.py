@@ -19,6 +19,7 @@ from modelwright.algorithms.control.vital_signs import update_ratio
 from modelwright.algorithms.networks.adam import Adam
 from modelwright.algorithms.networks.dense import Dense, Pass
 from modelwright.algorithms.networks.weights import Weights, seed_norm
+from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.base.setting import setting
 from modelwright.data.environments.simulation import Simulation
@@ -42,6 +43,16 @@ class Greedy(OffPolicy):
     double: bool = setting(False, doc="Whether the online network chooses the action of the target.")
     n_step: int = setting(1, doc="Rewards in a return before it is bootstrapped.", low=1)
     clip_norm: float | None = setting(None, doc="Largest norm of a seed's gradient; null for none.", above=0)
+
+    def __post_init__(self) -> None:
+        super(Greedy, self).__post_init__()
+        if self.n_step * self.copies > min(self.learning_starts, self.capacity):
+            raise BadValue(
+                "n_step steps of every copy are stored before learning starts",
+                got=f"n_step {self.n_step} of {self.copies} copies, learning_starts {self.learning_starts}, "
+                f"capacity {self.capacity}",
+                next_step="lower n_step, or raise learning_starts",
+            )
 
 
 class GreedyLearner(ABC):

@@ -12,6 +12,8 @@ from modelwright.data.environments.space import Discrete, Space
 
 __all__ = ["Encoder"]
 
+_MOST_STATES = 10_000
+
 
 class Encoder:
     """Turns observations into vectors: numbers as they are, a state's number into a row of the unit matrix.
@@ -34,6 +36,12 @@ class Encoder:
                 got=f"observations of shape {space.shape}",
                 next_step="choose an environment that shows a state, or flatten its observations "
                 "(gymnasium.wrappers.FlattenObservation)",
+            )
+        if isinstance(space, Discrete) and space.n > _MOST_STATES:
+            raise BadValue(
+                f"{learner} reads the number of a state as one of at most {_MOST_STATES:,} inputs",
+                got=f"{space.n:,} states",
+                next_step="let the environment show what tells states apart, or choose q_learning",
             )
         self._unit = np.eye(space.n, dtype=np.float32) if isinstance(space, Discrete) else None
         self.size = space.n if isinstance(space, Discrete) else int(np.prod(space.shape))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.base.errors import BadValue
 from modelwright.base.seed import Seed
 from modelwright.data.environments.checked_environment import CheckedEnvironment
 from modelwright.data.environments.simulation import Transition
@@ -38,6 +39,13 @@ class GymnasiumSimulation:
                 self._copies.append(make())
             self.observation_space = self._copies[0].seen
             self.action_space = self._copies[0].done
+            for one in self._copies[1:]:
+                for what in ("observation", "action"):
+                    ours, first = (getattr(each, f"{what}_space") for each in (one, self._copies[0]))
+                    if ours != first:
+                        raise BadValue(
+                            f"Copies of {one.name} have one {what} space", got=f"{first} and {ours}"[:300]
+                        )
             starts = [seed.integer(f"environment/{copy}") for seed in seeds for copy in range(copies)]
             self.observation = self._stacked(
                 [one.reset(seed=start)[0] for one, start in zip(self._copies, starts, strict=True)]

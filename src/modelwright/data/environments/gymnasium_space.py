@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from modelwright.base.errors import BadValue
 from modelwright.data.environments.space import Box, Discrete, Space
 
-__all__ = ["read_observation", "read_space"]
+__all__ = ["give_action", "read_observation", "read_space"]
 
 _WRAPPERS = {
     "Discrete": "wrap the environment so that its numbers start at 0",
@@ -34,6 +34,15 @@ def read_space(space: Any, name: str, what: str) -> Space:
 
     if isinstance(space, spaces.Discrete) and int(space.start) == 0:
         return Discrete(n=int(space.n))
+    if isinstance(space, spaces.Box) and 0 in space.shape:
+        raise BadValue(f"The {what} space of {name} holds at least one number", got=str(space))
+    if isinstance(space, spaces.Box) and what == "action" and np.dtype(space.dtype).kind != "f":
+        raise BadValue(
+            f"Actions of {name} in a Box are real numbers",
+            got=str(space)[:200],
+            next_step="wrap the environment so that one number stands for each action (Discrete), or so that "
+            "it rounds real numbers itself",
+        )
     if isinstance(space, spaces.Box) and np.dtype(space.dtype).kind in "fiub":
         if np.dtype(space.dtype) == np.uint8 and what == "observation":
             return Box(low=space.low, high=space.high, dtype=np.dtype(np.uint8))
@@ -48,6 +57,18 @@ def read_space(space: Any, name: str, what: str) -> Space:
         got=str(space)[:200],
         next_step=next_step,
     )
+
+
+def give_action(action: NDArray[Any], space: Any) -> NDArray[Any]:
+    """Return action values, (..., *action) float32, in the type of Gymnasium's space.
+
+    A bound comes out as the space has it: float32 of 0.1 is above 0.1, and outside.
+    """
+    values = np.array(action, space.dtype)
+    if space.dtype != np.float32:
+        for bound in (space.low, space.high):
+            values = np.where(action == bound.astype(np.float32), bound, values)
+    return values
 
 
 def read_observation(
@@ -66,7 +87,7 @@ def read_observation(
         BadValue: for another shape or type, numbers outside a discrete space, and what is not finite.
     """
     shape = (*rows, *space.shape)
-    plain = isinstance(seen, np.ndarray) and seen.shape == shape and seen.dtype == space.dtype
+    plain = type(seen) is np.ndarray and seen.shape == shape and seen.dtype == space.dtype
     if plain and (seen.dtype == np.uint8 or (seen.dtype == np.float32 and np.isfinite(seen).all())):
         return seen.copy()  # nearly all environments; the rest would say the same, slower
     try:

@@ -1,6 +1,7 @@
 """One environment made by its name: Gymnasium's, ALE's, or anybody's own by its place."""
 
 import contextlib
+import inspect
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -86,10 +87,35 @@ class Maker:
 
     def _own(self) -> Any:
         function, _ = locate_function(self.name, root=Path(), what="environment")
+        self._check_settings(function)
         made: Any = calling(self.name, "making it", lambda: function(**self.settings))
-        if self.time_limit is not None and isinstance(made, gymnasium.Env):
-            return gymnasium.wrappers.TimeLimit(made, self.time_limit)
-        return made
+        if self.time_limit is None or not isinstance(made, gymnasium.Env):
+            return made
+        inner: Any = made
+        while isinstance(inner, gymnasium.Wrapper):
+            limit = getattr(inner, "_max_episode_steps", None)
+            if isinstance(limit, int) and limit < self.time_limit:
+                raise BadValue(
+                    f"environment.time_limit is within the limit that {self.name} has itself",
+                    got=f"{self.time_limit}, and {limit} there",
+                    nearest=f"{limit}",
+                    next_step="make it without a limit: gymnasium.make(..., max_episode_steps=-1)",
+                )
+            inner = inner.env
+        return gymnasium.wrappers.TimeLimit(made, self.time_limit)
+
+    def _check_settings(self, function: Any) -> None:
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(**self.settings)
+        except TypeError as error:
+            raise BadValue(
+                f"environment.settings are arguments of {self.name}{signature}",
+                got=f"{dict(self.settings)}: {error}",
+            ) from error
 
     def _registered(self, settings: dict[str, Any]) -> Any:
         self._find()

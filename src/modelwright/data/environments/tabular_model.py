@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
+from modelwright.data.environments.table_check import check_table
 
 __all__ = ["Outcomes", "TabularModel", "read_outcomes"]
 
@@ -111,7 +112,7 @@ def read_outcomes(environment: Any) -> Outcomes:
             `initial_state_distrib`, probabilities of first states.
 
     Raises:
-        BadValue: where it has no such table.
+        BadValue: where it has no such table, or one that is no table of probabilities.
     """
     bare = getattr(environment, "unwrapped", environment)
     table: Mapping[int, Mapping[int, list[tuple[float, int, float, bool]]]] | None = getattr(bare, "P", None)
@@ -121,6 +122,7 @@ def read_outcomes(environment: Any) -> Outcomes:
             got=f"a {type(bare).__name__} without",
             nearest="FrozenLake-v1, FrozenLake8x8-v1, CliffWalking-v1, Taxi-v4",
         )
+    check_table(environment, table, bare.initial_state_distrib)
     states, actions = len(table), len(table[0])
     longest = max(len(outcomes) for row in table.values() for outcomes in row.values())
     shape = (states, actions, longest)

@@ -17,7 +17,7 @@ marked as not valid.
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from modelwright.base.errors import BadValue, WorkerLost
 from modelwright.base.seed import Seed
 from modelwright.data.environments.checked_environment import calling
-from modelwright.data.environments.gymnasium_space import read_observation, read_space
+from modelwright.data.environments.gymnasium_space import give_action, read_observation, read_space
 from modelwright.data.environments.relay import Relayed
 from modelwright.data.environments.simulation import Transition
-from modelwright.data.environments.space import action_rows
+from modelwright.data.environments.space import Box, action_rows
 
 __all__ = ["Seeding", "VectorSimulation"]
 
@@ -86,7 +86,7 @@ class VectorSimulation:
                 )
             self.observation_space = read_space(one.single_observation_space, name, "observation")
             self.action_space = read_space(one.single_action_space, name, "action")
-            self._kind = one.single_action_space.dtype
+            self._given = one.single_action_space
             self._rows = len(seeds) * copies // len(self._parts)
             firsts = [self._ask("reset()", part.reset, seed=start)[0] for part, start in self._with(starts)]
             self.observation = self._shaped(self._checked(firsts, "reset()"))
@@ -97,9 +97,18 @@ class VectorSimulation:
 
     def step(self, action: NDArray[Any]) -> Transition:
         """See `Simulation`."""
-        rows = action_rows(action, self.action_space, self._lead).astype(self._kind)
+        rows = action_rows(action, self.action_space, self._lead)
+        if isinstance(self.action_space, Box):
+            rows = give_action(rows, self._given)
         taken = np.split(rows, len(self._parts))
         answers = [self._ask("step()", part.step, mine) for part, mine in self._with(taken)]
+        for answer in answers:
+            if not isinstance(answer, tuple) or len(cast("tuple[Any, ...]", answer)) != 5:
+                raise BadValue(
+                    f"step() of the vector environment {self._name} returns (observations, rewards, "
+                    "terminations, truncations, infos)",
+                    got=f"{len(answer)} answers" if isinstance(answer, tuple) else type(answer).__name__,
+                )
         seen = self._checked([answer[0] for answer in answers], "step()")
         reward = self._flat([answer[1] for answer in answers], np.float64, "reward")
         terminated = self._flat([answer[2] for answer in answers], np.bool_, "terminated")
