@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scrutiny_batches import RIGHT, WRONG
 from scrutiny_mistakes import BANK
 from scrutiny_styles import STYLES
 
@@ -270,3 +271,25 @@ def test_the_same_function_gets_the_same_answer_twice() -> None:
 def test_python_offers_it_too() -> None:
     assert mw.scrutinize(plain_gae, "ppo:gae").agrees
     assert ALIASES["ppo:gae"] == "returns:gae"
+
+
+@pytest.mark.parametrize(("subject", "function"), RIGHT, ids=lambda each: getattr(each, "__name__", None))
+def test_batches_lists_and_windows_are_read_as_they_are_meant(subject: str, function: Any) -> None:
+    found = scrutinize_function(function, subject)
+    assert found.outcome == "agrees", found
+
+
+@pytest.mark.parametrize(
+    ("subject", "function", "name"), WRONG, ids=lambda each: getattr(each, "__name__", None)
+)
+def test_no_reading_of_a_batch_or_a_row_hides_a_mistake(subject: str, function: Any, name: str) -> None:
+    found = scrutinize_function(function, subject)
+    assert found.outcome == "differs"
+    assert found.mistakes[0].name == name
+
+
+def test_the_smallest_input_shows_what_was_read_from_a_batch() -> None:
+    (function,) = [each for _, each, _ in WRONG if each.__name__ == "path_without_its_dones"]
+    difference = scrutinize_function(function, "ppo:gae").difference
+    assert difference is not None
+    assert {"batch.rewards", "batch.values", "batch.next_values", "gamma", "lam"} <= set(difference.told)

@@ -108,6 +108,8 @@ def _their_loss(
 
     def tell(argument: Argument) -> Any:
         value = argument.value(leaves)
+        if argument.kind == "list":
+            return [reading.layout.lay(each, argument.axes[1:]) for each in value]
         if not isinstance(value, torch.Tensor):
             return put_on(Dress("torch", 64, False), value, argument.kind)
         if argument.kind == "number":

@@ -149,6 +149,7 @@ class Bag:
         self._tell = tell
         self._roles = frozenset(roles)
         self._read: dict[str, Argument] = {}
+        self._written: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         known = [each for each in self._subject.arguments if snake(name) in each.names]
@@ -160,7 +161,16 @@ class Bag:
         self._read[name] = argument
         return self._tell(argument)
 
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._written[name] = value
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Write several values, as into a dictionary."""
+        self._written.update(values)
+
     def __getitem__(self, name: str) -> Any:
+        if name in self._written:
+            return self._written[name]
         try:
             return getattr(self, name)
         except AttributeError as error:
@@ -213,6 +223,8 @@ def call(
     def tell(argument: Argument) -> Any:
         value = argument.value(inputs)
         axes = tuple(axis for axis in argument.axes if axis != loop)
+        if argument.kind == "list":
+            return [put_on(dress, reading.layout.lay(each, axes[1:]), "number") for each in value]
         if isinstance(value, np.ndarray):
             value = reading.layout.lay(value, axes)
         return put_on(dress, value, argument.kind)
@@ -241,7 +253,7 @@ def call(
             untold = True
         for name, value in given_to.items():
             if isinstance(value, Bag):
-                read.update({f"{name}.{field}": each for field, each in vars(value)["_read"].items()})
+                read.update({f"{name}.{each}": told for each, told in vars(value)["_read"].items()})
         # What it reads from a bag may change what another of its names means: then once more.
         if (asked := {each.role for each in read.values()}) <= roles:
             break
@@ -252,6 +264,10 @@ def call(
     if _random_states() != states:
         remarks.append("it draws from, or sets, a global random stream")
     changed = [name for name, old in before.items() if not _same(old, _plain(given_to[name]))]
+    bags = [value for value in given_to.values() if isinstance(value, Bag)]
+    if given is None or any(given is bag for bag in bags):
+        # What it wrote into a batch is what it returned.
+        given = {name: value for bag in bags for name, value in vars(bag)["_written"].items()} or None
     if given is None:
         written = {
             output: given_to[name]

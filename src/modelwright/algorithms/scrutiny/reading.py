@@ -103,7 +103,9 @@ class Reading:
         known = roles | {each.role for each in told}
         if read and any(each.needs and known.isdisjoint(each.needs) for each in told):
             return True
-        return any(not roles.isdisjoint(lack.roles) or (lack.batch_tells and arrays) for lack in self.lacks)
+        # One stretch at a time may end where its episode does, with nothing to tell it.
+        batch = arrays and not self.layout.loop
+        return any(not roles.isdisjoint(lack.roles) or (lack.batch_tells and batch) for lack in self.lacks)
 
     def says(self) -> list[str]:
         """Return the conventions, as sentences."""

@@ -35,7 +35,7 @@ Inputs = dict[str, Any]
 Outputs = dict[str, Any]
 Options = Mapping[str, str]
 Axes = tuple[str, ...]
-Kind = Literal["number", "flag", "index", "plain"]
+Kind = Literal["number", "flag", "index", "plain", "list"]
 Reference = Callable[[Inputs, Options], Outputs]
 
 
@@ -67,7 +67,8 @@ class Argument:
         names: Names of parameters that announce it, in snake case.
         doc: Its meaning, for people.
         axes: Of the array; none for a number.
-        kind: `number`, `flag` (bool or 0.0 and 1.0), `index` (whole numbers) or `plain` (passed as it is).
+        kind: `number`, `flag` (bool or 0.0 and 1.0), `index` (whole numbers), `plain` (passed as it is) or
+            `list` (of arrays, along the first axis).
         make: Makes it from a case's inputs; None where it is the input of that name. It returns None for a
             case that cannot be told in this way.
         says: The convention, as a sentence; empty for the plain one.

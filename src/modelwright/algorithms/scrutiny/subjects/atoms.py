@@ -74,8 +74,12 @@ def _dealt(
     *,
     add: bool = True,
     wrap: bool = False,
+    above: bool = False,
 ) -> Outputs:
-    """Return algorithm 1, atom by atom, with other weights of the lower and upper neighbour."""
+    """Return algorithm 1, atom by atom, with other weights of the lower and upper neighbour.
+
+    Where `above`, the upper neighbour is the next atom also where a shifted atom falls on an atom.
+    """
     count = x["next_probs"].shape[-1]
     rows = x["next_probs"].reshape(-1, count)
     places = ((shifted - x["v_min"]) / _width(x)).reshape(-1, count)
@@ -84,6 +88,8 @@ def _dealt(
         for atom in range(count):
             b = np.round(places[row, atom], 9)
             low, high = int(np.floor(b)), int(np.ceil(b))
+            if above:
+                high = min(low + 1, count - 1)
             if not (0 <= low < count and 0 <= high < count):
                 if not wrap:
                     continue
@@ -116,6 +122,7 @@ _MISTAKES = (
             x, _shifted(x), lambda b, low, high: (b - low, high - b) if low != high else (1.0, 0.0)
         ),
         lambda x, o: _dealt(x, _shifted(x), lambda b, low, high: (b - low, high - b)),
+        lambda x, o: _dealt(x, _shifted(x), lambda b, low, high: (b - low, low + 1.0 - b), above=True),
         lambda x, o: _dealt(x, _shifted(x), lambda b, low, high: (b - low, high - b + 1.0 * (low == high))),
     ),
     *mistake(

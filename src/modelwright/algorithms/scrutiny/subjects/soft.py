@@ -187,11 +187,6 @@ def _soft_target(x: Inputs) -> Any:
     return x["rewards"] + x["gamma"] * alive * (value - x["alpha"] * x["next_log_prob"])
 
 
-def _both_q(x: Inputs) -> Any:
-    both = [x["q1"], x["q2"]]
-    return torch.stack(both) if hasattr(x["q1"], "detach") else np.stack(both)
-
-
 def _given_target(x: Inputs) -> Any:
     if hasattr(x["rewards"], "detach"):
         return _critic(x, {"half": "no"})["target"]
@@ -214,9 +209,10 @@ SUBJECTS = (
             Argument(role="q2", names=_Q["2"], axes=_ROW, doc="Q2(s, a)"),
             Argument(
                 role="both_q",
-                names=words("current_q_values q_values_list qs q_list current_qs q_preds critics q_values"),
+                names=words("current_q_values q_values_list qs q_list current_qs q_preds q_values"),
                 axes=("critic", "row"),
-                make=_both_q,
+                kind="list",
+                make=lambda x: [x["q1"], x["q2"]],
                 bars=("q1", "q2"),
                 says="of both critics together",
                 doc="[Q1(s, a), Q2(s, a)]",
@@ -228,6 +224,18 @@ SUBJECTS = (
             DISCOUNTS,
             Argument(role="next_q1", names=_NEXT["1"], axes=_ROW, doc="Q1'(s', a')"),
             Argument(role="next_q2", names=_NEXT["2"], axes=_ROW, doc="Q2'(s', a')"),
+            Argument(
+                role="both_next_q",
+                names=words(
+                    "next_q_values target_q_values next_qs target_qs next_q_list target_next_q_values"
+                ),
+                axes=("critic", "row"),
+                kind="list",
+                make=lambda x: [x["next_q1"], x["next_q2"]],
+                bars=("next_q1", "next_q2"),
+                says="of both critics together",
+                doc="[Q1'(s', a'), Q2'(s', a')]",
+            ),
             Argument(
                 role="min_next_q",
                 names=words("min_next_q min_qf_next_target next_q min_q_next next_q_min next_v min_q"),
