@@ -279,3 +279,10 @@ def test_a_range_wider_than_float32_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadValue, match="rescale ranges wider than float32 holds"):
         next(sac.train(Environment(name="wide.py:Wide"), SEEDS, sac.Config()))
+
+
+@pytest.mark.parametrize("settings", [{"capacity": 10**13}, {"hidden": (10**7, 10**7)}, {"capacity": 10**19}])
+def test_settings_beyond_the_memory_are_told(settings):
+    config = dqn.Config(**{"total_steps": 10**19, "learning_starts": 64, "n_step": 1, **settings})
+    with pytest.raises(BadValue, match="dqn with its settings fits into memory"):
+        next(dqn.train(Environment(name="CartPole-v1"), SEEDS, config))

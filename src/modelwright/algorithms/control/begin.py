@@ -14,6 +14,8 @@ from modelwright.data.environments.space import Box, Discrete
 
 __all__ = ["begin"]
 
+_NO_MEMORY = ("can't allocate memory", "array is too big", "Maximum allowed")  # torch's and NumPy's words
+
 
 @contextmanager
 def begin(
@@ -75,6 +77,14 @@ def begin(
                 "(gymnasium.wrappers.RescaleAction)",
             )
         yield simulation
+    except (MemoryError, RuntimeError, ValueError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        raise BadValue(
+            f"{learner} with its settings fits into memory",
+            got=str(error).splitlines()[0][:200] or "no more memory",
+            next_step="lower copies, capacity, batch_size, rollout or the sizes of networks",
+        ) from error
     finally:
         simulation.close()
 
