@@ -77,7 +77,19 @@ def one_window(rewards, bootstrap_value, done, gamma):
     return total
 
 
+def quantiles_with_levels_of_its_own(current_quantiles, target_quantiles, cum_prob=None):
+    """Levels that are given lie as its own do, (1, n, 1)."""
+    count = current_quantiles.shape[1]
+    if cum_prob is None:
+        cum_prob = ((torch.arange(count) + 0.5) / count).view(1, -1, 1)
+    apart = target_quantiles.unsqueeze(1) - current_quantiles.unsqueeze(2)
+    size = apart.abs()
+    huber = torch.where(size > 1, size - 0.5, apart**2 * 0.5)
+    return ((cum_prob - (apart.detach() < 0).to(apart.dtype)).abs() * huber).sum(1).mean()
+
+
 RIGHT = (
+    ("qr_dqn:quantile_loss", quantiles_with_levels_of_its_own),
     ("ppo:gae", sizes_from_settings),
     ("ppo:gae", written_into_the_path),
     ("ppo:gae", values_and_next_values_in_a_batch),

@@ -196,7 +196,11 @@ def readings_of(
     """
     layouts = _layouts(signature, subject, layout)
     found = _found(signature, subject, mapping)
-    bound = {name: each for name, each in found.items() if each}
+    bound = {
+        name: each
+        for name, each in found.items()
+        if each and not (signature.parameters[name] and name not in mapping.values() and each[0].own)
+    }
     bag = [name for name in signature.parameters if not found[name] and _is_bag(name)]
     unknown = [
         name

@@ -76,6 +76,7 @@ class Argument:
         bars: Roles of which none may be announced too.
         spare: Whether it is tried only where the function cannot run without it.
         sees: What follows for a case's inputs where the function is told in this way.
+        own: Whether it follows from other arguments, so that a function that may do without makes its own.
     """
 
     role: str
@@ -89,6 +90,7 @@ class Argument:
     bars: tuple[str, ...] = ()
     spare: bool = False
     sees: Callable[[Inputs], Inputs] | None = None
+    own: bool = False
 
     def fits(self, roles: Iterable[str]) -> bool:
         """Tell whether it can be meant where these roles are announced."""

@@ -199,6 +199,7 @@ SUBJECTS = (
                 names=words("tau taus tau_hat tau_hats cum_prob quantile_levels levels midpoints"),
                 axes=("quantile",),
                 make=lambda x: (np.arange(x["theta"].shape[-1]) + 0.5) / x["theta"].shape[-1],
+                own=True,
                 doc="tau",
             ),
             Argument(role="kappa", names=("kappa", "k", "huber_kappa", "delta", "threshold"), doc="kappa"),
