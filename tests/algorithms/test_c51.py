@@ -153,7 +153,7 @@ def test_updates_are_those_of_a_plain_twin(options, monkeypatch):
 
 
 def test_the_grid_rises():
-    with pytest.raises(BadValue, match="grid rise from c51.v_min to c51.v_max"):
+    with pytest.raises(BadValue, match=r"grid rise from c51.v_min to c51.v_max"):
         c51.Config(v_min=1.0, v_max=1.0)
     with pytest.raises(BadValue, match="atoms"):
         c51.Config(atoms=1)
