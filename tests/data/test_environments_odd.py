@@ -234,6 +234,14 @@ class Table(gymnasium.Env):
         ("self.initial_state_distrib = [float('nan'), 1.0]", "initial_state_distrib"),
         ("self.observation_space = gymnasium.spaces.Discrete(3)", "every state from 0 to 2"),
         ("self.action_space = gymnasium.spaces.Discrete(3)", "every action from 0 to 2"),
+        ("self.observation_space = gymnasium.spaces.Box(0, 1, (1,))", "numbers states and actions"),
+        ("self.P[0][1] = [('a', 1, 1.0, True)]", "Probabilities of P.*'a'"),
+        ("self.P[0][1] = [(1.0, 'b', 1.0, True)]", "leads to states from 0 to 1.*'b'"),
+        ("self.P[0][1] = [(1.0, float('nan'), 1.0, True)]", "leads to states from 0 to 1.*nan"),
+        ("self.P[0][1] = [(1.0, 1, None, True)]", "Rewards of P.*None"),
+        ("self.P[0][1] = [(1.0, 1, [1.0], True)]", "Rewards of P"),
+        ("self.initial_state_distrib = ['x', 1.0]", "initial_state_distrib.*'x'"),
+        ("self.initial_state_distrib = [[1.0], [1, 2]]", "initial_state_distrib"),
     ],
 )
 def test_a_table_that_is_no_table_is_refused(fault, words, tmp_path, monkeypatch):
@@ -250,8 +258,12 @@ def test_the_table_itself_is_read(tmp_path, monkeypatch):
 
 
 def test_stretches_longer_than_what_is_stored_are_refused_at_once():
-    with pytest.raises(BadValue, match="n_step steps of every copy are stored before learning starts"):
-        dqn.Config(n_step=500, learning_starts=64)
+    with pytest.raises(BadValue, match=r"n_step steps of every copy .*an update after 70 steps of each copy"):
+        dqn.Config(n_step=71, learning_starts=64, train_every=10)
+    dqn.Config(n_step=70, learning_starts=64, train_every=10)
+    dqn.Config(copies=8, learning_starts=4)
+    with pytest.raises(BadValue, match="an update after 10 steps"):
+        dqn.Config(copies=8, n_step=11, learning_starts=64, train_every=5)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from modelwright.algorithms.control.begin import begin
@@ -49,15 +50,20 @@ class Config(Greedy):
 
     def __post_init__(self) -> None:
         super(Config, self).__post_init__()
-        with np.errstate(over="ignore", invalid="ignore"):
-            grid = np.linspace(self.v_min, self.v_max, self.atoms).astype(np.float32)
-            rises = bool(np.isfinite(grid).all() and (np.diff(grid) > 0).all())
+        with np.errstate(invalid="ignore"):
+            rises = bool(np.isfinite(self.grid).all() and (np.diff(self.grid) > 0).all())
         if not rises:
             raise BadValue(
                 "The points of c51's grid rise from c51.v_min to c51.v_max, in float32 too",
                 got=f"v_min {self.v_min}, v_max {self.v_max}",
                 next_step="give the range of discounted returns of the environment",
             )
+
+    @property
+    def grid(self) -> NDArray[np.float32]:
+        """z_j, (atom,)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.linspace(self.v_min, self.v_max, self.atoms).astype(np.float32)
 
 
 def project(reward: Tensor, discount: Tensor, next_probability: Tensor, atoms: Tensor) -> Tensor:
@@ -97,8 +103,7 @@ class _Grid:
 
     def __init__(self, config: Config) -> None:
         self.numbers = config.atoms
-        grid = np.linspace(config.v_min, config.v_max, config.atoms)
-        self._atoms = torch.from_numpy(grid.astype(np.float32))
+        self._atoms = torch.from_numpy(config.grid)
 
     def mean(self, outputs: Tensor) -> Tensor:
         return (outputs.softmax(dim=-1) * self._atoms).sum(dim=-1)

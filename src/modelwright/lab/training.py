@@ -192,10 +192,10 @@ class _Scorer:
                 next_step="let the learner report the metric itself and set question.reported=true",
             )
         scores = np.where(np.abs(self._score) <= _LARGEST_SCORE, self._score, np.nan)
-        if self._acts and self._state:
-            # A policy of parameters that are no numbers still acts, and not always badly.
-            scores[[not _is_finite(state) for state in self._state]] = np.nan
         if self._acts:
+            # A policy of parameters that are no numbers still acts, and not always badly.
+            for seed, state in enumerate(self._state):
+                scores[seed] = scores[seed] if _is_finite(state) else np.nan
             # Parameters stay where they are while an update is not computable: such a seed learns nothing.
             for values in self._of_update.values():
                 scores[np.isinf(values)] = np.nan

@@ -46,11 +46,10 @@ class Greedy(OffPolicy):
 
     def __post_init__(self) -> None:
         super(Greedy, self).__post_init__()
-        if self.n_step * self.copies > min(self.learning_starts, self.capacity):
+        if self.n_step > self.first_round:
             raise BadValue(
-                "n_step steps of every copy are stored before learning starts",
-                got=f"n_step {self.n_step} of {self.copies} copies, learning_starts {self.learning_starts}, "
-                f"capacity {self.capacity}",
+                "n_step steps of every copy are stored before the first update",
+                got=f"n_step {self.n_step}, and an update after {self.first_round} steps of each copy",
                 next_step="lower n_step, or raise learning_starts",
             )
 

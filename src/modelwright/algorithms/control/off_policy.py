@@ -50,6 +50,12 @@ class OffPolicy(Settings):
                 next_step="lower learning_starts (and train_every), or raise total_steps",
             )
 
+    @property
+    def first_round(self) -> int:
+        """Steps of each copy until the first update."""
+        begins = -(-self.learning_starts // self.copies)
+        return -(-begins // self.train_every) * self.train_every
+
 
 class Keeps(Protocol):
     """What experience is added to."""
@@ -80,8 +86,8 @@ def interact(
     seeds, copies = simulation.observation.shape[:2]
     episodes = Episodes(seeds, copies)
     update, rounds = 0, config.total_steps // copies
-    begins = -(-config.learning_starts // copies)
-    trainings = rounds // config.train_every - (begins - 1) // config.train_every
+    first = config.first_round
+    trainings = (rounds - first) // config.train_every + 1
     last = trainings * config.updates_each
     for taken in range(1, rounds + 1):
         observation = simulation.observation
@@ -89,7 +95,7 @@ def interact(
         transition = simulation.step(action)
         replay.add(observation, action, transition)
         episodes.add(transition)
-        if taken < begins or taken % config.train_every:
+        if taken < first or taken % config.train_every:
             continue
         for _ in range(config.updates_each):
             update += 1

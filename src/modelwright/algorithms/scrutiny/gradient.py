@@ -124,7 +124,7 @@ def _their_loss(
 
     given = function(
         **{
-            name: Bag(subject, tell, subject.roles) if argument is None else tell(argument)
+            name: Bag(subject, tell, subject.roles, {}, {}) if argument is None else tell(argument)
             for name, argument in reading.arguments.items()
         }
     )

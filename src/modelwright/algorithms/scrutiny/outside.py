@@ -11,7 +11,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -142,14 +142,23 @@ class Bag:
         subject: Has the arguments.
         tell: Returns what an argument is on the present case.
         roles: Announced otherwise: they decide where a name can mean several things.
+        read: Gets each name that is read, and how it was told.
+        written: Gets what is written, by name.
     """
 
-    def __init__(self, subject: Subject, tell: Callable[[Argument], Any], roles: Iterable[str]) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        tell: Callable[[Argument], Any],
+        roles: Iterable[str],
+        read: dict[str, Argument],
+        written: dict[str, Any],
+    ) -> None:
         self._subject = subject
         self._tell = tell
         self._roles = frozenset(roles)
-        self._read: dict[str, Argument] = {}
-        self._written: dict[str, Any] = {}
+        self._read = read
+        self._written = written
 
     def __getattr__(self, name: str) -> Any:
         known = [each for each in self._subject.arguments if snake(name) in each.names]
@@ -205,28 +214,27 @@ def put_on(dress: Dress, value: Any, kind: str) -> Any:
 
 def told(reading: Reading, inputs: Inputs, read: Mapping[str, Argument]) -> dict[str, Any]:
     """Return what the function is called with and reads from bags, as NumPy arrays in its layout."""
-    found: dict[str, Any] = {}
-    for name, argument in (*reading.arguments.items(), *read.items()):
-        if argument is not None:
-            value = argument.value(inputs)
-            axes = tuple(axis for axis in argument.axes if axis != reading.layout.loop)
-            found[name] = reading.layout.lay(value, axes) if isinstance(value, np.ndarray) else value
-    return found
+    shown = {**reading.arguments, **read}
+    return {name: _laid(reading, each, inputs) for name, each in shown.items() if each is not None}
+
+
+def _laid(reading: Reading, argument: Argument, inputs: Inputs) -> Any:
+    value = argument.value(inputs)
+    axes = tuple(axis for axis in argument.axes if axis != reading.layout.loop)
+    if argument.kind == "list":
+        return [reading.layout.lay(each, axes[1:]) for each in value]
+    return reading.layout.lay(value, axes) if isinstance(value, np.ndarray) else value
 
 
 def call(
     function: Callable[..., Any], subject: Subject, reading: Reading, dress: Dress, inputs: Inputs
 ) -> Part:
-    """Call the function once."""
-    loop = reading.layout.loop
+    """Call the function on one case; again where what it reads from a bag decides what else means."""
 
     def tell(argument: Argument) -> Any:
-        value = argument.value(inputs)
-        axes = tuple(axis for axis in argument.axes if axis != loop)
+        value = _laid(reading, argument, inputs)
         if argument.kind == "list":
-            return [put_on(dress, reading.layout.lay(each, axes[1:]), "number") for each in value]
-        if isinstance(value, np.ndarray):
-            value = reading.layout.lay(value, axes)
+            return [put_on(dress, each, "number") for each in value]
         return put_on(dress, value, argument.kind)
 
     def tell_from_bag(argument: Argument) -> Any:
@@ -234,54 +242,62 @@ def call(
             raise _Untold
         return tell(argument)
 
+    bags = [name for name, argument in reading.arguments.items() if argument is None]
     roles = {each.role for each in reading.arguments.values() if each is not None}
-    read: dict[str, Argument] = {}
     while True:
-        given_to: dict[str, Any] = {
-            name: Bag(subject, tell_from_bag, roles) if argument is None else tell(argument)
-            for name, argument in reading.arguments.items()
+        read: dict[str, dict[str, Argument]] = {name: {} for name in bags}
+        written: dict[str, Any] = {}
+        given_to = {
+            name: Bag(subject, tell_from_bag, roles, read[name], written) if each is None else tell(each)
+            for name, each in reading.arguments.items()
         }
-        before = {name: _plain(value) for name, value in given_to.items() if not isinstance(value, Bag)}
-        states = _random_states()
-        given, failure, untold = None, None, False
-        try:
-            with _quiet():
-                given = function(**given_to)
-        except Exception as error:
-            failure = _failure(error, function)
-        except _Untold:
-            untold = True
-        for name, value in given_to.items():
-            if isinstance(value, Bag):
-                read.update({f"{name}.{each}": told for each, told in vars(value)["_read"].items()})
-        # What it reads from a bag may change what another of its names means: then once more.
-        if (asked := {each.role for each in read.values()}) <= roles:
+        part = _once(function, subject, reading, inputs, given_to, written)
+        asked = {each.role for name in bags for each in read[name].values()}
+        if asked <= roles:
             break
         roles |= asked
-    if failure is not None or untold:
-        return Part(inputs=inputs, failure=failure, read=read, untold=untold)
+    every = {f"{bag}.{name}": each for bag in bags for name, each in read[bag].items()}
+    return replace(part, read=every, double=part.double and dress.bits == 64)
+
+
+def _once(
+    function: Callable[..., Any],
+    subject: Subject,
+    reading: Reading,
+    inputs: Inputs,
+    given_to: Mapping[str, Any],
+    written: Mapping[str, Any],
+) -> Part:
+    """Call the function with these arguments; `written` fills with what it writes into bags."""
+    before = {name: _plain(value) for name, value in given_to.items() if not isinstance(value, Bag)}
+    states = _random_states()
+    try:
+        with _quiet():
+            given = function(**given_to)
+    except Exception as error:
+        return Part(inputs=inputs, failure=_failure(error, function))
+    except _Untold:
+        return Part(inputs=inputs, untold=True)
     remarks: list[str] = []
     if _random_states() != states:
         remarks.append("it draws from, or sets, a global random stream")
     changed = [name for name, old in before.items() if not _same(old, _plain(given_to[name]))]
-    bags = [value for value in given_to.values() if isinstance(value, Bag)]
-    if given is None or any(given is bag for bag in bags):
-        # What it wrote into a batch is what it returned.
-        given = {name: value for bag in bags for name, value in vars(bag)["_written"].items()} or None
+    if isinstance(given, Bag):
+        given = None
     if given is None:
-        written = {
+        in_place = {
             output: given_to[name]
             for name, argument in reading.arguments.items()
             if argument is not None
             for role, output in subject.in_place.items()
             if argument.role == role
         }
-        given = written or None
+        given = dict(written) or in_place or None
     if changed and not (subject.in_place and given is not None):
         remarks.append(f"it changes its argument{'s' * (len(changed) > 1)} {', '.join(changed)}")
     results = tuple(_results(given, subject))
-    double = all(getattr(array, "dtype", None) != np.float32 for _, array in results) and dress.bits == 64
-    return Part(inputs=inputs, results=results, double=double, remarks=tuple(remarks), read=read)
+    double = all(getattr(array, "dtype", None) != np.float32 for _, array in results)
+    return Part(inputs=inputs, results=results, double=double, remarks=tuple(remarks))
 
 
 def _failure(error: Exception, function: Callable[..., Any]) -> Failure:

@@ -16,7 +16,7 @@ from typing import Any
 from modelwright.algorithms.scrutiny.subject import Absent, Argument, Inputs, Layout, Options, Subject, words
 from modelwright.base.errors import BadValue, UnknownName
 
-__all__ = ["Lack", "Reading", "Signature", "read_signature", "readings_of", "snake"]
+__all__ = ["Reading", "Signature", "read_signature", "readings_of", "snake"]
 
 _BAGS = words(
     "args arg cfg config conf hp hparams hyper opt opts options settings params parameters weights model net "
@@ -83,7 +83,7 @@ class Reading:
 
     arguments: Mapping[str, Argument | None]
     layout: Layout
-    lacks: tuple["Lack", ...]
+    lacks: tuple[Lack, ...]
     spare: int
     guessed: tuple[str, ...]
 

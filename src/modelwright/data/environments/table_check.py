@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 
@@ -24,17 +25,23 @@ def check_table(environment: Any, table: Any, initial: Any) -> None:
         BadValue: for states or actions that are missing or beyond the spaces, probabilities that are negative
             or do not sum to 1, next states that do not exist, and rewards that are no finite numbers.
     """
-    states, actions = int(environment.observation_space.n), int(environment.action_space.n)
+    spaces = (environment.observation_space, environment.action_space)
+    if not all(hasattr(space, "n") for space in spaces):
+        raise BadValue(
+            "A table numbers states and actions, and so do the spaces of its environment",
+            got=f"{spaces[0]} and {spaces[1]}",
+        )
+    states, actions = (int(space.n) for space in spaces)
     _check_keys("The table P", table, states, "state")
     for state in range(states):
         _check_keys(f"State {state} of the table P", table[state], actions, "action")
         for action in range(actions):
             _check_outcomes(f"P[{state}][{action}]", table[state][action], states)
-    first = np.asarray(initial, np.float64)
-    if first.shape != (states,) or not _is_distribution(first):
+    first = _numbers(initial)
+    if first is None or first.shape != (states,) or not _is_distribution(first):
         raise BadValue(
             f"initial_state_distrib holds a probability for each of {states} states, 1 together",
-            got=f"shape {first.shape}, sum {first.sum():g}",
+            got=repr(initial)[:120] if first is None else f"shape {first.shape}, sum {first.sum():g}",
         )
 
 
@@ -57,16 +64,26 @@ def _check_outcomes(what: str, outcomes: Any, states: int) -> None:
     )
     if not four or not outcomes:
         raise BadValue(f"{what} lists (probability, next state, reward, ended)", got=repr(outcomes)[:120])
-    if not _is_distribution(np.array([each[0] for each in outcomes], np.float64)):
+    probability = _numbers([each[0] for each in outcomes])
+    if probability is None or not _is_distribution(probability):
         raise BadValue(
             f"Probabilities of {what} are from 0 to 1, and 1 together",
-            got=[float(each[0]) for each in outcomes],
+            got=[each[0] for each in outcomes],
         )
     for _, after, reward, _ in outcomes:
-        if int(after) != after or not 0 <= after < states:
-            raise BadValue(f"{what} leads to states from 0 to {states - 1}", got=str(after))
-        if not np.isfinite(reward):
+        if after not in range(states):
+            raise BadValue(f"{what} leads to states from 0 to {states - 1}", got=repr(after))
+        if (number := _numbers(reward)) is None or number.shape or not np.isfinite(number):
             raise BadValue(f"Rewards of {what} are finite numbers", got=repr(reward))
+
+
+def _numbers(values: Any) -> NDArray[np.float64] | None:
+    """Return values as an array; None where they are no numbers."""
+    try:
+        found = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        return None
+    return found.astype(np.float64) if found.dtype.kind in "fiub" else None
 
 
 def _is_distribution(values: Any) -> bool:

@@ -88,12 +88,11 @@ def _monte_carlo(x: Inputs) -> Any:
     return discounted_returns(rewards, terminated, over, following, x["gamma"])[0]
 
 
-def _without_last(x: Inputs, kept: float) -> Outputs:
-    """Return sums that begin at the step before the last, from nothing or from the last one's delta."""
+def _without_last(x: Inputs) -> Outputs:
+    """Return sums that begin at the step before the last."""
     delta = _own(x)["delta"].copy()
     delta[-1] = 0.0
     advantage = accumulate(delta, np.broadcast_to(x["gamma"] * x["lam"] * (1.0 - ended(x)), delta.shape))
-    advantage[-1] = kept * (x["rewards"] - x["values"])[-1]
     return {"delta": delta, "advantage": advantage, "return": advantage + x["values"]}
 
 
@@ -278,8 +277,7 @@ _GAE_MISTAKES = (
         "last-step-missing",
         "The loop begins one step early: the last step has no advantage.",
         "the loop runs over every step, t = T - 1 down to 0",
-        lambda x, o: _without_last(x, 0.0),
-        lambda x, o: _without_last(x, 1.0),
+        lambda x, o: _without_last(x),
     ),
     *mistake(
         "wrong-axis",

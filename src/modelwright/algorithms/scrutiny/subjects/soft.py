@@ -193,6 +193,20 @@ def _given_target(x: Inputs) -> Any:
     return _soft_target(x)
 
 
+def _list_of(first: str, second: str, names: str) -> Argument:
+    """Return how both critics' values are told as one list."""
+    return Argument(
+        role=f"{first} and {second}",
+        names=words(names),
+        axes=("critic", "row"),
+        kind="list",
+        make=lambda x: [x[first], x[second]],
+        bars=(first, second),
+        says="of both critics together",
+        doc=f"[{first}, {second}]",
+    )
+
+
 SUBJECTS = (
     Subject(
         name="sac:critic_loss",
@@ -207,16 +221,7 @@ SUBJECTS = (
                 doc="Q1(s, a)",
             ),
             Argument(role="q2", names=_Q["2"], axes=_ROW, doc="Q2(s, a)"),
-            Argument(
-                role="both_q",
-                names=words("current_q_values q_values_list qs q_list current_qs q_preds q_values"),
-                axes=("critic", "row"),
-                kind="list",
-                make=lambda x: [x["q1"], x["q2"]],
-                bars=("q1", "q2"),
-                says="of both critics together",
-                doc="[Q1(s, a), Q2(s, a)]",
-            ),
+            _list_of("q1", "q2", "current_q_values q_values_list qs q_list current_qs q_preds q_values"),
             REWARDS,
             TERMINATED,
             TRUNCATED,
@@ -224,17 +229,10 @@ SUBJECTS = (
             DISCOUNTS,
             Argument(role="next_q1", names=_NEXT["1"], axes=_ROW, doc="Q1'(s', a')"),
             Argument(role="next_q2", names=_NEXT["2"], axes=_ROW, doc="Q2'(s', a')"),
-            Argument(
-                role="both_next_q",
-                names=words(
-                    "next_q_values target_q_values next_qs target_qs next_q_list target_next_q_values"
-                ),
-                axes=("critic", "row"),
-                kind="list",
-                make=lambda x: [x["next_q1"], x["next_q2"]],
-                bars=("next_q1", "next_q2"),
-                says="of both critics together",
-                doc="[Q1'(s', a'), Q2'(s', a')]",
+            _list_of(
+                "next_q1",
+                "next_q2",
+                "next_q_values target_q_values next_qs target_qs next_q_list target_next_q_values",
             ),
             Argument(
                 role="min_next_q",
@@ -285,7 +283,7 @@ SUBJECTS = (
             "stop": _STOP,
         },
         absences=(
-            Absent(roles=("q2", "both_q"), ways=_ONE_CRITIC),
+            Absent(roles=("q2", "q1 and q2"), ways=_ONE_CRITIC),
             NO_FLAGS,
             NO_GAMMA,
             Absent(
