@@ -1,5 +1,6 @@
 """The command line: words in, words out. Everything heavy is imported inside the command that needs it."""
 
+import faulthandler
 import io
 import os
 import select
@@ -7,6 +8,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName, Untrusted, WorldFailed
 from modelwright.cli import execute, keep, look, scrutinize
@@ -56,6 +58,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if words is None else words)
     _make_writable()
+    with suppress(OSError, ValueError):  # where stderr is no file, a crash of native code goes untold
+        faulthandler.enable()
     try:
         status = _attempt(given)
         sys.stdout.flush()

@@ -20,7 +20,7 @@ from modelwright.lab.lineage.threads import pinned_environment
 __all__ = ["LocalExecutor"]
 
 _ATTEMPTS = 3
-_LAST_WORDS = 2000
+_LAST_WORDS = 20_000
 
 
 class LocalExecutor:
@@ -112,7 +112,8 @@ class _Worker:
     def __init__(self, workload: bytes, threads: int) -> None:
         ours, theirs = socket.socketpair()
         self.job: Job | None = None
-        environment = {**os.environ, **pinned_environment(threads), "PYTHONHASHSEED": "0"}
+        fixed = {"PYTHONHASHSEED": "0", "PYTHONFAULTHANDLER": "1"}
+        environment = {**os.environ, **pinned_environment(threads), **fixed}
         try:
             self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
             self.process: subprocess.Popen[Any] = subprocess.Popen(
@@ -162,7 +163,7 @@ class _Worker:
             return "it closed its connection"
         end = self._output.seek(0, os.SEEK_END)
         self._output.seek(max(0, end - _LAST_WORDS))
-        words = self._output.read().decode(errors="replace").strip().splitlines()[-6:]
+        words = _last_of(self._output.read().decode(errors="replace").strip().splitlines())
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return how + (": " + " | ".join(words) if words else "")
 
@@ -172,3 +173,11 @@ class _Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._output.close()
+
+
+def _last_of(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines that say most: where native code crashed, else the last."""
+    crashes = [at for at, line in enumerate(lines) if line.startswith("Current thread")]
+    if not crashes or not any(line.startswith("Fatal Python error") for line in lines):
+        return lines[-6:]
+    return [line.strip() for line in lines[crashes[-1] + 1 :][:3]]
