@@ -21,10 +21,10 @@ NAME = "modelwright"
 LINES = (
     ("base",),
     ("data",),
-    ("experiment", "algorithms", "doctor", "journal", "experiments"),
+    ("experiment", "algorithms", "doctor", "journal", "experiments", "faults"),
     ("lab", "release", "practice", "portfolio"),
 )
-"""From the ground up. `experiments` holds the YAML of shipped designs and no code."""
+"""From the ground up. `experiments` holds the YAML of shipped designs, `faults` programs to break and how."""
 HEIGHT = {room: height for height, line in enumerate(LINES) for room in line}
 
 MOST_LINES = 400

@@ -27,11 +27,19 @@ class Severity(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """A likely cause, with its place in the code where one is known."""
+    """A likely cause, with its place in the code where one is known.
+
+    Attributes:
+        what: In words.
+        file: Where it is.
+        line: From 1.
+        name: Stable name in kebab case, where it is one of those that the doctor knows.
+    """
 
     what: str
     file: str | None = None
     line: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName, Untrusted, WorldFailed
-from modelwright.cli import execute, keep, look, scrutinize
+from modelwright.cli import doctor, execute, keep, look, scrutinize
 from modelwright.cli.command import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
@@ -24,7 +24,7 @@ from modelwright.cli.command import (
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = {**execute.COMMANDS, **look.COMMANDS, **scrutinize.COMMANDS, **keep.COMMANDS}
+COMMANDS = {**execute.COMMANDS, **look.COMMANDS, **scrutinize.COMMANDS, **doctor.COMMANDS, **keep.COMMANDS}
 _FAMILIES = ((Misuse, EXIT_MISUSE), (WorldFailed, EXIT_WORLD), (Untrusted, EXIT_UNTRUSTED))
 
 
@@ -113,10 +113,14 @@ def _answer(given: list[str]) -> int:
         )
     if given[0] not in COMMANDS:
         raise UnknownName("command", given[0], COMMANDS)
-    if not {"-h", "--help"}.isdisjoint(given):
-        return _help_on(given[:1])
     command = COMMANDS[given[0]]
-    return command.run(command.parser(given[0]).parse_intermixed_args(given[1:]))
+    own = command.own_words(given[1:])
+    if not {"-h", "--help"}.isdisjoint(own):
+        return _help_on(given[:1])
+    arguments = command.parser(given[0]).parse_intermixed_args(own)
+    if command.passes_on:
+        arguments.words = given[1 + len(own) :]
+    return command.run(arguments)
 
 
 def _help_on(words: list[str]) -> int:

@@ -4,7 +4,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,7 @@ class Command:
         arguments: Declares its arguments.
         run: Does it and returns the exit status.
         stopped: What is left behind where it is interrupted.
+        passes_on: Whether its words, from the first that is no option of its own, are somebody else's.
     """
 
     help: str
@@ -60,6 +61,19 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Arguments], int]
     stopped: str = "Nothing was changed."
+    passes_on: bool = False
+
+    def own_words(self, words: Sequence[str]) -> list[str]:
+        """Return those of the words after its name that it reads itself."""
+        if not self.passes_on:
+            return list(words)
+        rest = iter(range(len(words)))
+        for at in rest:
+            if words[at] == "--journal":
+                next(rest, None)
+            elif words[at] == "-m" or not words[at].startswith("-"):
+                return list(words[:at])
+        return list(words)
 
     def parser(self, name: str) -> "Parser":
         """Return the parser of this command's words."""

@@ -1,0 +1,1 @@
+"""Names what is wrong with a learning system: sensors that listen, probes that try, and ranked causes."""

@@ -1,0 +1,54 @@
+"""What can be wrong with a learning program, by name: the causes that findings point to.
+
+A cause's name is that of the fault in the bank that has it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import yaml
+
+from modelwright.base.finding import Cause
+from modelwright.doctor.watch.place import Place
+
+__all__ = ["CAUSES", "Known", "cause"]
+
+
+class Known(NamedTuple):
+    """What a cause is.
+
+    Attributes:
+        what: As a sentence without its stop.
+        mend: What to do, as an instruction.
+    """
+
+    what: str
+    mend: str
+
+
+def _read() -> Mapping[str, Known]:
+    rows = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+    return MappingProxyType({name: Known(**row) for name, row in rows.items()})
+
+
+CAUSES = _read()
+"""Name -> what it is."""
+
+
+def cause(name: str, place: Place | None = None, *, what: str = "") -> Cause:
+    """Return a cause by its name, at a place.
+
+    Args:
+        name: One of `CAUSES`.
+        place: The line that it concerns.
+        what: Said in place of the usual words, where more is known.
+    """
+    known = CAUSES[name]
+    return Cause(
+        what=what or known.what,
+        file=place.file if place else None,
+        line=place.line if place else None,
+        name=name,
+    )

@@ -1,0 +1,130 @@
+"""What goes in: the scale of inputs, and the order of labels in the stream of batches."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
+
+__all__ = ["Batches"]
+
+_ENOUGH = 6
+"""Batches before anything is said."""
+
+_LARGE, _SMALL = 30.0, 1e-3
+"""Root mean square of inputs that a network of usual layers and first values learns badly from."""
+
+_FEW = 0.35
+"""Share of the classes that a batch in random order would hold, below which the order is no chance."""
+
+_MOST = 4096
+
+
+class Batches(Sensor):
+    """Reads inputs and targets while the watch looks closely."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._sizes: list[float] = []
+        self._place: Place | None = None
+        self._model = ""
+        self._labels: list[NDArray[np.int64]] = []
+        self._classes = 0
+        self._last: Any = None
+        self._order_place: Place | None = None
+
+    def on_call(self, call: Call) -> None:
+        """See `Sensor`."""
+        if call.depth or not call.grad or not call.args or _normalises(call.module):
+            return
+        given = call.args[0]
+        if not hasattr(given, "is_floating_point") or not given.is_floating_point() or given.requires_grad:
+            return
+        if given.numel():
+            values = given.detach().reshape(-1)[:_MOST].double()
+            self._sizes.append(float(values.square().mean().sqrt()))
+            self._place, self._model = call.place, type(call.module).__name__
+
+    def on_operation(self, operation: Operation) -> None:
+        """See `Sensor`."""
+        if operation.name not in ("cross_entropy", "nll_loss"):
+            return
+        given, target = operation.argument(0, "input"), operation.argument(1, "target")
+        if not given.requires_grad or target.dim() != 1 or target.is_floating_point() or target is self._last:
+            return
+        self._last = target
+        self._classes = int(given.shape[1]) if given.dim() == 2 else 0
+        self._labels.append(target.detach().cpu().numpy().copy())
+        self._order_place = operation.place
+
+    def findings(self) -> Iterable[Finding]:
+        """Return inputs out of scale, and batches of few classes each."""
+        if self.scene.environments:
+            return
+        yield from self._scale()
+        yield from self._order()
+
+    def _scale(self) -> Iterable[Finding]:
+        if len(self._sizes) < _ENOUGH:
+            return
+        size = float(np.median(self._sizes))
+        if _SMALL <= size <= _LARGE or not np.isfinite(size):
+            return
+        word = "large" if size > 1 else "small"
+        yield Finding(
+            kind="inputs-out-of-scale",
+            severity=Severity.WARNING,
+            title=f"Inputs of {self._model} are {word}: "
+            f"their root mean square is {size:.3g}, and layers expect about 1.",
+            evidence={"root_mean_square": size, "batches": len(self._sizes)},
+            causes=(
+                cause("inputs-not-scaled", self._place),
+                cause("wrong-normalisation-constants", self._place),
+            ),
+            next_check="print mean and deviation of the tensor that enters the model; scale it "
+            "with constants of the training rows",
+            subject=self._model,
+        )
+
+    def _order(self) -> Iterable[Finding]:
+        batches = [labels for labels in self._labels if len(labels) >= 4]
+        if len(batches) < _ENOUGH or self._classes < 2:
+            return
+        pooled = np.concatenate(batches)
+        _, counts = np.unique(pooled, return_counts=True)
+        share = counts / counts.sum()
+        found = np.array([len(np.unique(labels)) for labels in batches])
+        expected = np.array([(1 - (1 - share) ** len(labels)).sum() for labels in batches])
+        alone = len(counts) == 1 and self._classes >= 3
+        if not alone and (len(counts) < 2 or found.sum() > _FEW * expected.sum()):
+            return
+        yield Finding(
+            kind="batches-of-few-classes",
+            severity=Severity.SEVERE,
+            title=f"Batches hold {found.mean():.1f} classes each, and in random order would hold "
+            f"{max(expected.mean(), 1.0 + alone):.1f}: rows come sorted by label.",
+            evidence={
+                "classes": self._classes,
+                "classes_in_each_batch": found[:60].tolist(),
+                "expected_in_random_order": float(expected.mean()),
+                "batches": len(batches),
+            },
+            causes=(
+                cause("batches-sorted-by-label", self._order_place),
+                cause("not-shuffled", self._order_place),
+            ),
+            next_check="shuffle training rows at each epoch: DataLoader(..., shuffle=True)",
+        )
+
+
+def _normalises(model: Any) -> bool:
+    """Return whether the first layer that has numbers of its own brings inputs to scale, or looks them up."""
+    for module in model.modules():
+        if module._parameters or module._buffers:
+            return "Norm" in type(module).__name__ or "Embedding" in type(module).__name__
+    return False

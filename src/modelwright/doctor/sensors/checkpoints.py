@@ -1,0 +1,48 @@
+"""States that are kept and loaded: a state that is no copy changes with the model."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.watch.sensor import Scene, Sensor
+
+__all__ = ["Checkpoints"]
+
+
+class Checkpoints(Sensor):
+    """Compares the memory of a state that is loaded with that of the model it is loaded into."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._aliased: dict[str, tuple[int, list[str]]] = {}
+
+    def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
+        """See `Sensor`."""
+        own = {name: each.data_ptr() for name, each in module.named_parameters() if each.numel()}
+        same = [
+            name
+            for name, pointer in own.items()
+            if name in state and hasattr(state[name], "data_ptr") and state[name].data_ptr() == pointer
+        ]
+        if same and len(same) == len(own):
+            name = type(module).__name__
+            count = self._aliased.get(name, (0, same))[0]
+            self._aliased[name] = (count + 1, same)
+
+    def findings(self) -> Iterable[Finding]:
+        """Return models into which their own, present state was loaded."""
+        for name, (count, same) in self._aliased.items():
+            yield Finding(
+                kind="state-loaded-into-itself",
+                severity=Severity.SEVERE,
+                title=f"{name} is given back a state that shares its memory: nothing is restored.",
+                evidence={"loads": count, "tensors_of_the_same_memory": len(same), "tensors": same[:10]},
+                causes=(
+                    cause(
+                        "best-weights-aliased", self.scene.place_of("state") or self.scene.place_of("load")
+                    ),
+                ),
+                next_check="keep copy.deepcopy(model.state_dict()): state_dict() itself is no copy",
+                subject=name,
+            )

@@ -1,0 +1,131 @@
+"""Whether anything is learnt: the loss beside that of the best constant."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from modelwright.base.finding import Cause, Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.watch.sensor import Operation, Scene, Sensor
+
+__all__ = ["Learning"]
+
+_ENOUGH = 100
+"""Steps before anything is said."""
+
+_LEARNT = 0.97
+"""Share of the constant's loss that a model which learnt anything is below."""
+
+_WILD, _TINY = 0.1, 1e-5
+"""Change of the parameters in a step, over their size: above, they are thrown about; below, they stay."""
+
+
+class Learning(Sensor):
+    """Compares the last losses with the loss of a constant prediction, which the targets decide."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._kind = ""
+        self._counts: dict[int, int] = {}
+        self._sums = np.zeros(3)
+        self._seen: list[tuple[int, float]] = []
+        self._given = 0
+        self._is_loss = 0
+        self._last: Any = None
+
+    def on_operation(self, operation: Operation) -> None:
+        """See `Sensor`."""
+        if operation.name not in (
+            "cross_entropy",
+            "nll_loss",
+            "mse_loss",
+            "binary_cross_entropy_with_logits",
+        ):
+            return
+        given, target = operation.argument(0, "input"), operation.argument(1, "target")
+        weighted = (
+            operation.kwargs.get("weight") is not None or operation.kwargs.get("pos_weight") is not None
+        )
+        plain = operation.kwargs.get("reduction", "mean") == "mean" and not weighted
+        if not given.requires_grad or target.requires_grad or not plain or operation.result.dim():
+            return
+        if operation.kwargs.get("label_smoothing", 0.0) or not self._count(operation.name, target):
+            return
+        self._last = operation.result
+        self._seen.append((operation.step, float(operation.result.detach())))
+
+    def _count(self, name: str, target: Any) -> bool:
+        if self._kind not in ("", name):
+            return False
+        self._kind = name
+        values = target.detach().reshape(-1)
+        if name in ("cross_entropy", "nll_loss"):
+            if values.is_floating_point():
+                return False
+            for value, count in zip(*values[values >= 0].unique(return_counts=True), strict=True):
+                self._counts[int(value)] = self._counts.get(int(value), 0) + int(count)
+        else:
+            numbers = values.double()
+            self._sums += [len(numbers), float(numbers.sum()), float(numbers.square().sum())]
+        return True
+
+    def on_backward(self, loss: Any) -> None:
+        """See `Sensor`."""
+        if self.scene.close:
+            self._given += 1
+            self._is_loss += loss is self._last
+            self._last = None
+
+    def _constant(self) -> float | None:
+        """Return the loss of the best constant prediction."""
+        if self._counts:
+            share = np.array(list(self._counts.values()), np.float64)
+            share /= share.sum()
+            return float(-(share * np.log(share)).sum())
+        count, total, squares = self._sums
+        if count < 2:
+            return None
+        mean = total / count
+        if self._kind == "mse_loss":
+            return float(squares / count - mean * mean)
+        return float(-(mean * np.log(mean) + (1 - mean) * np.log(1 - mean))) if 0 < mean < 1 else None
+
+    def findings(self) -> Iterable[Finding]:
+        """Return a warning where the loss ends no better than a constant's."""
+        constant = self._constant()
+        if self.scene.environments or self.scene.steps < _ENOUGH or not constant or not self._given:
+            return
+        curve = self._seen
+        if self._is_loss >= 0.9 * self._given:
+            curve = self.scene.losses
+        values = np.array([value for _, value in curve])
+        last = values[-max(5, len(values) // 10) :]
+        if not len(values) or not np.isfinite(last).all() or np.median(last) < _LEARNT * constant:
+            return
+        sizes = [size for _, size in self.scene.changes[:10]]
+        size = float(np.median(sizes)) if sizes else 0.0
+        yield Finding(
+            kind="nothing-learnt",
+            severity=Severity.WARNING,
+            title=f"After {self.scene.steps} steps the loss is {np.median(last):.4g}; "
+            f"that of the best constant prediction is {constant:.4g}.",
+            evidence={
+                "loss": values[:: max(1, len(values) // 60)].tolist(),
+                "loss_of_the_best_constant": constant,
+                "steps": self.scene.steps,
+                "change_of_parameters_in_a_first_step": size,
+            },
+            causes=self._causes(size, float(np.median(last)) / constant),
+            next_check="try to fit one single batch: a model that cannot has a fault in the loop; "
+            "one that can, in its data or its learning rate",
+        )
+
+    def _causes(self, size: float, excess: float) -> tuple[Cause, ...]:
+        high = cause("learning-rate-too-high", self.scene.place_of("on_optimizer"))
+        low = cause("learning-rate-too-low", self.scene.place_of("on_optimizer"))
+        shuffled = cause("features-shuffled-against-labels")
+        sign = cause("loss-sign-flipped", self.scene.place_of("backward"))
+        if excess > 1.5 or size > _WILD:
+            return (high, sign, shuffled)
+        return (low, high, shuffled) if size < _TINY else (shuffled, high, low)

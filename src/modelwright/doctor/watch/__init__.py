@@ -1,0 +1,1 @@
+"""Hears what a training program does, without a change to it."""

@@ -1,0 +1,70 @@
+"""Where in the user's code something happens."""
+
+import os
+import site
+import sys
+import sysconfig
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+__all__ = ["Place", "place_of_caller"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A line of a file that is the user's.
+
+    Attributes:
+        file: Its path as it was given to Python.
+        line: From 1.
+        function: Name of the function that the line is in; `<module>` outside of any.
+    """
+
+    file: str
+    line: int
+    function: str = "<module>"
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = {paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], _PACKAGE}
+    folders.update(site.getsitepackages())
+    folders.add(site.getusersitepackages())
+    return tuple(os.path.join(folder, "") for folder in sorted(folders))
+
+
+_LIBRARIES = _library_folders()
+_KNOWN: dict[CodeType, bool] = {}
+
+
+def _is_users(code: CodeType) -> bool:
+    known = _KNOWN.get(code)
+    if known is None:
+        name = code.co_filename
+        known = not name.startswith("<") and not os.path.abspath(name).startswith(_LIBRARIES)
+        _KNOWN[code] = known
+    return known
+
+
+def place_of_caller(depth: int = 1) -> Place | None:
+    """Return the innermost line of the user's code that led here; None where there is none.
+
+    Code of the standard library, of installed packages and of Modelwright is nobody's own: a call inside of
+    `trainer.fit()` is placed at the line of the user's that the library calls, or at the line that called it.
+
+    Args:
+        depth: Frames to leave out, counted from the caller.
+    """
+    frame: FrameType | None = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        code: Any = frame.f_code
+        if _is_users(code):
+            return Place(code.co_filename, frame.f_lineno, code.co_name)
+        frame = frame.f_back
+    return None

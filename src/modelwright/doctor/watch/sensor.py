@@ -1,0 +1,179 @@
+"""What a sensor can hear, and what all sensors know."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelwright.base.finding import Finding
+from modelwright.doctor.watch.place import Place
+
+__all__ = ["Call", "Operation", "Scene", "Sensor"]
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a module, heard while the watch looks closely.
+
+    Attributes:
+        module: The module.
+        args: What it was called with.
+        output: What it gave.
+        depth: Modules that it was called inside of; 0 for a model as a whole.
+        root: The outermost module of this call, the module itself at depth 0.
+        training: Whether the module was in training mode.
+        grad: Whether gradients were being recorded.
+        place: Of the user's line that led here; None but at depth 0.
+        step: Optimizer steps taken before.
+    """
+
+    module: Any
+    args: tuple[Any, ...]
+    output: Any
+    depth: int
+    root: Any
+    training: bool
+    grad: bool
+    place: Place | None
+    step: int
+
+
+@dataclass(slots=True)
+class Operation:
+    """One call of a function or method of torch, heard while the watch looks closely.
+
+    Attributes:
+        name: For example `cross_entropy`, `sub`, `softmax`, `detach`.
+        args: Positional arguments.
+        kwargs: The others.
+        result: What it gave.
+        place: Of the user's line that led here.
+        inside: Whether it ran inside of a module's forward.
+        step: Optimizer steps taken before.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    result: Any
+    place: Place | None
+    inside: bool
+    step: int
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """Return an argument, given by position or by name."""
+        if len(self.args) > position:
+            return self.args[position]
+        return self.kwargs.get(name, default)
+
+
+@dataclass(slots=True)
+class Scene:
+    """What every sensor knows.
+
+    Attributes:
+        steps: Optimizer steps taken.
+        close: Whether the watch looks closely: modules and operations are heard now.
+        optimizers: Those that took a step or were made, in order.
+        roots: Models that were called as a whole, in order.
+        losses: (step, value) of each scalar that `backward` was called on, on a processor.
+        changes: (step, size) of steps that were looked at: change of the parameters over their size.
+        environments: Whether the program steps environments.
+        loaded: ids of parameters that got their values from a state that was loaded.
+        places: What happened -> places of the user's code, the most frequent first seen.
+    """
+
+    steps: int = 0
+    close: bool = False
+    optimizers: list[Any] = field(default_factory=list[Any])
+    roots: list[Any] = field(default_factory=list[Any])
+    losses: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    changes: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    environments: bool = False
+    loaded: set[int] = field(default_factory=set[int])
+    places: dict[str, dict[Place, int]] = field(default_factory=dict[str, dict[Place, int]])
+
+    def saw(self, what: str, place: Place | None) -> None:
+        """Count a place at which something happened."""
+        if place is not None:
+            counts = self.places.setdefault(what, {})
+            counts[place] = counts.get(place, 0) + 1
+
+    def place_of(self, what: str) -> Place | None:
+        """Return where it happened most often."""
+        counts = self.places.get(what)
+        return max(counts, key=counts.__getitem__) if counts else None
+
+    def name_of(self, parameter: Any) -> str:
+        """Return a parameter's name, with its model's class; its shape where no model has it."""
+        for root in self.roots:
+            for name, each in root.named_parameters():
+                if each is parameter:
+                    return f"{type(root).__name__}.{name}"
+        return f"a parameter of shape {tuple(parameter.shape)}"
+
+
+class Sensor:
+    """Hears events and tells findings; each event does nothing unless a sensor overrides it.
+
+    A sensor reads. It changes no tensor, draws no random number, and keeps no tensor of more than a few
+    thousand numbers. Where it raises, the watch goes on without it and says so.
+
+    Args:
+        scene: What all sensors know.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what is wrong, as far as is known now; called often, and once at the end."""
+        return ()
+
+    # ---- heard at every step ----
+
+    def on_zero(self, optimizers: Sequence[Any]) -> None:
+        """Hear that gradients of these optimizers were cleared."""
+
+    def on_backward(self, loss: Any) -> None:
+        """Hear that gradients of a tensor are about to be computed and added to parameters."""
+
+    def on_step_begin(self, optimizer: Any) -> None:
+        """Hear that an optimizer is about to step."""
+
+    def on_step_end(self, optimizer: Any) -> None:
+        """Hear that an optimizer stepped; `scene.steps` counts it."""
+
+    def on_clip(self, parameters: Any, limit: float, norm: Any) -> None:
+        """Hear that gradients were clipped; `norm` is their norm before, None where values were clipped."""
+
+    def on_schedule(self, scheduler: Any) -> None:
+        """Hear that a learning rate scheduler stepped."""
+
+    def on_scheduler(self, scheduler: Any) -> None:
+        """Hear that a learning rate scheduler was made."""
+
+    def on_optimizer(self, optimizer: Any) -> None:
+        """Hear that an optimizer was made."""
+
+    def on_mode(self, module: Any, training: bool) -> None:
+        """Hear that a module was set to training or to evaluation."""
+
+    def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
+        """Hear that a state is about to be loaded into a module."""
+
+    def on_batch(self, loader: Any, batch: Any) -> None:
+        """Hear that a data loader gave a batch."""
+
+    def on_scaler(self, what: str, optimizer: Any) -> None:
+        """Hear that a gradient scaler did `unscale` or `step`."""
+
+    # ---- heard while the watch looks closely ----
+
+    def on_call(self, call: Call) -> None:
+        """Hear that a module was called."""
+
+    def on_operation(self, operation: Operation) -> None:
+        """Hear that torch computed something."""
+
+    def on_close(self, begins: bool) -> None:
+        """Hear that the watch begins or ends to look closely."""

@@ -1,0 +1,42 @@
+"""Read tensors without a change to them or to what is recorded of them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["any_nonzero", "sample", "tensors_in"]
+
+_SAMPLE = 64
+
+
+def any_nonzero(tensor: Any) -> bool:
+    """Return whether any number of a tensor is not zero; None has none."""
+    if tensor is None:
+        return False
+    found = tensor.detach()
+    if found.is_sparse:
+        found = found.coalesce().values()
+    return bool(found.count_nonzero().item())
+
+
+def sample(tensor: Any, most: int = _SAMPLE) -> NDArray[np.float64]:
+    """Return some of a tensor's numbers, spread over it, as a copy (number,)."""
+    flat = tensor.detach().reshape(-1)
+    stride = max(1, flat.numel() // most) | 1  # odd, or it would meet the same column in every row
+    return flat[::stride][:most].double().cpu().numpy().copy()
+
+
+def tensors_in(value: Any, depth: int = 3) -> Iterator[Any]:
+    """Yield the tensors of nested lists, tuples and mappings."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth and isinstance(value, list | tuple):
+        for each in value:
+            yield from tensors_in(each, depth - 1)
+    elif depth and isinstance(value, dict):
+        for each in value.values():
+            yield from tensors_in(each, depth - 1)

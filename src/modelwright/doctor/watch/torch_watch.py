@@ -1,0 +1,264 @@
+"""What a watch hears of PyTorch: optimizers, gradients, schedules, modes, models and, at times, operations.
+
+It replaces methods while it lasts and uses hooks that torch offers. Steps, losses and their order are heard
+always; modules and operations only while the watch looks closely: during the first steps, later during ever
+rarer ones, and when models are first called without gradients.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from modelwright.doctor.watch.patch import Patches
+from modelwright.doctor.watch.place import place_of_caller
+from modelwright.doctor.watch.sensor import Call, Operation
+from modelwright.doctor.watch.torch_calls import replace_calls
+from modelwright.doctor.watch.watch import Watch
+
+__all__ = ["TorchWatch"]
+
+_FIRST = 24
+"""Steps that are looked at closely at the beginning."""
+
+_GROWTH = 1.25
+"""After them, a look of two steps begins when the number of steps has grown by this factor."""
+
+_LOOK_STEPS = 2
+
+_MOST_EVENTS = 30_000
+"""Modules called and operations done, after which a look ends though no step was taken."""
+
+_MOST_EVALUATIONS = 40
+"""Calls of models without gradients that are looked at closely in one stretch."""
+
+
+class TorchWatch:
+    """Instruments torch for a watch.
+
+    Args:
+        watch: Is told.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._scene = watch.scene
+        self._patches = Patches()
+        self._handles: list[Any] = []
+        self._hooks: list[Any] = []
+        self._mode = _Operations(self)
+        self._stack: list[Any] = []
+        self._depth = 0
+        self._events = 0
+        self._until = _FIRST
+        self._next_look = _FIRST
+        self._evaluations = 0
+        self._stretches = 0
+        self._root_kinds: set[type] = set()
+
+    # ---- begin and end ----
+
+    def start(self) -> None:
+        """Begin to listen."""
+        replace_calls(self._watch, self._patches, self._mode)
+        self._handles = [
+            register_optimizer_step_pre_hook(self._step_begins),
+            register_optimizer_step_post_hook(self._step_ends),
+        ]
+        os.register_at_fork(after_in_child=self._watch.stop)
+        self._watch.live = True
+        self._listen_to_modules(True)
+
+    def stop(self) -> None:
+        """Put everything back."""
+        self._watch.stop()
+        self._look(False)
+        self._listen_to_modules(False)
+        for handle in self._handles:
+            handle.remove()
+        self._patches.undo()
+
+    # ---- looking closely ----
+
+    def _look(self, closely: bool) -> None:
+        if closely is self._scene.close:
+            return
+        if closely:
+            self._events = 0
+            self._listen_to_modules(True)
+            self._mode.__enter__()
+        elif _innermost_mode() is self._mode:
+            self._mode.__exit__(None, None, None)
+            self._listen_to_modules(False)
+            self._stack.clear()
+        else:
+            return  # the program is inside of a mode of its own: later
+        self._scene.close = closely
+        self._watch.tell("on_close", closely)
+
+    def _listen_to_modules(self, listen: bool) -> None:
+        if listen and not self._hooks:
+            register = nn.modules.module
+            self._hooks = [
+                register.register_module_forward_pre_hook(self._module_begins),
+                register.register_module_forward_hook(self._module_ends, with_kwargs=True, always_call=True),
+            ]
+        elif not listen:
+            for hook in self._hooks:
+                hook.remove()
+            self._hooks = []
+
+    def _module_begins(self, module: Any, args: Any) -> None:
+        if not self._watch.listens:
+            return
+        if not self._stack:
+            self._meet(module)
+            if not self._scene.close and torch.is_grad_enabled() and self._scene.steps < self._until:
+                self._look(True)
+        self._stack.append(module)
+
+    def _module_ends(self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+        if not self._stack or not self._watch.listens:
+            return
+        while self._stack and self._stack.pop() is not module:
+            pass
+        if not self._scene.close or torch.compiler.is_compiling():
+            return
+        depth = len(self._stack)
+        self._watch.tell(
+            "on_call",
+            Call(
+                module=module,
+                args=(*args, *kwargs.values()),
+                output=output,
+                depth=depth,
+                root=self._stack[0] if depth else module,
+                training=module.training,
+                grad=torch.is_grad_enabled(),
+                place=None if depth else place_of_caller(2),
+                step=self._scene.steps,
+            ),
+        )
+        self._count()
+
+    def _meet(self, module: Any) -> None:
+        """Know a model that is called as a whole, and from now on hear when its class is called."""
+        if not any(module is root for root in self._scene.roots):
+            self._scene.roots.append(module)
+        kind = type(module)
+        if kind in self._root_kinds or isinstance(module, torch.jit.ScriptModule):
+            return
+        self._root_kinds.add(kind)
+        self._patches.replace(kind, "forward", self._wrap_forward)
+
+    def _wrap_forward(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(forward)
+        def heard(module: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._depth or not self._watch.live:
+                return forward(module, *args, **kwargs)
+            if not torch.is_grad_enabled():
+                self._evaluated()
+            self._depth = 1
+            try:
+                return forward(module, *args, **kwargs)
+            finally:
+                self._depth = 0
+
+        return heard
+
+    def _evaluated(self) -> None:
+        """A model is called without gradients: look at the first few stretches of such calls."""
+        self._evaluations += 1
+        if self._scene.close:
+            if self._evaluations > _MOST_EVALUATIONS and self._scene.steps >= self._until:
+                self._look(False)
+        elif self._evaluations <= _MOST_EVALUATIONS and self._stretches < 4 and self._watch.listens:
+            self._look(True)
+
+    def _count(self) -> None:
+        self._events += 1
+        if self._events > _MOST_EVENTS:
+            self._look(False)
+
+    def heard(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Tell of an operation."""
+        self._watch.tell(
+            "on_operation",
+            Operation(
+                name=name,
+                args=args,
+                kwargs=kwargs,
+                result=result,
+                place=place_of_caller(3),
+                inside=bool(self._stack),
+                step=self._scene.steps,
+            ),
+        )
+        self._count()
+
+    @property
+    def watch(self) -> Watch:
+        """Is told."""
+        return self._watch
+
+    # ---- steps ----
+
+    def _step_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if self._watch.listens:
+            self._watch.tell("on_step_begin", optimizer)
+            if self._scene.close:
+                self._scene.saw("step", place_of_caller(2))
+            self._mode.quiet = True
+
+    def _step_ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self._mode.quiet = False
+        if not self._watch.listens:
+            return
+        scene = self._scene
+        scene.steps += 1
+        self._watch.tell("on_step_end", optimizer)
+        if self._evaluations:
+            self._stretches += 1
+            self._evaluations = 0
+        if scene.steps >= self._until and scene.close:
+            self._look(False)
+        if not scene.close and scene.steps >= self._next_look:
+            self._until = scene.steps + _LOOK_STEPS
+            self._next_look = int(max(scene.steps + _FIRST, scene.steps * _GROWTH))
+            self._look(True)
+
+
+class _Operations(TorchFunctionMode):
+    """Hears every operation that Python asks of torch, but those inside of backward and of optimizers."""
+
+    def __init__(self, owner: TorchWatch) -> None:
+        super().__init__()
+        self._owner = owner
+        self.quiet = False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if self.quiet or not self._owner.watch.listens:
+            return result
+        name = getattr(func, "__name__", "")
+        if name == "__get__":
+            if func.__self__ is not torch.Tensor.data:
+                return result
+            name = "data"
+        elif name in ("__set__", "__len__", "size", "dim", "backward"):
+            return result
+        self._owner.heard(name, args, kwargs, result)
+        return result
+
+
+def _innermost_mode() -> Any:
+    stack = torch.overrides._get_current_function_mode_stack()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    return stack[-1] if stack else None

@@ -1,0 +1,119 @@
+"""Hears what a training program does and tells its sensors; the program's numbers stay as they are."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.watch.sensor import Scene, Sensor
+
+__all__ = ["SENSOR_FAILED", "Watch"]
+
+SENSOR_FAILED = "sensor-failed"
+"""Kind of the finding about a sensor that raised; the watch goes on without it."""
+
+_EVENTS = tuple(name for name in vars(Sensor) if name.startswith("on_"))
+
+
+class Watch:
+    """Sensors, and who hears which event.
+
+    Instruments (`torch_watch`, ...) call `tell`; they hear nothing of each other.
+
+    Args:
+        sensors: Makes the sensors from the scene.
+
+    Attributes:
+        scene: What all sensors know.
+        live: Whether it listens.
+        seconds: Time that sensors took.
+    """
+
+    def __init__(self, sensors: Callable[[Scene], Sequence[Sensor]]) -> None:
+        self.scene = Scene()
+        self.live = False
+        self.seconds = 0.0
+        self.busy = False
+        self._thread = threading.get_ident()
+        self._sensors = list(sensors(self.scene))
+        self._failed: list[Finding] = []
+        self._hearing: dict[str, list[Callable[..., None]]] = {}
+        self._sort()
+
+    def _sort(self) -> None:
+        for event in _EVENTS:
+            plain = getattr(Sensor, event)
+            self._hearing[event] = [
+                getattr(sensor, event)
+                for sensor in self._sensors
+                if getattr(type(sensor), event) is not plain
+            ]
+
+    @property
+    def listens(self) -> bool:
+        """Whether what happens now, in this thread, is to be told."""
+        return self.live and not self.busy and threading.get_ident() == self._thread
+
+    def hears(self, event: str) -> bool:
+        """Return whether any sensor hears an event."""
+        return bool(self._hearing[event])
+
+    def tell(self, event: str, *what: Any) -> None:
+        """Tell all sensors that hear it."""
+        hearing = self._hearing[event]
+        if not hearing:
+            return
+        self.busy = True
+        began = time.perf_counter()
+        try:
+            for hear in hearing:
+                hear(*what)
+        except Exception as error:
+            self._drop(error)
+        finally:
+            self.busy = False
+            self.seconds += time.perf_counter() - began
+
+    def _drop(self, error: Exception) -> None:
+        """Go on without the sensor that raised, and say so."""
+        frame, broken = error.__traceback__, None
+        while frame is not None and broken is None:
+            mine = frame.tb_frame.f_locals.get("self")
+            broken = next((sensor for sensor in self._sensors if sensor is mine), None)
+            frame = frame.tb_next
+        names = [type(broken).__name__] if broken else [type(each).__name__ for each in self._sensors]
+        self._sensors = [each for each in self._sensors if broken and each is not broken]
+        self._sort()
+        told = traceback.extract_tb(error.__traceback__)[-1]
+        self._failed.append(
+            Finding(
+                kind=SENSOR_FAILED,
+                severity=Severity.INFO,
+                title=f"A sensor of the doctor's failed and was left out: {', '.join(names)}.",
+                evidence={
+                    "error": f"{type(error).__name__}: {error}",
+                    "at": f"{told.filename}:{told.lineno}",
+                },
+                next_check="what this sensor looks at was not checked; report the error",
+            )
+        )
+
+    def findings(self) -> list[Finding]:
+        """Return what all sensors have found."""
+        found: list[Finding] = []
+        self.busy = True
+        try:
+            for sensor in tuple(self._sensors):
+                try:
+                    found += list(sensor.findings())
+                except Exception as error:
+                    self._drop(error)
+        finally:
+            self.busy = False
+        return [*found, *self._failed]
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self.live = False

@@ -1,0 +1,1 @@
+"""Somebody's own training script under the doctor's watch."""

@@ -1,0 +1,71 @@
+"""A watched program computes what it computes unwatched, bit for bit, and leaves no trace in torch."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from watched import DIGITS, run_watched
+
+from modelwright.doctor.watch.sensor import Scene, Sensor
+from modelwright.doctor.watch.torch_watch import TorchWatch
+from modelwright.doctor.watch.watch import SENSOR_FAILED, Watch
+
+
+def numbers_of(variables: dict[str, Any]) -> list[bytes]:
+    model = variables["model"]
+    weights = [each.detach().numpy().tobytes() for each in model.state_dict().values()]
+    return [np.array(variables["losses"]).tobytes(), str(variables["right"]).encode(), *weights]
+
+
+def test_the_numbers_of_a_watched_run_are_those_of_an_unwatched_one(tmp_path: Path) -> None:
+    watched = run_watched(DIGITS, tmp_path)
+    alone = runpy.run_path(str(tmp_path / "program.py"))
+    assert numbers_of(watched.variables) == numbers_of(alone)
+
+
+def test_nothing_stays_behind_in_torch() -> None:
+    before = [torch.autograd.backward, nn.Module.train, nn.utils.clip_grad_norm_, nn.Linear.forward]
+    instrument = TorchWatch(Watch(lambda scene: ()))
+    instrument.start()
+    nn.Linear(2, 2)(torch.ones(1, 2)).sum().backward()
+    assert torch.autograd.backward is not before[0]
+    instrument.stop()
+    assert [torch.autograd.backward, nn.Module.train, nn.utils.clip_grad_norm_, nn.Linear.forward] == before
+    assert not nn.modules.module._global_forward_hooks
+    assert not torch.overrides._get_current_function_mode_stack()
+
+
+class _Broken(Sensor):
+    def on_backward(self, loss: Any) -> None:
+        raise ArithmeticError("it broke on purpose")
+
+
+class _Counting(Sensor):
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.heard = 0
+
+    def on_backward(self, loss: Any) -> None:
+        self.heard += 1
+
+
+def test_a_sensor_that_raises_is_left_out_and_said_so() -> None:
+    kept: list[_Counting] = []
+
+    def sensors(scene: Scene) -> list[Sensor]:
+        kept.append(_Counting(scene))
+        return [_Broken(scene), kept[0]]
+
+    watch = Watch(sensors)
+    instrument = TorchWatch(watch)
+    instrument.start()
+    layer = nn.Linear(2, 2)
+    for _ in range(3):
+        layer(torch.ones(1, 2)).sum().backward()
+    instrument.stop()
+    assert [each.kind for each in watch.findings()] == [SENSOR_FAILED]
+    assert "it broke on purpose" in str(watch.findings()[0].evidence)
+    assert kept[0].heard >= 2
