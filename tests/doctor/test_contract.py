@@ -132,6 +132,38 @@ FAULTS = {
         [("batches =", "seen_labels = seen_labels[torch.randperm(len(seen_labels))]\nbatches =")],
         ("features-shuffled-against-labels", ""),
     ),
+    "softmax over the rows": (
+        [
+            ("nn.Linear(32, 10))", "nn.Linear(32, 10), nn.LogSoftmax(dim=0))"),
+            ("nn.CrossEntropyLoss()", "nn.NLLLoss()"),
+        ],
+        ("softmax-over-wrong-axis", "loss = criterion(model(x), y)"),
+    ),
+    "weights of classes upside down": (
+        [
+            (
+                "batches =",
+                "kept = (seen_labels > 2) | (torch.rand(len(seen)) < 0.1)\n"
+                "seen, seen_labels = seen[kept], seen_labels[kept]\nbatches =",
+            ),
+            ("nn.CrossEntropyLoss()", "nn.CrossEntropyLoss(weight=seen_labels.bincount() / 100)"),
+        ],
+        ("class-weights-inverted", "loss = criterion(model(x), y)"),
+    ),
+    "measured on training rows": (
+        [("TensorDataset(held_out, held_out_labels)", "TensorDataset(seen, seen_labels)")],
+        (
+            "evaluated-on-training-rows",
+            "right = sum((model(x).argmax(dim=1) == y).sum().item() for x, y in validation)",
+        ),
+    ),
+    "copies of rows on both sides": (
+        [("batches =", "held_out[::2], held_out_labels[::2] = seen[:180], seen_labels[:180]\nbatches =")],
+        (
+            "duplicates-across-split",
+            "right = sum((model(x).argmax(dim=1) == y).sum().item() for x, y in validation)",
+        ),
+    ),
     "a state that is no copy": (
         [
             (_LATE, "best = model.state_dict()\n" + _LATE),
@@ -202,6 +234,21 @@ VARIANTS = {
     ],
     "a trained layer frozen later": [
         ("    model.train()\n", "    model.train()\n    model[0].requires_grad_(epoch < 2)\n")
+    ],
+    "weights of classes against their frequency": [
+        (
+            "batches =",
+            "kept = (seen_labels > 2) | (torch.rand(len(seen)) < 0.1)\n"
+            "seen, seen_labels = seen[kept], seen_labels[kept]\nbatches =",
+        ),
+        ("nn.CrossEntropyLoss()", "nn.CrossEntropyLoss(weight=100 / seen_labels.bincount())"),
+    ],
+    "measured on both sides": [
+        (
+            "    model.eval()\n",
+            "    model.eval()\n    with torch.no_grad():\n"
+            "        known = sum((model(x).argmax(dim=1) == y).sum().item() for x, y in batches)\n",
+        )
     ],
     "the best state restored": [
         (_LATE, "import copy\n" + _LATE),

@@ -8,10 +8,11 @@ from typing import Any
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.sensors.all import make_sensors
+from modelwright.doctor.watch.gym_watch import GymWatch
 from modelwright.doctor.watch.torch_watch import TorchWatch
 from modelwright.doctor.watch.watch import Watch
 
-__all__ = ["DIGITS", "Told", "plant", "run_watched"]
+__all__ = ["CORRIDOR", "DIGITS", "Told", "plant", "run_watched"]
 
 DIGITS = """
 import torch
@@ -42,6 +43,68 @@ for epoch in range(5):
     model.eval()
     with torch.no_grad():
         right = sum((model(x).argmax(dim=1) == y).sum().item() for x, y in validation)
+"""
+
+
+CORRIDOR = """
+import random
+
+import gymnasium
+import numpy as np
+import torch
+from torch import nn
+
+
+class Corridor(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-9, 9, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.steps = self.np_random.uniform(-1, 1), 0
+        return np.array([self.place, 1.0], np.float32), {}
+
+    def step(self, action):
+        self.place += (0.5 if action else -0.5) + self.np_random.normal(0, 0.1)
+        self.steps += 1
+        ended = abs(self.place) > 2
+        observation = np.array([self.place, 1.0], np.float32)
+        return observation, 1.0 if self.place > 2 else -0.1, ended, self.steps == 12, {}
+
+
+random.seed(0)
+torch.manual_seed(0)
+environment = gymnasium.wrappers.RecordEpisodeStatistics(Corridor())
+online = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 2))
+target = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 2))
+target.load_state_dict(online.state_dict())
+optimizer = torch.optim.Adam(online.parameters(), lr=1e-3)
+memory, losses, right = [], [], 0
+observation, _ = environment.reset(seed=0)
+for step in range(900):
+    if random.random() < max(0.1, 1 - step / 500):
+        action = random.randrange(2)
+    else:
+        with torch.no_grad():
+            action = int(online(torch.from_numpy(observation)[None]).argmax())
+    following, reward, terminated, truncated, _ = environment.step(action)
+    memory.append((observation, action, reward, following, terminated))
+    observation = environment.reset()[0] if terminated or truncated else following
+    if step >= 100:
+        rows = random.sample(memory, 32)
+        states, actions, rewards, nexts, ends = (torch.tensor(np.array(part)) for part in zip(*rows))
+        with torch.no_grad():
+            best = target(nexts).max(dim=1).values
+            goal = rewards.float() + 0.95 * best * (1.0 - ends.float())
+        value = online(states).gather(1, actions[:, None]).squeeze(1)
+        loss = nn.functional.mse_loss(value, goal)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        if step % 50 == 0:
+            target.load_state_dict(online.state_dict())
+model = online
 """
 
 
@@ -80,11 +143,13 @@ def run_watched(program: str, folder: Path) -> Told:
     path = folder / "program.py"
     path.write_text(program)
     watch = Watch(make_sensors)
-    instrument = TorchWatch(watch)
-    instrument.start()
+    instruments = (TorchWatch(watch), GymWatch(watch))
+    for instrument in instruments:
+        instrument.start()
     try:
         variables = runpy.run_path(str(path))
     finally:
         findings = watch.findings()
-        instrument.stop()
+        for instrument in instruments:
+            instrument.stop()
     return Told(findings=findings, variables=variables)

@@ -33,6 +33,7 @@ class Learning(Sensor):
         self._given = 0
         self._is_loss = 0
         self._last: Any = None
+        self._stepped: list[int] = []
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
@@ -70,6 +71,10 @@ class Learning(Sensor):
             self._sums += [len(numbers), float(numbers.sum()), float(numbers.square().sum())]
         return True
 
+    def on_step_end(self, optimizer: Any) -> None:
+        """See `Sensor`."""
+        self._stepped = [*self._stepped[-_ENOUGH:], id(optimizer)]
+
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
         if self.scene.close:
@@ -96,6 +101,8 @@ class Learning(Sensor):
         constant = self._constant()
         if self.scene.environments or self.scene.steps < _ENOUGH or not constant or not self._given:
             return
+        if len(set(self._stepped)) > 1:
+            return  # where one learns against another, both may be best at chance
         curve = self._seen
         if self._is_loss >= 0.9 * self._given:
             curve = self.scene.losses

@@ -37,6 +37,7 @@ class LossInputs(Sensor):
             "cross_entropy": self._cross_entropy,
             "nll_loss": self._nll,
             "binary_cross_entropy_with_logits": self._logits,
+            **dict.fromkeys(("softmax", "log_softmax"), self._axis),
             **dict.fromkeys(_ARITHMETIC, self._shapes),
         }
 
@@ -69,6 +70,14 @@ class LossInputs(Sensor):
             smallest_sum=float(sums.min()),
             largest_sum=float(sums.max()),
         )
+
+    def _axis(self, operation: Operation) -> None:
+        """A softmax over the rows of a batch, (row, class)."""
+        given, axis = operation.argument(0, "input"), operation.argument(1, "dim")
+        if not given.requires_grad or given.dim() != 2 or min(given.shape) < 2:
+            return
+        # Rows change from batch to batch, or are as many as the model was given.
+        self._note("axis", operation, axis in (0, -2), shape=list(given.shape), axis=axis)
 
     def _nll(self, operation: Operation) -> None:
         given = operation.argument(0, "input")
@@ -125,7 +134,7 @@ class LossInputs(Sensor):
 
     def findings(self) -> Iterable[Finding]:
         """Return a finding for each place where it was wrong every time."""
-        makers = {"softmax": _softmax, "nll": _nll, "sigmoid": _sigmoid, "spread": _spread}
+        makers = {"softmax": _softmax, "nll": _nll, "sigmoid": _sigmoid, "spread": _spread, "axis": _axis}
         for (what, place), count in self._counts.items():
             if count.wrong >= min(_ENOUGH, count.seen) and count.wrong == count.seen:
                 yield makers[what](place, count)
@@ -150,6 +159,19 @@ def _floor(classes: int) -> float:
     import math
 
     return math.log(math.e + classes - 1) - 1
+
+
+def _axis(place: Place | None, count: _Count) -> Finding:
+    return Finding(
+        kind="softmax-over-rows",
+        severity=Severity.SEVERE,
+        title=f"A softmax of shape {tuple(count.evidence['shape'])} runs over axis 0, the rows of the batch: "
+        "what one row gets depends on the others.",
+        evidence={**count.evidence, "calls": count.seen},
+        causes=(cause("softmax-over-wrong-axis", place),),
+        next_check="run it over the classes: dim=-1",
+        subject=str(place or ""),
+    )
 
 
 def _nll(place: Place | None, count: _Count) -> Finding:

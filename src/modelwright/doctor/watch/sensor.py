@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelwright.base.finding import Finding
+from modelwright.doctor.watch.experience import Experience
 from modelwright.doctor.watch.place import Place
 
 __all__ = ["Call", "Operation", "Scene", "Sensor"]
@@ -78,6 +79,7 @@ class Scene:
         losses: (step, value) of each scalar that `backward` was called on, on a processor.
         changes: (step, size) of steps that were looked at: change of the parameters over their size.
         environments: Whether the program steps environments.
+        experience: What the environments did.
         loaded: ids of parameters that got their values from a state that was loaded.
         places: What happened -> places of the user's code, the most frequent first seen.
     """
@@ -89,6 +91,7 @@ class Scene:
     losses: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     changes: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     environments: bool = False
+    experience: Experience = field(default_factory=Experience)
     loaded: set[int] = field(default_factory=set[int])
     places: dict[str, dict[Place, int]] = field(default_factory=dict[str, dict[Place, int]])
 
@@ -167,6 +170,12 @@ class Sensor:
     def on_scaler(self, what: str, optimizer: Any) -> None:
         """Hear that a gradient scaler did `unscale` or `step`."""
 
+    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+        """Hear that an environment stepped, as the program sees it, inside of a vector environment too."""
+
+    def on_environment_reset(self, environment: Any, observation: Any) -> None:
+        """Hear that an environment was reset."""
+
     # ---- heard while the watch looks closely ----
 
     def on_call(self, call: Call) -> None:
@@ -174,6 +183,9 @@ class Sensor:
 
     def on_operation(self, operation: Operation) -> None:
         """Hear that torch computed something."""
+
+    def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
+        """Hear that a distribution gave its `entropy` or a `log_prob`."""
 
     def on_close(self, begins: bool) -> None:
         """Hear that the watch begins or ends to look closely."""

@@ -46,6 +46,9 @@ def replace_calls(watch: Watch, patches: Patches, mode: Quiet) -> None:
         patches.replace(kind, "step", calls.schedule)
     patches.replace(torch.amp.GradScaler, "unscale_", calls.scaler("unscale"))
     patches.replace(torch.amp.GradScaler, "step", calls.scaler("step"))
+    for kind in (torch.distributions.Categorical, torch.distributions.Normal):
+        patches.replace(kind, "entropy", calls.distribution("entropy"))
+        patches.replace(kind, "log_prob", calls.distribution("log_prob"))
     patches.replace(_BaseDataLoaderIter, "__next__", calls.batch)
 
 
@@ -211,6 +214,19 @@ class _Calls:
                     self._scene.saw(f"scaler {what}", place_of_caller(2))
                     self._watch.tell("on_scaler", what, optimizer)
                 return method(scaler, optimizer, *args, **kwargs)
+
+            return heard
+
+        return wrap
+
+    def distribution(self, what: str) -> Callable[[Any], Any]:
+        def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(method)
+            def heard(distribution: Any, *args: Any, **kwargs: Any) -> Any:
+                result = method(distribution, *args, **kwargs)
+                if self._scene.close and self._watch.listens:
+                    self._watch.tell("on_distribution", what, result, place_of_caller(2))
+                return result
 
             return heard
 

@@ -130,6 +130,8 @@ class TorchWatch:
         if not self._scene.close or torch.compiler.is_compiling():
             return
         depth = len(self._stack)
+        if not depth and next(module.parameters(), None) is None:
+            return  # a loss, or a single nonlinearity: no model
         self._watch.tell(
             "on_call",
             Call(
@@ -148,6 +150,8 @@ class TorchWatch:
 
     def _meet(self, module: Any) -> None:
         """Know a model that is called as a whole, and from now on hear when its class is called."""
+        if next(module.parameters(), None) is None:
+            return
         if not any(module is root for root in self._scene.roots):
             self._scene.roots.append(module)
         kind = type(module)
@@ -161,13 +165,19 @@ class TorchWatch:
         def heard(module: Any, *args: Any, **kwargs: Any) -> Any:
             if self._depth or not self._watch.live:
                 return forward(module, *args, **kwargs)
+            was_close = self._scene.close
             if not torch.is_grad_enabled():
                 self._evaluated()
             self._depth = 1
+            if self._scene.close and not was_close:
+                self._stack.append(module)  # its own hook was passed already
             try:
-                return forward(module, *args, **kwargs)
+                output = forward(module, *args, **kwargs)
             finally:
                 self._depth = 0
+            if self._scene.close and not was_close:
+                self._module_ends(module, args, kwargs, output)
+            return output
 
         return heard
 

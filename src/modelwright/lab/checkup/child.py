@@ -10,6 +10,8 @@ import runpy
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,13 @@ def main(words: list[str]) -> None:
 
     watch = Watch(make_sensors)
     instruments: list[Any] = []
-    notice = ImportNotice({"torch": lambda: instruments.append(_listen_to_torch(watch))})
+    listen = {"torch": _listen_to_torch, "gymnasium": _listen_to_environments}
+    notice = ImportNotice(
+        {name: partial(_begin, begin, watch, instruments) for name, begin in listen.items()}
+    )
     began, process = time.perf_counter(), os.getpid()
     ended: dict[str, Any] = {}
+    watch.live = True
     notice.start()
     record.touch()  # from here on, what goes wrong is the script's
     try:
@@ -56,10 +62,22 @@ def main(words: list[str]) -> None:
             record.write_text(json.dumps(told))
 
 
+def _begin(listen: Callable[[Watch], Any], watch: Watch, instruments: list[Any]) -> None:
+    instruments.append(listen(watch))
+
+
 def _listen_to_torch(watch: Watch) -> Any:
     from modelwright.doctor.watch.torch_watch import TorchWatch
 
     instrument = TorchWatch(watch)
+    instrument.start()
+    return instrument
+
+
+def _listen_to_environments(watch: Watch) -> Any:
+    from modelwright.doctor.watch.gym_watch import GymWatch
+
+    instrument = GymWatch(watch)
     instrument.start()
     return instrument
 

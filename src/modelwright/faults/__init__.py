@@ -1,0 +1,1 @@
+"""Programs with known faults: text that is planted and run elsewhere, never imported."""
