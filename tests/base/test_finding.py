@@ -79,7 +79,7 @@ def test_the_record_holds_every_field_as_plain_json() -> None:
         "severity": "warning",
         "title": "Few rows test.",
         "evidence": {"rows": 3},
-        "causes": [{"what": "rows were sorted", "file": "load.py", "line": 7}],
+        "causes": [{"what": "rows were sorted", "file": "load.py", "line": 7, "name": ""}],
         "next_check": "Shuffle.",
         "subject": "y",
     }

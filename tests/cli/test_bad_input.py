@@ -79,7 +79,7 @@ NEW_JOURNAL = "modelwright run digits makes one"
 # fmt: off
 NAMES = [
     wrong("rnu", "digits", rule="No command", got="rnu", nearest="run",
-          next="choose one of: compare, export"),
+          next="choose one of: compare, doctor, export"),
     wrong("--journal", "x", "list", rule="command comes first", got="--journal",
           nearest="modelwright list --journal x"),
     wrong("run", "digts", rule="No experiment", got="digts", nearest="digits",
@@ -127,6 +127,12 @@ NAMES = [
           nearest="modelwright scrutinize mine.py:gae ppo:gae"),
     wrong("scrutinize", "torch.nn.functional:relu", "ppo:gea", rule="No subject", got="ppo:gea",
           nearest="ppo:gae"),
+    wrong("doctor", rule="needs SCRIPT", got="no SCRIPT", nearest="modelwright doctor train.py"),
+    wrong("doctor", "-m", rule="-m names a module", got="nothing", nearest="-m package.train"),
+    wrong("doctor", "--jsn", "train.py", rule="No option of modelwright doctor", got="--jsn",
+          nearest="--json"),
+    wrong("doctor", "trian.py", rule="script to be watched is a file", got="trian.py",
+          next="give its path", status=3),
     wrong("export", "mlfow", rule="No tracker", got="mlfow", nearest="mlflow"),
     wrong("list", "--status", "finnished", rule="status of a run", got="finnished", nearest="finished"),
 ]

@@ -158,6 +158,7 @@ def desk(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy in which examples may write."""
     root = tmp_path_factory.mktemp("desk") / "project"
     shutil.copytree(finished, root)
+    (root / "train.py").write_text("print('trained')\n")
     return root
 
 

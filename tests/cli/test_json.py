@@ -38,6 +38,7 @@ KEYS = {
     ("report", "digits"): {"report"},
     ("scrutinize",): {"subjects", "aliases"},
     ("scrutinize", "torch.nn.functional:cross_entropy", "layers:cross_entropy"): {"outcome", "cases"},
+    ("doctor", "-m", "this"): {"findings", "checked", "unchecked", "steps"},
 }
 """What each command's object holds, at least."""
 LONG = {
@@ -80,7 +81,7 @@ def strict(text: str) -> Any:
 def test_every_command_prints_one_json_object_and_nothing_else(
     words: tuple[str, ...], keys: set[str], finished: Path, call: Call, trains_here: None
 ) -> None:
-    said = call(finished, [*words, "--json"])
+    said = call(finished, [words[0], "--json", *words[1:]])
     assert said.status == 0, said
     record = strict(said.out)
     assert isinstance(record, dict)

@@ -47,7 +47,35 @@ FAULTS = {
                 "criterion(model[3](model[2](model[1](model[0](x)).detach())), y)",
             )
         ],
+        (
+            "graph-detached",
+            "loss = criterion(model[3](model[2](model[1](model[0](x)).detach())), y)",
+        ),
+    ),
+    "a layer used without gradients": (
+        [
+            (
+                "criterion(model(x), y)",
+                "criterion(model[3](model[2](model[1](hidden(x)))), y)",
+            ),
+            (
+                _LATE,
+                "def hidden(x):\n    with torch.no_grad():\n        return model[0](x)\n\n\n" + _LATE,
+            ),
+        ],
         ("graph-detached", "loss.backward()"),
+    ),
+    "a head made anew after the second optimizer": (
+        [
+            (
+                "    model.train()\n",
+                "    if epoch == 2:\n"
+                "        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)\n"
+                "        model[3] = nn.Linear(32, 10)\n"
+                "    model.train()\n",
+            )
+        ],
+        ("optimizer-holds-old-parameters", "optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)"),
     ),
     "a random layer frozen": (
         [(_LATE, "model[0].weight.requires_grad_(False)\n" + _LATE)],
@@ -248,6 +276,14 @@ VARIANTS = {
             "    model.eval()\n",
             "    model.eval()\n    with torch.no_grad():\n"
             "        known = sum((model(x).argmax(dim=1) == y).sum().item() for x, y in batches)\n",
+        )
+    ],
+    "a second optimizer for finer steps": [
+        (
+            "    model.train()\n",
+            "    if epoch == 2:\n"
+            "        optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)\n"
+            "    model.train()\n",
         )
     ],
     "the best state restored": [

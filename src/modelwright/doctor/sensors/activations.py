@@ -32,6 +32,8 @@ class _Layer:
 class Activations(Sensor):
     """Reads what relu, tanh and sigmoid give while gradients are recorded."""
 
+    by_phase = True
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._layers: dict[tuple[Any, ...], _Layer] = {}

@@ -20,29 +20,37 @@ from modelwright.doctor.sensors.target_networks import TargetNetworks
 from modelwright.doctor.sensors.targets import Targets
 from modelwright.doctor.watch.sensor import Scene, Sensor
 
-__all__ = ["make_sensors"]
+__all__ = ["make_sensors", "watch_words"]
 
 
-_KINDS = (
-    GradientOrder,
-    ParameterUse,
-    LossInputs,
-    Modes,
-    Schedules,
-    Checkpoints,
-    FirstValues,
-    Batches,
-    Splits,
-    ClassWeights,
-    Activations,
-    Numbers,
-    Learning,
-    Targets,
-    TargetNetworks,
-    PolicyGradient,
-)
+_KINDS = {
+    GradientOrder: "order of gradients and steps",
+    ParameterUse: "parameters, gradients and optimizers",
+    LossInputs: "what losses are given",
+    Modes: "modes",
+    Schedules: "schedules",
+    Checkpoints: "states that are loaded",
+    FirstValues: "first values",
+    Batches: "scale of inputs, order of labels",
+    Splits: "rows learnt and measured",
+    ClassWeights: "weights of classes",
+    Activations: "units",
+    Numbers: "losses",
+    Learning: "whether anything is learnt",
+    Targets: "targets of values",
+    TargetNetworks: "target networks",
+    PolicyGradient: "entropy and ratios",
+}
+_OF_ACTING = (Targets, TargetNetworks, PolicyGradient)
+_OF_ROWS = (Batches, Splits, Learning)
 
 
 def make_sensors(scene: Scene) -> Sequence[Sensor]:
     """Return one of each kind."""
     return [kind(scene) for kind in _KINDS]
+
+
+def watch_words(scene: Scene) -> Sequence[str]:
+    """Return what was looked at in a program, in words."""
+    left_out = _OF_ROWS if scene.environments else _OF_ACTING
+    return [words for kind, words in _KINDS.items() if kind not in left_out] if scene.steps else []

@@ -19,7 +19,7 @@ _ENOUGH = 6
 _LARGE, _SMALL = 30.0, 1e-3
 """Root mean square of inputs that a network of usual layers and first values learns badly from."""
 
-_FEW = 0.35
+_FEW = 0.5
 """Share of the classes that a batch in random order would hold, below which the order is no chance."""
 
 _MOST = 4096
@@ -27,6 +27,8 @@ _MOST = 4096
 
 class Batches(Sensor):
     """Reads inputs and targets while the watch looks closely."""
+
+    by_phase = True
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)

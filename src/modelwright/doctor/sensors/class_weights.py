@@ -21,6 +21,8 @@ _UNEVEN = 1.5
 class ClassWeights(Sensor):
     """Reads `weight` of cross_entropy and `pos_weight` of the logistic loss."""
 
+    by_phase = True
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._counts: NDArray[np.float64] | None = None

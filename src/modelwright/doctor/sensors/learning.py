@@ -24,6 +24,8 @@ _WILD, _TINY = 0.1, 1e-5
 class Learning(Sensor):
     """Compares the last losses with the loss of a constant prediction, which the targets decide."""
 
+    by_phase = True
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._kind = ""
@@ -34,6 +36,7 @@ class Learning(Sensor):
         self._is_loss = 0
         self._last: Any = None
         self._stepped: list[int] = []
+        self._first = (scene.steps, len(scene.losses), len(scene.changes))
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
@@ -99,18 +102,23 @@ class Learning(Sensor):
     def findings(self) -> Iterable[Finding]:
         """Return a warning where the loss ends no better than a constant's."""
         constant = self._constant()
-        if self.scene.environments or self.scene.steps < _ENOUGH or not constant or not self._given:
+        if (
+            self.scene.environments
+            or self.scene.steps - self._first[0] < _ENOUGH
+            or not constant
+            or not self._given
+        ):
             return
         if len(set(self._stepped)) > 1:
             return  # where one learns against another, both may be best at chance
         curve = self._seen
         if self._is_loss >= 0.9 * self._given:
-            curve = self.scene.losses
+            curve = self.scene.losses[self._first[1] :]
         values = np.array([value for _, value in curve])
         last = values[-max(5, len(values) // 10) :]
         if not len(values) or not np.isfinite(last).all() or np.median(last) < _LEARNT * constant:
             return
-        sizes = [size for _, size in self.scene.changes[:10]]
+        sizes = [size for _, size in self.scene.changes[self._first[2] :][:10]]
         size = float(np.median(sizes)) if sizes else 0.0
         yield Finding(
             kind="nothing-learnt",

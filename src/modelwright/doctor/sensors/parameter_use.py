@@ -1,6 +1,7 @@
 """Which parameters get gradients, which an optimizer has, and which it changes."""
 
 import weakref
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.watch.graph import walk
-from modelwright.doctor.watch.place import Place, place_of_caller
-from modelwright.doctor.watch.sensor import Call, Scene, Sensor
+from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 from modelwright.doctor.watch.tensors import any_nonzero, sample
 
 __all__ = ["ParameterUse"]
+
+_CUTTING = ("detach", "data", "numpy")
 
 _ENOUGH = 3
 """Steps that must show it."""
@@ -28,9 +31,9 @@ class _Facts:
     parameter: "weakref.ref[Any]"
     first: NDArray[np.float64]
     reached: int = 0
+    last_reached: int = -1
     stepped: int = 0
     with_gradient: int = 0
-    still: int = 0
     before: NDArray[np.float64] | None = None
 
 
@@ -42,8 +45,9 @@ class ParameterUse(Sensor):
         self._facts: dict[int, _Facts] = {}
         self._steps: dict[int, int] = {}
         self._backwards = 0
+        self._newest = 0
         self._called: dict[int, tuple[Any, int]] = {}
-        self._cut: dict[int, Place | None] = {}
+        self._cuts: Counter[Place] = Counter()
 
     def _fact(self, parameter: Any) -> _Facts:
         known = self._facts.get(id(parameter))
@@ -54,6 +58,7 @@ class ParameterUse(Sensor):
 
     def on_optimizer(self, optimizer: Any) -> None:
         """See `Sensor`."""
+        self._newest = self.scene.steps
         for parameter in _parameters(optimizer):
             self._fact(parameter)
 
@@ -61,10 +66,15 @@ class ParameterUse(Sensor):
         """See `Sensor`."""
         if next(iter(call.module._parameters.values()), None) is None:
             return
-        if call.grad and call.training:
+        if call.training:
             self._called[id(call.module)] = (call.module, self._called.get(id(call.module), (None, 0))[1] + 1)
-        elif call.depth and id(call.module) not in self._cut:
-            self._cut[id(call.module)] = place_of_caller(3)
+
+    def on_operation(self, operation: Operation) -> None:
+        """See `Sensor`."""
+        if operation.name in _CUTTING and operation.place is not None:
+            given = operation.args[0]
+            if getattr(given, "requires_grad", False) and given.numel() > 1:
+                self._cuts[operation.place] += 1
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
@@ -72,7 +82,9 @@ class ParameterUse(Sensor):
             return
         self._backwards += 1
         for leaf in walk(loss).leaves.values():
-            self._fact(leaf).reached += 1
+            facts = self._fact(leaf)
+            facts.reached += 1
+            facts.last_reached = self.scene.steps
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
@@ -89,18 +101,14 @@ class ParameterUse(Sensor):
             return
         self._steps[id(optimizer)] = self._steps.get(id(optimizer), 0) + 1
         moved, size = 0.0, 0.0
-        rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
         for parameter in _parameters(optimizer):
             facts = self._fact(parameter)
             if facts.before is None:
                 continue
             facts.stepped += 1
-            had = any_nonzero(parameter.grad)
             after = sample(parameter)
-            same = np.array_equal(facts.before, after, equal_nan=True)
             moved += float(np.square(after - facts.before).sum())
             size += float(np.square(facts.before).sum())
-            facts.still += same and had and float(rates[id(parameter)]) != 0.0
             facts.before = None
         if size > 0 and np.isfinite(moved):
             self.scene.changes.append((self.scene.steps, (moved / size) ** 0.5))
@@ -165,20 +173,34 @@ class ParameterUse(Sensor):
         names = self._names(fresh)
         if not names:
             return
+        place = self.scene.newest_place_of("on_optimizer")
+        causes = [cause("parameters-missing-from-optimizer", place)]
+        if self._replaced(fresh):
+            causes.insert(0, cause("optimizer-holds-old-parameters", place))
         yield Finding(
             kind="parameters-in-no-optimizer",
             severity=Severity.SEVERE,
             title=f"{len(names)} parameters get gradients and are in no optimizer: {', '.join(names[:3])}.",
             evidence={"parameters": names[:20], "steps_looked_at": self._backwards, "changed": 0},
-            causes=(cause("parameters-missing-from-optimizer", self.scene.place_of("on_optimizer")),),
+            causes=tuple(causes),
             next_check="give them to the optimizer, or set requires_grad_(False) where they are to stay",
             subject=names[0],
         )
 
+    def _replaced(self, fresh: list[_Facts]) -> bool:
+        """Return whether an optimizer holds, for each of these, one of its shape that nothing reaches now."""
+        spare = [
+            tuple(parameter.shape)
+            for optimizer in self.scene.optimizers
+            for parameter in _parameters(optimizer)
+            if self._facts[id(parameter)].last_reached < self._newest
+        ]
+        shapes = [tuple(parameter.shape) for facts in fresh if (parameter := facts.parameter()) is not None]
+        return all(shape in spare for shape in shapes)
+
     def _unreached(self, owned: set[int]) -> Iterable[Finding]:
         """Return parameters that an optimizer has, of modules called for a loss, without a gradient."""
         names: list[str] = []
-        places: list[Place] = []
         for module, calls in self._called.values():
             for parameter in module._parameters.values():
                 facts = self._facts.get(id(parameter))
@@ -194,13 +216,15 @@ class ParameterUse(Sensor):
                 ):
                     names.append(self.scene.name_of(parameter))
         if names:
+            cuts = self._cuts.most_common(1)
+            place = cuts[0][0] if cuts else self.scene.place_of("backward")
             yield Finding(
                 kind="parameters-without-gradient",
                 severity=Severity.SEVERE,
                 title=f"No gradient reaches {len(names)} parameters that are used and are in the optimizer: "
                 f"{', '.join(names[:3])}.",
                 evidence={"parameters": names[:20], "steps_looked_at": self._backwards, "gradients": 0},
-                causes=(cause("graph-detached", places[0] if places else self.scene.place_of("backward")),),
+                causes=(cause("graph-detached", place),),
                 next_check="look for detach(), .data, .item(), .numpy() or no_grad() from them to the loss",
                 subject=names[0],
             )

@@ -12,7 +12,7 @@ from modelwright.doctor.watch.sensor import Call, Scene, Sensor
 
 __all__ = ["Splits"]
 
-_ENOUGH_ROWS = 100
+_ENOUGH_ROWS = 40
 _ALL = 0.9
 _MANY = 0.05
 _LARGEST_ROW = 16_384
@@ -20,6 +20,8 @@ _LARGEST_ROW = 16_384
 
 class Splits(Sensor):
     """Keeps a hash of rows that enter models, with gradients and without."""
+
+    by_phase = True
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -54,7 +56,7 @@ class Splits(Sensor):
     def findings(self) -> Iterable[Finding]:
         """Return a warning where rows that are measured were learnt from."""
         measured = set[int]().union(*self._measured)
-        if len(self._learnt) < _ENOUGH_ROWS or len(measured) < _ENOUGH_ROWS // 4:
+        if len(self._learnt) < _ENOUGH_ROWS or len(measured) < _ENOUGH_ROWS // 2:
             return
         both = self._learnt & measured
         share_learnt, share_measured = len(both) / len(self._learnt), len(both) / len(measured)

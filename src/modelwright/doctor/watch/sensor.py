@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from modelwright.base.finding import Finding
 from modelwright.doctor.watch.experience import Experience
@@ -106,6 +106,11 @@ class Scene:
         counts = self.places.get(what)
         return max(counts, key=counts.__getitem__) if counts else None
 
+    def newest_place_of(self, what: str) -> Place | None:
+        """Return the place that was seen last for the first time."""
+        counts = self.places.get(what)
+        return list(counts)[-1] if counts else None
+
     def name_of(self, parameter: Any) -> str:
         """Return a parameter's name, with its model's class; its shape where no model has it."""
         for root in self.roots:
@@ -124,6 +129,9 @@ class Sensor:
     Args:
         scene: What all sensors know.
     """
+
+    by_phase: ClassVar[bool] = False
+    """Whether it begins anew where a program does: when an optimizer is made after another one stepped."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

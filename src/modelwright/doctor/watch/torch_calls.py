@@ -97,6 +97,8 @@ class _Calls:
                     self._scene.saw(event, place_of_caller(2))
                     if event == "on_optimizer":
                         self._scene.optimizers.append(made)
+                        if self._scene.steps:
+                            self._watch.begin_phase()
                     self._watch.tell(event, made)
 
             return heard

@@ -24,7 +24,7 @@ from modelwright.doctor.watch.watch import Watch
 __all__ = ["TorchWatch"]
 
 _FIRST = 24
-"""Steps that are looked at closely at the beginning."""
+"""Steps that are looked at closely at the beginning, and when another optimizer begins."""
 
 _GROWTH = 1.25
 """After them, a look of two steps begins when the number of steps has grown by this factor."""
@@ -60,6 +60,7 @@ class TorchWatch:
         self._evaluations = 0
         self._stretches = 0
         self._root_kinds: set[type] = set()
+        self._stepped: set[int] = set()
 
     # ---- begin and end ----
 
@@ -232,6 +233,11 @@ class TorchWatch:
         scene = self._scene
         scene.steps += 1
         self._watch.tell("on_step_end", optimizer)
+        if id(optimizer) not in self._stepped:
+            # What begins anew, fine-tuning for example, is looked at anew.
+            self._stepped.add(id(optimizer))
+            self._until = max(self._until, scene.steps + _FIRST)
+            self._look(True)
         if self._evaluations:
             self._stretches += 1
             self._evaluations = 0

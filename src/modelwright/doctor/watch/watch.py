@@ -39,6 +39,7 @@ class Watch:
         self._thread = threading.get_ident()
         self._sensors = list(sensors(self.scene))
         self._failed: list[Finding] = []
+        self._past: list[Finding] = []
         self._hearing: dict[str, list[Callable[..., None]]] = {}
         self._sort()
 
@@ -76,6 +77,21 @@ class Watch:
             self.busy = False
             self.seconds += time.perf_counter() - began
 
+    def begin_phase(self) -> None:
+        """Keep what sensors found that look at one phase of a program at a time, and make them anew."""
+        for sensor in tuple(self._sensors):
+            if sensor.by_phase:
+                self._past += self._asked(sensor)
+        self._sensors = [type(each)(self.scene) if each.by_phase else each for each in self._sensors]
+        self._sort()
+
+    def _asked(self, sensor: Sensor) -> list[Finding]:
+        try:
+            return list(sensor.findings())
+        except Exception as error:
+            self._drop(error)
+            return []
+
     def _drop(self, error: Exception) -> None:
         """Go on without the sensor that raised, and say so."""
         frame, broken = error.__traceback__, None
@@ -102,17 +118,15 @@ class Watch:
 
     def findings(self) -> list[Finding]:
         """Return what all sensors have found."""
-        found: list[Finding] = []
+        found = list(self._past)
         self.busy = True
         try:
             for sensor in tuple(self._sensors):
-                try:
-                    found += list(sensor.findings())
-                except Exception as error:
-                    self._drop(error)
+                found += self._asked(sensor)
         finally:
             self.busy = False
-        return [*found, *self._failed]
+        alike = {(each.kind, each.causes): each for each in reversed(found)}
+        return [*(each for each in found if alike[each.kind, each.causes] is each), *self._failed]
 
     def stop(self) -> None:
         """Listen no more."""

@@ -10,7 +10,7 @@ import runpy
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ __all__ = ["main"]
 def main(words: list[str]) -> None:
     """Run the script of the words; see the module."""
     record, script = Path(words[0]), words[1:]
-    from modelwright.doctor.sensors.all import make_sensors
+    from modelwright.doctor.sensors.all import make_sensors, watch_words
 
     watch = Watch(make_sensors)
     instruments: list[Any] = []
@@ -55,11 +55,25 @@ def main(words: list[str]) -> None:
             told = {
                 "findings": [finding.record() for finding in findings],
                 "steps": watch.scene.steps,
+                "checked": list(watch_words(watch.scene)),
+                "unchecked": list(_unchecked(watch)),
                 "seconds": seconds,
                 "sensor_seconds": watch.seconds,
                 "ended": ended,
             }
             record.write_text(json.dumps(told))
+
+
+def _unchecked(watch: Watch) -> Iterator[str]:
+    scene = watch.scene
+    if "torch" not in sys.modules:
+        yield "learning: the script does not use torch"
+    elif not scene.steps:
+        yield "learning: no optimizer of torch took a step"
+    elif not scene.environments:
+        yield "learning by acting: no environment of Gymnasium was stepped"
+    if scene.environments and "torch" in sys.modules:
+        yield "advantages, and targets over several steps"
 
 
 def _begin(listen: Callable[[Watch], Any], watch: Watch, instruments: list[Any]) -> None:

@@ -71,7 +71,7 @@ def check_script(words: Sequence[str], *, quiet: bool = False) -> Checkup:
         record = Path(folder) / "record.json"
         child = subprocess.Popen(
             [sys.executable, "-m", "modelwright.lab.checkup.child", str(record), *words],
-            stdout=sys.stderr.fileno() if quiet else None,
+            stdout=2 if quiet else None,
         )
         status = _wait(child)
         if not record.exists():
@@ -93,10 +93,10 @@ def check_script(words: Sequence[str], *, quiet: bool = False) -> Checkup:
 
 def _check_words(words: Sequence[str]) -> None:
     if words[0] == "-m":
-        if len(words) < 2:
+        if len(words) < 2 or words[1].startswith("-"):
             raise BadValue("-m names a module", got="nothing after -m", nearest="-m package.train")
     elif not os.path.isfile(words[0]):
-        raise SourceMissing("The script to be watched is a file", got=words[0])
+        raise SourceMissing("The script to be watched is a file", got=words[0], next_step="give its path")
 
 
 def _wait(child: "subprocess.Popen[Any]") -> int:
