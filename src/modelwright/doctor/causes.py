@@ -37,17 +37,15 @@ CAUSES = _read()
 """Name -> what it is."""
 
 
-def cause(name: str, place: Place | None = None, *, what: str = "") -> Cause:
+def cause(name: str, place: Place | None = None) -> Cause:
     """Return a cause by its name, at a place.
 
     Args:
         name: One of `CAUSES`.
         place: The line that it concerns.
-        what: Said in place of the usual words, where more is known.
     """
-    known = CAUSES[name]
     return Cause(
-        what=what or known.what,
+        what=CAUSES[name].what,
         file=place.file if place else None,
         line=place.line if place else None,
         name=name,

@@ -37,7 +37,6 @@ class FirstValues(Sensor):
         self._weights: dict[int, _Weight] = {}
         self._normalised: set[int] = set()
         self._embedded: set[int] = set()
-        self._steps_seen = 0
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""

@@ -28,8 +28,7 @@ class _State:
         fresh: Gradients were computed since the last step or clearing.
         emptied: They were cleared after they were computed, and not computed again.
         unscaled: Its gradients were unscaled since the last step.
-        scaled: It steps through a gradient scaler.
-        clips: Clippings of its gradients since the last backward pass.
+        clipped_scaled: They were clipped since the last backward pass while still scaled.
     """
 
     used: bool = False
@@ -37,7 +36,6 @@ class _State:
     fresh: bool = False
     emptied: bool = False
     unscaled: bool = False
-    scaled: bool = False
     clipped_scaled: bool = False
     steps: int = 0
     stale_steps: int = 0
@@ -54,7 +52,6 @@ class GradientOrder(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._states: dict[int, tuple[Any, _State]] = {}
-        self._schedules_before_steps = 0
 
     def _state(self, optimizer: Any) -> _State:
         known = self._states.get(id(optimizer))
@@ -82,7 +79,6 @@ class GradientOrder(Sensor):
     def on_scaler(self, what: str, optimizer: Any) -> None:
         """See `Sensor`."""
         state = self._state(optimizer)
-        state.scaled = True
         if what == "unscale":
             state.unscaled = True
         elif state.clipped_scaled and not state.unscaled:

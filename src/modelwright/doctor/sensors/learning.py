@@ -48,10 +48,10 @@ class Learning(Sensor):
         ):
             return
         given, target = operation.argument(0, "input"), operation.argument(1, "target")
-        weighted = (
-            operation.kwargs.get("weight") is not None or operation.kwargs.get("pos_weight") is not None
-        )
-        plain = operation.kwargs.get("reduction", "mean") == "mean" and not weighted
+        weights = [operation.kwargs.get("pos_weight")]
+        if operation.name != "mse_loss":
+            weights.append(operation.argument(2, "weight"))
+        plain = operation.kwargs.get("reduction", "mean") == "mean" and weights.count(None) == len(weights)
         if not given.requires_grad or target.requires_grad or not plain or operation.result.dim():
             return
         if operation.kwargs.get("label_smoothing", 0.0) or not self._count(operation.name, target):

@@ -1,4 +1,4 @@
-"""What losses are given: probabilities for logits, shapes that spread, targets that are not detached."""
+"""What losses are given: probabilities for logits, a softmax over rows, shapes that spread."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _ENOUGH = 3
 _ROUNDING = 1e-4
 
 _ELEMENTWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-_ARITHMETIC = ("sub", "__sub__", "rsub", "__rsub__", "mul", "__mul__", "eq", "__eq__", *_ELEMENTWISE)
+_ARITHMETIC = ("sub", "__sub__", "rsub", "__rsub__", "mul", "__mul__", *_ELEMENTWISE)
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class LossInputs(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._counts: dict[tuple[str, Place | None], _Count] = {}
+        self._softmax: tuple[Operation, bool] | None = None
         self._looks: dict[str, Callable[[Operation], None]] = {
             "cross_entropy": self._cross_entropy,
             "nll_loss": self._nll,
@@ -47,6 +48,13 @@ class LossInputs(Sensor):
         if look is not None:
             look(operation)
 
+    def _note_axis(self, given: Any) -> None:
+        """Elsewhere, in attention for example, a softmax over axis 0 is nothing wrong."""
+        if self._softmax is not None and self._softmax[0].result is given:
+            operation, wrong = self._softmax
+            self._note("axis", operation, wrong, shape=list(given.shape))
+        self._softmax = None
+
     def _note(self, what: str, operation: Operation, wrong: bool, **evidence: Any) -> None:
         count = self._counts.setdefault((what, operation.place), _Count())
         count.seen += 1
@@ -56,6 +64,7 @@ class LossInputs(Sensor):
 
     def _cross_entropy(self, operation: Operation) -> None:
         given = operation.argument(0, "input")
+        self._note_axis(given)
         if not given.requires_grad or given.dim() < 2 or given.shape[1] < 2:
             return
         values = given.detach()
@@ -72,15 +81,15 @@ class LossInputs(Sensor):
         )
 
     def _axis(self, operation: Operation) -> None:
-        """A softmax over the rows of a batch, (row, class)."""
+        """Keep a softmax of (row, class) until it is seen whether a loss of classes takes it."""
         given, axis = operation.argument(0, "input"), operation.argument(1, "dim")
         if not given.requires_grad or given.dim() != 2 or min(given.shape) < 2:
             return
-        # Rows change from batch to batch, or are as many as the model was given.
-        self._note("axis", operation, axis in (0, -2), shape=list(given.shape), axis=axis)
+        self._softmax = (operation, axis in (0, -2))
 
     def _nll(self, operation: Operation) -> None:
         given = operation.argument(0, "input")
+        self._note_axis(given)
         if not given.requires_grad or given.dim() < 2 or given.shape[1] < 2:
             return
         total = given.detach().double().exp().sum(dim=1)

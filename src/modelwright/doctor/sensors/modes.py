@@ -28,7 +28,6 @@ class _Root:
     learnt: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
     measured: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
     waiting: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
-    last_trained: int = -1
     place_learnt: Place | None = None
     place_measured: Place | None = None
 
@@ -39,7 +38,6 @@ class Modes(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._roots: dict[int, _Root] = {}
-        self._set_to_evaluation: list[int] = []
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.watch.graph import walk
+from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 from modelwright.doctor.watch.tensors import any_nonzero, sample
@@ -81,7 +81,7 @@ class ParameterUse(Sensor):
         if not self.scene.close:
             return
         self._backwards += 1
-        for leaf in walk(loss).leaves.values():
+        for leaf in leaves_of(loss):
             facts = self._fact(leaf)
             facts.reached += 1
             facts.last_reached = self.scene.steps

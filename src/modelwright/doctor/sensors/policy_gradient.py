@@ -26,7 +26,6 @@ class PolicyGradient(Sensor):
         self._signs: list[float] = []
         self._ones: list[float] = []
         self._ratio_place: Place | None = None
-        self._entropy_place: Place | None = None
 
     def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
         """See `Sensor`."""
@@ -38,7 +37,6 @@ class PolicyGradient(Sensor):
             return
         if what == "entropy":
             self._entropies.append(result)
-            self._entropy_place = place
         else:
             self._log_probabilities.append(result)
 

@@ -22,7 +22,6 @@ class _Schedule:
     made_at: int
     steps: int = 0
     first_before: bool = False
-    since: int = 0
 
 
 class Schedules(Sensor):

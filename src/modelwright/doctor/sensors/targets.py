@@ -60,7 +60,6 @@ class _Record:
     looks: int = 0
     ends: int = 0
     cuts: int = 0
-    critics: int = 1
 
 
 class Targets(Sensor):
@@ -132,7 +131,6 @@ class Targets(Sensor):
         record.looks += 1
         record.ends += int(batch.terminated.sum())
         record.cuts += int((batch.truncated & ~batch.terminated).sum())
-        record.critics = max(record.critics, len(outputs))
 
     def _match(self, calls: list[Call], rows: int) -> tuple[_Batch, list[NDArray[np.float64]]] | None:
         """Return the batch's transitions, and what was computed of the observations that followed."""

@@ -54,12 +54,10 @@ class Experience:
     Attributes:
         transitions: Them.
         first: Number of the first that is still kept.
-        shares_memory: Environments that returned one array at two steps.
     """
 
     transitions: list[Transition] = field(default_factory=list[Transition])
     first: int = 0
-    shares_memory: int = 0
     _places: dict[int, _Place] = field(default_factory=dict[int, _Place])
     _numbers: dict[int, int] = field(default_factory=dict[int, int])
     _before: dict[bytes, list[int]] = field(default_factory=dict[bytes, list[int]])

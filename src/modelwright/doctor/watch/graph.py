@@ -1,39 +1,23 @@
 """What torch recorded on the way to a tensor: the graph that backward goes through."""
 
-from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Graph", "walk"]
+__all__ = ["leaves_of"]
 
 _MOST_NODES = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """A recorded graph.
+def leaves_of(tensor: Any) -> list[Any]:
+    """Return the leaf tensors that gradients of a tensor reach; its graph is read and not held.
 
-    Attributes:
-        leaves: id -> leaf tensor that gradients reach.
-        nodes: Functions in it, the outermost first.
-        whole: Whether it was walked to its end.
+    Of a graph of more than 50,000 functions, those among the first.
     """
-
-    leaves: dict[int, Any]
-    nodes: list[Any]
-    whole: bool
-
-
-def walk(tensor: Any) -> Graph:
-    """Return the graph of a tensor; it is read and not held."""
+    if tensor.grad_fn is None:
+        return [tensor] if tensor.requires_grad else []
     leaves: dict[int, Any] = {}
-    nodes: list[Any] = []
-    first = tensor.grad_fn
-    if first is None:
-        return Graph({id(tensor): tensor} if tensor.requires_grad else {}, [], True)
-    seen, waiting = {first}, [first]
-    while waiting and len(nodes) < _MOST_NODES:
-        node = waiting.pop(0) if len(waiting) < 64 else waiting.pop()
-        nodes.append(node)
+    seen, waiting = {tensor.grad_fn}, [tensor.grad_fn]
+    while waiting and len(seen) < _MOST_NODES:
+        node = waiting.pop()
         leaf = getattr(node, "variable", None)
         if leaf is not None:
             leaves[id(leaf)] = leaf
@@ -41,4 +25,4 @@ def walk(tensor: Any) -> Graph:
             if following is not None and following not in seen:
                 seen.add(following)
                 waiting.append(following)
-    return Graph(leaves, nodes, not waiting)
+    return list(leaves.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Place", "place_of_caller"]
+__all__ = ["Place", "is_users", "place_of_caller"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -43,13 +43,9 @@ _LIBRARIES = _library_folders()
 _KNOWN: dict[CodeType, bool] = {}
 
 
-def _is_users(code: CodeType) -> bool:
-    known = _KNOWN.get(code)
-    if known is None:
-        name = code.co_filename
-        known = not name.startswith("<") and not os.path.abspath(name).startswith(_LIBRARIES)
-        _KNOWN[code] = known
-    return known
+def is_users(file: str) -> bool:
+    """Return whether a file is neither of the standard library, nor of a package, nor Modelwright's own."""
+    return not file.startswith("<") and not os.path.abspath(file).startswith(_LIBRARIES)
 
 
 def place_of_caller(depth: int = 1) -> Place | None:
@@ -64,7 +60,10 @@ def place_of_caller(depth: int = 1) -> Place | None:
     frame: FrameType | None = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         code: Any = frame.f_code
-        if _is_users(code):
+        known = _KNOWN.get(code)
+        if known is None:
+            known = _KNOWN[code] = is_users(code.co_filename)
+        if known:
             return Place(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back
     return None

@@ -166,9 +166,6 @@ class Sensor:
     def on_optimizer(self, optimizer: Any) -> None:
         """Hear that an optimizer was made."""
 
-    def on_mode(self, module: Any, training: bool) -> None:
-        """Hear that a module was set to training or to evaluation."""
-
     def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
         """Hear that a state is about to be loaded into a module."""
 

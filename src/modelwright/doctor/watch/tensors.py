@@ -1,12 +1,11 @@
 """Read tensors without a change to them or to what is recorded of them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["any_nonzero", "sample", "tensors_in"]
+__all__ = ["any_nonzero", "sample"]
 
 _SAMPLE = 64
 
@@ -26,17 +25,3 @@ def sample(tensor: Any, most: int = _SAMPLE) -> NDArray[np.float64]:
     flat = tensor.detach().reshape(-1)
     stride = max(1, flat.numel() // most) | 1  # odd, or it would meet the same column in every row
     return flat[::stride][:most].double().cpu().numpy().copy()
-
-
-def tensors_in(value: Any, depth: int = 3) -> Iterator[Any]:
-    """Yield the tensors of nested lists, tuples and mappings."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif depth and isinstance(value, list | tuple):
-        for each in value:
-            yield from tensors_in(each, depth - 1)
-    elif depth and isinstance(value, dict):
-        for each in value.values():
-            yield from tensors_in(each, depth - 1)

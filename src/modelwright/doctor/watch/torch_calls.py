@@ -145,7 +145,6 @@ class _Calls:
                 depth -= 1
                 if not depth and self._watch.listens:
                     self._scene.saw("train" if mode else "eval", place_of_caller(2))
-                    self._watch.tell("on_mode", module, mode)
 
         return heard
 

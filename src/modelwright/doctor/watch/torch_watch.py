@@ -174,6 +174,9 @@ class TorchWatch:
                 self._stack.append(module)  # its own hook was passed already
             try:
                 output = forward(module, *args, **kwargs)
+            except BaseException:
+                self._stack.clear()
+                raise
             finally:
                 self._depth = 0
             if self._scene.close and not was_close:

@@ -57,10 +57,6 @@ class Watch:
         """Whether what happens now, in this thread, is to be told."""
         return self.live and not self.busy and threading.get_ident() == self._thread
 
-    def hears(self, event: str) -> bool:
-        """Return whether any sensor hears an event."""
-        return bool(self._hearing[event])
-
     def tell(self, event: str, *what: Any) -> None:
         """Tell all sensors that hear it."""
         hearing = self._hearing[event]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.doctor.watch.imports import ImportNotice
+from modelwright.doctor.watch.place import is_users
 from modelwright.doctor.watch.watch import Watch
 
 __all__ = ["main"]
@@ -109,7 +110,7 @@ def _run(script: list[str]) -> None:
 
 def _told(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "modelwright" not in frame.filename and "<" not in frame.filename]
+    own = [frame for frame in frames if is_users(frame.filename)]
     last = own[-1] if own else frames[-1]
     return {"kind": type(error).__name__, "message": str(error), "file": last.filename, "line": last.lineno}
 

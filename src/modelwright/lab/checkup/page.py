@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelwright.base.finding import Cause, Finding, Severity
+from modelwright.doctor.causes import CAUSES
 from modelwright.lab.checkup.script import Checkup
 
 __all__ = ["page_of"]
@@ -48,6 +49,8 @@ def _finding(number: int, finding: Finding) -> Iterator[str]:
     for at, each in enumerate(finding.causes):
         yield f"     {'abcdefghi'[at]}) {each.what}"
         yield from _code(each)
+        if each.name:
+            yield f"        mend: {CAUSES[each.name].mend}"
     yield f"   next check: {finding.next_check}"
 
 
