@@ -61,7 +61,7 @@ def test_an_end_without_a_word_is_told(tmp_path: Path) -> None:
 
 
 def test_a_script_that_is_not_there_and_a_module_without_a_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceMissing, match="none.py"):
+    with pytest.raises(SourceMissing, match=r"none\.py"):
         check_script([str(tmp_path / "none.py")])
     with pytest.raises(BadValue, match="-m names a module"):
         check_script(["-m"])
