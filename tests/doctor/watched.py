@@ -149,6 +149,7 @@ def run_watched(program: str, folder: Path) -> Told:
     try:
         variables = runpy.run_path(str(path))
     finally:
+        watch.end()
         findings = watch.findings()
         for instrument in instruments:
             instrument.stop()

@@ -2,19 +2,27 @@
 
 from collections.abc import Sequence
 
+from modelwright.doctor.sensors.accumulators import Accumulators
 from modelwright.doctor.sensors.activations import Activations
 from modelwright.doctor.sensors.batches import Batches
 from modelwright.doctor.sensors.checkpoints import Checkpoints
 from modelwright.doctor.sensors.class_weights import ClassWeights
+from modelwright.doctor.sensors.clipped_losses import ClippedLosses
+from modelwright.doctor.sensors.dependence import Dependence
 from modelwright.doctor.sensors.first_values import FirstValues
 from modelwright.doctor.sensors.gradient_order import GradientOrder
 from modelwright.doctor.sensors.learning import Learning
 from modelwright.doctor.sensors.loss_inputs import LossInputs
+from modelwright.doctor.sensors.loss_sign import LossSign
+from modelwright.doctor.sensors.measures import Measures
 from modelwright.doctor.sensors.modes import Modes
 from modelwright.doctor.sensors.numbers import Numbers
+from modelwright.doctor.sensors.output_range import OutputRange
 from modelwright.doctor.sensors.parameter_use import ParameterUse
 from modelwright.doctor.sensors.policy_gradient import PolicyGradient
 from modelwright.doctor.sensors.schedules import Schedules
+from modelwright.doctor.sensors.settings import Settings
+from modelwright.doctor.sensors.shared_modules import SharedModules
 from modelwright.doctor.sensors.splits import Splits
 from modelwright.doctor.sensors.target_networks import TargetNetworks
 from modelwright.doctor.sensors.targets import Targets
@@ -27,6 +35,13 @@ _KINDS = {
     GradientOrder: "order of gradients and steps",
     ParameterUse: "parameters, gradients and optimizers",
     LossInputs: "what losses are given",
+    LossSign: "signs of losses",
+    OutputRange: "reach of outputs",
+    ClippedLosses: "losses cut off",
+    SharedModules: "layers that are one",
+    Dependence: "rows and tokens that depend on each other",
+    Measures: "what is measured",
+    Accumulators: "sums over batches",
     Modes: "modes",
     Schedules: "schedules",
     Checkpoints: "states that are loaded",
@@ -36,13 +51,14 @@ _KINDS = {
     ClassWeights: "weights of classes",
     Activations: "units",
     Numbers: "losses",
+    Settings: "settings, each changed alone on copies",
     Learning: "whether anything is learnt",
     Targets: "targets of values",
     TargetNetworks: "target networks",
     PolicyGradient: "entropy and ratios",
 }
 _OF_ACTING = (Targets, TargetNetworks, PolicyGradient)
-_OF_ROWS = (Batches, Splits, Learning)
+_OF_ROWS = (Batches, Splits, Learning, Settings)
 
 
 def make_sensors(scene: Scene) -> Sequence[Sensor]:

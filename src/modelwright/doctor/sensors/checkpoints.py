@@ -1,5 +1,6 @@
 """States that are kept and loaded: a state that is no copy changes with the model."""
 
+import linecache
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.watch.sensor import Scene, Sensor
 
 __all__ = ["Checkpoints"]
+
+_ENOUGH = 3
 
 
 class Checkpoints(Sensor):
@@ -31,7 +34,8 @@ class Checkpoints(Sensor):
             self._aliased[name] = (count + 1, same)
 
     def findings(self) -> Iterable[Finding]:
-        """Return models into which their own, present state was loaded."""
+        """Return models into which their own, present state was loaded, and copies that nothing uses."""
+        yield from self._unused()
         for name, (count, same) in self._aliased.items():
             yield Finding(
                 kind="state-loaded-into-itself",
@@ -46,3 +50,22 @@ class Checkpoints(Sensor):
                 next_check="keep copy.deepcopy(model.state_dict()): state_dict() itself is no copy",
                 subject=name,
             )
+
+    def _unused(self) -> Iterable[Finding]:
+        scene = self.scene
+        place = scene.place_of("state")
+        takes = sum(scene.places.get("state", {}).values())
+        if place is None or takes < _ENOUGH or takes > 0.5 * scene.steps:
+            return
+        line = linecache.getline(place.file, place.line)
+        used = any(scene.places.get(what) for what in ("load", "save"))
+        if used or not any(word in line for word in ("copy", "clone")):
+            return
+        yield Finding(
+            kind="kept-state-never-used",
+            severity=Severity.WARNING,
+            title=f"A copy of the weights was kept {takes} times, and none was loaded or saved.",
+            evidence={"copies": takes, "loads": 0, "saves": 0},
+            causes=(cause("best-weights-not-restored", place),),
+            next_check="load the best state before the model is measured: model.load_state_dict(best)",
+        )

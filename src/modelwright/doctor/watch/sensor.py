@@ -1,6 +1,6 @@
 """What a sensor can hear, and what all sensors know."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -17,7 +17,8 @@ class Call:
 
     Attributes:
         module: The module.
-        args: What it was called with.
+        args: What it was called with, what was given by name last.
+        keywords: Names of those.
         output: What it gave.
         depth: Modules that it was called inside of; 0 for a model as a whole.
         root: The outermost module of this call, the module itself at depth 0.
@@ -36,6 +37,7 @@ class Call:
     grad: bool
     place: Place | None
     step: int
+    keywords: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -50,6 +52,8 @@ class Operation:
         place: Of the user's line that led here.
         inside: Whether it ran inside of a module's forward.
         step: Optimizer steps taken before.
+        root: The outermost module that it ran inside of.
+        function: What was called.
     """
 
     name: str
@@ -59,6 +63,8 @@ class Operation:
     place: Place | None
     inside: bool
     step: int
+    root: Any = None
+    function: Callable[..., Any] | None = None
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """Return an argument, given by position or by name."""
@@ -194,3 +200,8 @@ class Sensor:
 
     def on_close(self, begins: bool) -> None:
         """Hear that the watch begins or ends to look closely."""
+
+    # ---- heard once ----
+
+    def on_end(self) -> None:
+        """Hear that the program came to its end: from now on its copies may be tried out."""

@@ -1,11 +1,12 @@
 """Read tensors without a change to them or to what is recorded of them."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["any_nonzero", "sample"]
+__all__ = ["any_nonzero", "sample", "tensors_in"]
 
 _SAMPLE = 64
 
@@ -25,3 +26,15 @@ def sample(tensor: Any, most: int = _SAMPLE) -> NDArray[np.float64]:
     flat = tensor.detach().reshape(-1)
     stride = max(1, flat.numel() // most) | 1  # odd, or it would meet the same column in every row
     return flat[::stride][:most].double().cpu().numpy().copy()
+
+
+def tensors_in(value: Any) -> Iterator[Any]:
+    """Yield the tensors of a value, those of lists, tuples and mappings in it included."""
+    if hasattr(value, "detach"):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from tensors_in(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from tensors_in(each)

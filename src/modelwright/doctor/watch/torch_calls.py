@@ -38,6 +38,7 @@ def replace_calls(watch: Watch, patches: Patches, mode: Quiet) -> None:
     patches.replace(nn.Module, "train", calls.train)
     patches.replace(nn.Module, "state_dict", calls.state)
     patches.replace(nn.Module, "load_state_dict", calls.load)
+    patches.replace(torch, "save", calls.save)
     for place in (nn.utils, nn.utils.clip_grad):
         patches.replace(place, "clip_grad_norm_", calls.clip)
         patches.replace(place, "clip_grad_value_", calls.clip)
@@ -155,6 +156,15 @@ class _Calls:
             if not args and not kwargs and self._watch.listens:
                 self._scene.saw("state", place_of_caller(2))
             return state(module, *args, **kwargs)
+
+        return heard
+
+    def save(self, save: Callable[..., None]) -> Callable[..., None]:
+        @wraps(save)
+        def heard(*args: Any, **kwargs: Any) -> None:
+            save(*args, **kwargs)
+            if self._watch.listens:
+                self._scene.saw("save", place_of_caller(2))
 
         return heard
 

@@ -145,6 +145,7 @@ class TorchWatch:
                 grad=torch.is_grad_enabled(),
                 place=None if depth else place_of_caller(2),
                 step=self._scene.steps,
+                keywords=tuple(kwargs),
             ),
         )
         self._count()
@@ -199,7 +200,7 @@ class TorchWatch:
         if self._events > _MOST_EVENTS:
             self._look(False)
 
-    def heard(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+    def heard(self, name: str, function: Any, args: Any, kwargs: Any, result: Any) -> None:
         """Tell of an operation."""
         self._watch.tell(
             "on_operation",
@@ -211,6 +212,8 @@ class TorchWatch:
                 place=place_of_caller(3),
                 inside=bool(self._stack),
                 step=self._scene.steps,
+                root=self._stack[0] if self._stack else None,
+                function=function,
             ),
         )
         self._count()
@@ -252,6 +255,12 @@ class TorchWatch:
             self._look(True)
 
 
+_PROPERTIES: dict[Any, str] = {
+    getattr(torch.Tensor, name): name for name in ("data", "T", "mT", "H", "mH", "real")
+}
+"""Those that compute a tensor."""
+
+
 class _Operations(TorchFunctionMode):
     """Hears every operation that Python asks of torch, but those inside of backward and of optimizers."""
 
@@ -269,12 +278,12 @@ class _Operations(TorchFunctionMode):
             return result
         name = getattr(func, "__name__", "")
         if name == "__get__":
-            if func.__self__ is not torch.Tensor.data:
+            name = _PROPERTIES.get(func.__self__, "")
+            if not name:
                 return result
-            name = "data"
         elif name in ("__set__", "__len__", "size", "dim", "backward"):
             return result
-        self._owner.heard(name, args, kwargs, result)
+        self._owner.heard(name, func, args, kwargs, result)
         return result
 
 

@@ -124,6 +124,10 @@ class Watch:
         alike = {(each.kind, each.causes): each for each in reversed(found)}
         return [*(each for each in found if alike[each.kind, each.causes] is each), *self._failed]
 
+    def end(self) -> None:
+        """Say that the program has ended: what is tried out on copies is tried now."""
+        self.tell("on_end")
+
     def stop(self) -> None:
         """Listen no more."""
         self.live = False

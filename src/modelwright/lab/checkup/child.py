@@ -49,7 +49,8 @@ def main(words: list[str]) -> None:
     finally:
         if os.getpid() == process:
             notice.stop()
-            seconds = time.perf_counter() - began
+            seconds, listening = time.perf_counter() - began, watch.seconds
+            watch.end()
             findings = watch.findings()
             for instrument in instruments:
                 instrument.stop()
@@ -59,7 +60,7 @@ def main(words: list[str]) -> None:
                 "checked": list(watch_words(watch.scene)),
                 "unchecked": list(_unchecked(watch)),
                 "seconds": seconds,
-                "sensor_seconds": watch.seconds,
+                "sensor_seconds": listening,
                 "ended": ended,
             }
             record.write_text(json.dumps(told))

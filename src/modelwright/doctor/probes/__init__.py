@@ -1,0 +1,1 @@
+"""Trials on copies: what would happen if."""
