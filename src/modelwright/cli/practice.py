@@ -112,6 +112,22 @@ def _place(arguments: Arguments) -> "Project":
     return find_project(arguments)
 
 
+def _drill(arguments: Arguments) -> "Drill":
+    """Return the drill that is meant; the journal is only read."""
+    from modelwright.base.errors import SourceMissing
+    from modelwright.practice.bookkeeping import drills_on_record, find_drill
+
+    project = _place(arguments)
+    if not project.journal_folder.exists():
+        raise SourceMissing(
+            "The project has a journal once something ran in it",
+            got=f"no {project.journal_folder}",
+            next_step="modelwright practice start begins a drill; --journal DIR names another journal",
+        )
+    with project.open_journal(read_only=True) as journal:
+        return find_drill(drills_on_record(journal), arguments.drill)
+
+
 def _teller(arguments: Arguments) -> Callable[[str], None]:
     def tell(line: str) -> None:
         if not arguments.json:
@@ -188,11 +204,9 @@ def _facts(drill: "Drill") -> dict[str, Any]:
 
 
 def _hint(arguments: Arguments) -> int:
-    from modelwright.practice.bookkeeping import drills_on_record, find_drill
     from modelwright.practice.hints import GRADES, take_hint
 
-    with _place(arguments).open_journal(read_only=True) as journal:
-        drill = find_drill(drills_on_record(journal), arguments.drill)
+    drill = _drill(arguments)
     with _place(arguments).open_journal() as journal:
         hint = take_hint(journal, drill, examine=_examine, tell=_teller(arguments))
     if arguments.json:
@@ -212,11 +226,9 @@ def _hint(arguments: Arguments) -> int:
 
 
 def _check(arguments: Arguments) -> int:
-    from modelwright.practice.bookkeeping import drills_on_record, find_drill
     from modelwright.practice.check import check_drill
 
-    with _place(arguments).open_journal(read_only=True) as journal:
-        drill = find_drill(drills_on_record(journal), arguments.drill)
+    drill = _drill(arguments)
     with _place(arguments).open_journal() as journal:
         found = check_drill(journal, drill, examine=_examine, tell=_teller(arguments))
     if arguments.json:
@@ -231,11 +243,9 @@ def _check(arguments: Arguments) -> int:
 
 
 def _give_up(arguments: Arguments) -> int:
-    from modelwright.practice.bookkeeping import drills_on_record, find_drill
     from modelwright.practice.hints import give_up
 
-    with _place(arguments).open_journal(read_only=True) as journal:
-        drill = find_drill(drills_on_record(journal), arguments.drill)
+    drill = _drill(arguments)
     with _place(arguments).open_journal() as journal:
         lines = give_up(journal, drill)
     if arguments.json:
@@ -246,11 +256,10 @@ def _give_up(arguments: Arguments) -> int:
 
 
 def _restore(arguments: Arguments) -> int:
-    from modelwright.practice.bookkeeping import drills_on_record, find_drill
     from modelwright.practice.check import restore_drill
 
+    drill = _drill(arguments)
     with _place(arguments).open_journal(read_only=True) as journal:
-        drill = find_drill(drills_on_record(journal), arguments.drill)
         file = restore_drill(journal, drill)
     if arguments.json:
         print_json({"drill": drill.name, "file": str(file)})

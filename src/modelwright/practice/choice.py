@@ -122,7 +122,7 @@ def draw(found: Sequence[Candidate], solved: Collection[str], seed: int | None) 
     def rank(each: Candidate) -> tuple[object, ...]:
         row = measured.get(each.program.name)
         hurts = None if row is None else row.hurts.get(each.fault.name)
-        slow = 2 if row is None else int(row.seconds > _QUICK_SECONDS)
+        slow = 2 if row is None else int(row.seconds > _QUICK_SECONDS)  # of the others nothing is known
         return ({True: 0, None: 1, False: 2}[hurts], each.fault.name in solved, slow, chance.random())
 
     ranked = sorted(((rank(each), each) for each in found), key=lambda pair: pair[0])

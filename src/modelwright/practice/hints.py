@@ -148,7 +148,6 @@ def _seen(fault: Fault, text: str, drill: Drill, found: list[Finding], fits: lis
     for finding in shown[:2]:
         lines.append(f"The doctor sees: {finding.title} ({finding.kind})")
         lines += [f"  {name.replace('_', ' ')}: {_short(value)}" for name, value in finding.evidence.items()]
-        lines.append(f"  next check: {finding.next_check}")
     if not fits:
         lines.append("None of the causes that it thinks of is the one; what it saw may lead there.")
     return lines, "doctor"
@@ -164,6 +163,7 @@ def _causes(fault: Fault, text: str, drill: Drill, found: list[Finding], fits: l
         for cause in finding.causes:
             at = "" if cause.line is None else f" ({drill.file.name}:{cause.line})"
             lines.append(f"  {cause.what}{at}")
+        lines.append(f"Next check: {finding.next_check}")
     return lines, "doctor"
 
 

@@ -84,7 +84,7 @@ def _curve(weeks: Sequence[Week], title: str, pick: Callable[[Week], float | Non
     values = [pick(week) for week in weeks]
     known = [value for value in values if value is not None]
     if not known:
-        return Markup("<figure><figcaption>{}</figcaption><p class=soft>Nothing yet.</p></figure>").format(
+        return Markup('<figure><figcaption>{}</figcaption><p class="soft">Nothing yet.</p></figure>').format(
             title
         )
     top = max(known) or 1.0
@@ -97,21 +97,22 @@ def _curve(weeks: Sequence[Week], title: str, pick: Callable[[Week], float | Non
         return 10 + (_HEIGHT - 10 - _BELOW) * (1 - value / top)
 
     grid = Markup("").join(
-        Markup("<line class=grid x1={} x2={} y1={y} y2={y} /><text class=right x={} y={}>{}</text>").format(
-            _LEFT, _WIDTH, _LEFT - 6, f"{y(value) + 4:.1f}", f"{value:.3g}", y=f"{y(value):.1f}"
-        )
+        Markup(
+            '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}" />'
+            '<text class="right" x="{}" y="{}">{}</text>'
+        ).format(_LEFT, _WIDTH, _LEFT - 6, f"{y(value) + 4:.1f}", f"{value:.3g}", y=f"{y(value):.1f}")
         for value in (0.0, top / 2, top)
     )
     points = [(x(at), y(value), weeks[at], value) for at, value in enumerate(values) if value is not None]
     line = " ".join(f"{across:.1f},{up:.1f}" for across, up, _, _ in points)
     dots = Markup("").join(
-        Markup("<circle cx={} cy={} r=4><title>week of {}: {}</title></circle>").format(
+        Markup('<circle cx="{}" cy="{}" r="4"><title>week of {}: {}</title></circle>').format(
             f"{across:.1f}", f"{up:.1f}", week.monday.isoformat(), f"{value:.3g}"
         )
         for across, up, week, value in points
     )
     ends = Markup("").join(
-        Markup("<text class={} x={} y={}>{}</text>").format(
+        Markup('<text class="{}" x="{}" y="{}">{}</text>').format(
             side, f"{x(at):.1f}", _HEIGHT - 6, weeks[at].monday
         )
         for side, at in ([("left", 0), ("right", len(weeks) - 1)] if len(weeks) > 1 else [("middle", 0)])
