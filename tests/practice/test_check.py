@@ -58,7 +58,7 @@ def test_a_mend_by_another_way_passes(check) -> None:
     assert found.mended, found.reasons
     assert not found.exactly
     assert len(found.scores) == 6
-    assert "could not be measured" in found.notes[0]
+    assert "not measured apart" in found.notes[0]
 
 
 CHEATS = {

@@ -252,8 +252,10 @@ class _Checker:
             for run in self.runs
             if run.seed in _FIRST and run.has_networks and run.shapes == self.sound[run.seed].shapes
         ]
+        if not self.sound[_FIRST[0]].has_networks:
+            return ("without networks of torch, what it learnt is not measured apart",), []
         if len(fits) < len(_FIRST):
-            return ("what it learnt could not be measured by the sound program: it has other weights",), []
+            return ("its networks have other shapes: the sound program cannot measure what it learnt",), []
         self._tell("The scores fit. The sound program now measures what yours has learnt.")
         own = [seed for seed in _FIRST if self._reference.measured(seed) is None]
         weights = {**{("own", seed): self._reference.states(seed) for seed in own}}
@@ -288,7 +290,7 @@ class _Checker:
             if (own_trace := self._reference.measured(seed)) is not None and own_trace.score is not None
         }
         if len(measured) < len(_FIRST):
-            return ("what it learnt could not be measured by the sound program",), []
+            return ("the sound program did not come to a score with what it learnt",), []
         return (), judge_weights(yardstick, self.runs, self.sound, measured)
 
     def _consult(self) -> list[str]:
