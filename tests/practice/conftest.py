@@ -52,12 +52,12 @@ def small_bank(bank: tuple[Program, ...]) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory, small_bank: None) -> Iterator[Desk]:
-    """Three open drills; checks may be entered, and the files may be written anew."""
+    """Four open drills; checks may be entered, and the files may be written anew."""
     root = tmp_path_factory.mktemp("desk")
     with Journal.open(root / ".modelwright") as journal:
         drills = {
             name: start_drill(journal, root, Wish(fault=name), tell=lambda _: None)
-            for name in ("learning-rate-too-low", "best-rows-measured", "too-mild")
+            for name in ("learning-rate-too-low", "best-rows-measured", "too-mild", "loss-sign-flipped")
         }
         yield Desk(root, journal, drills)
 

@@ -68,7 +68,7 @@ CHEATS = {
         lambda text: text[: text.rindex("print")] + 'print(json.dumps({"score": -0.0907}))\n',
         "same score at every seed",
     ),
-    "no measurement": (lambda text: mend(text)[: text.rindex("print")], "its last line is not the object"),
+    "no measurement": (lambda text: mend(text[: text.rindex("print")]), "its last line is not the object"),
     "early return": (
         lambda text: mend(text).replace("train, test", "raise SystemExit\ntrain, test"),
         "its last line is not the object",
@@ -168,7 +168,7 @@ def test_one_process_at_a_time_checks_a_drill(desk, written) -> None:
 def test_a_killed_check_enters_nothing_and_leaves_no_process(desk, written, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     slow = f"import os, time\nopen({str(note)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
-    drill = written(LOW, lambda text: slow + mend(text))
+    drill = written("loss-sign-flipped", lambda text: slow + text)
     before = desk.journal.head().sequence
     process = subprocess.Popen(
         [sys.executable, "-m", "modelwright", "practice", "check", str(drill.folder)],
@@ -176,18 +176,18 @@ def test_a_killed_check_enters_nothing_and_leaves_no_process(desk, written, tmp_
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert note.exists(), process.returncode
     child = int(note.read_text())
     while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
     assert desk.journal.head().sequence == before
-    assert not (drill.folder / "none").exists()
 
 
 def test_the_sound_program_itself_passes(check) -> None:

@@ -76,7 +76,9 @@ def test_four_grades_from_the_doctor_and_the_last_again(drill) -> None:
 
 def test_where_the_doctor_sees_nothing_the_bank_speaks_and_says_so(drill) -> None:
     journal, name = drill
-    hints = [ask(journal, name, lambda file: []) for _ in range(4)]
+    asked: list[Path] = []
+    hints = [ask(journal, name, lambda file: asked.append(file) or []) for _ in range(4)]
+    assert len(asked) == 1
     said = ["\n".join(hint.lines) for hint in hints]
     assert "The doctor finds nothing" in said[1]
     assert "outside of all functions" in said[1]

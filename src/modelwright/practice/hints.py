@@ -67,7 +67,7 @@ def take_hint(
     ]
     lines, source = _HINTS[level](fault, text, drill, found, fits)
     body: dict[str, Any] = {"drill": drill.name, "level": level, "source": source}
-    if found and not _known_findings(journal, drill):
+    if level in (2, 3) and _known_findings(journal, drill) is None:
         body["findings"] = [finding.record() for finding in found]
     journal.append(HINTED, body)
     return Hint(level=level, lines=tuple(lines), source=source)
