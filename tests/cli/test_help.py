@@ -34,7 +34,10 @@ HEAVY = (
     "torch",
 )
 EXAMPLES = [(name, example) for name, command in COMMANDS.items() for example in command.examples]
-LONG = ("modelwright rerun", "modelwright export")
+LONG = (
+    *("modelwright rerun", "modelwright export", "modelwright practice start"),
+    *("modelwright practice hint", "modelwright practice give-up"),
+)
 WARNING = "ignore:.*:DeprecationWarning"  # MLflow's own libraries warn of their futures
 
 

@@ -38,6 +38,7 @@ KEYS = {
     ("report", "digits"): {"report"},
     ("scrutinize",): {"subjects", "aliases"},
     ("scrutinize", "torch.nn.functional:cross_entropy", "layers:cross_entropy"): {"outcome", "cases"},
+    ("practice", "progress"): {"weeks", "lines", "drills", "open", "doubtful"},
     ("doctor", "-m", "this"): {"findings", "checked", "unchecked", "steps"},
 }
 """What each command's object holds, at least."""
