@@ -40,7 +40,11 @@ class GymWatch:
 
     def _later(self, prepare: Callable[..., None]) -> Any:
         def heard(kind: Any, **kwargs: Any) -> None:
-            super(gymnasium.Env, kind).__init_subclass__(**kwargs)
+            own = getattr(prepare, "__func__", None)  # of a watch that began before
+            if own is not None:
+                own(kind, **kwargs)
+            else:
+                super(gymnasium.Env, kind).__init_subclass__(**kwargs)
             if self._watch.live:
                 self._wrap(kind)
 

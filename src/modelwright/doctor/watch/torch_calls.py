@@ -112,9 +112,14 @@ class _Calls:
             if self._watch.listens:
                 if self._scene.close:
                     self._scene.saw("zero", place_of_caller(2))
-                self._watch.tell("on_zero", (optimizer,))
+                self._watch.tell("on_zero", (self._inner(optimizer),))
 
         return heard
+
+    def _inner(self, optimizer: Any) -> Any:
+        """Return the optimizer that steps where this one only passes on to it, as Lightning's do."""
+        groups = optimizer.param_groups
+        return next((each for each in self._scene.optimizers if each.param_groups is groups), optimizer)
 
     def module_zero(self, zero: Callable[..., None]) -> Callable[..., None]:
         @wraps(zero)
