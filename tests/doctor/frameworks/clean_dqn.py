@@ -38,6 +38,7 @@ target_network.load_state_dict(q_network.state_dict())
 rb = ReplayBuffer(
     2000, envs.single_observation_space, envs.single_action_space, "cpu", handle_timeout_termination=False
 )
+envs.single_action_space.seed(1)
 obs, _ = envs.reset(seed=1)
 for global_step in range(6000):
     epsilon = max(1.0 - 0.95 * global_step / 3000, 0.05)

@@ -57,6 +57,7 @@ actor_optimizer = optim.Adam(actor.parameters(), lr=1e-3)
 rb = ReplayBuffer(
     5000, envs.single_observation_space, envs.single_action_space, "cpu", handle_timeout_termination=False
 )
+envs.single_action_space.seed(1)
 obs, _ = envs.reset(seed=1)
 for global_step in range(1500):
     if global_step < 300:

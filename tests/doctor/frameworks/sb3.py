@@ -9,15 +9,14 @@ from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecNormalize
 
 name = sys.argv[1]
 settings = {"seed": 0, "device": "cpu"}
 
 
 def world(task):
-    environment = gymnasium.make(task)
-    return environment
+    return gymnasium.make(task)
 
 
 if name == "ppo":
@@ -55,6 +54,10 @@ elif name == "sac":
         **settings,
     )
     steps = 1000
+elif name == "processes":
+    worlds = make_vec_env("CartPole-v1", n_envs=2, vec_env_cls=SubprocVecEnv)
+    model = PPO("MlpPolicy", worlds, n_steps=64, batch_size=64, learning_rate=1e-5, **settings)
+    steps = 1500
 elif name == "td3":
     model = TD3(
         "MlpPolicy",

@@ -1,4 +1,4 @@
-"""Hugging Face Trainer: a small GPT that continues made sequences, with accumulation and a cosine schedule."""
+"""Hugging Face Trainer: a small GPT that continues sequences, with accumulation."""
 
 import hashlib
 import tempfile
@@ -13,8 +13,8 @@ set_seed(0)
 draw = torch.Generator().manual_seed(1)
 rows = []
 for _ in range(400):
-    first, stride = torch.randint(0, 40, (2,), generator=draw).tolist()
-    tokens = (first + stride % 5 * torch.arange(16)) % 40
+    first, stride, bend = torch.randint(0, 40, (3,), generator=draw).tolist()
+    tokens = (first + stride * torch.arange(16) + bend * torch.arange(16) ** 2) % 40
     rows.append({"input_ids": tokens, "labels": tokens})
 model = GPT2LMHeadModel(GPT2Config(vocab_size=40, n_positions=16, n_embd=32, n_layer=2, n_head=2))
 with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@ from modelwright.doctor.sensors.activations import Activations
 from modelwright.doctor.sensors.batches import Batches
 from modelwright.doctor.sensors.checkpoints import Checkpoints
 from modelwright.doctor.sensors.class_weights import ClassWeights
+from modelwright.doctor.sensors.episode_ends import EpisodeEnds
 from modelwright.doctor.sensors.first_values import FirstValues
 from modelwright.doctor.sensors.gradient_order import GradientOrder
 from modelwright.doctor.sensors.learning import Learning
@@ -40,8 +41,9 @@ _KINDS = {
     Targets: "targets of values",
     TargetNetworks: "target networks",
     PolicyGradient: "entropy and ratios",
+    EpisodeEnds: "ends of episodes",
 }
-_OF_ACTING = (Targets, TargetNetworks, PolicyGradient)
+_OF_ACTING = (Targets, TargetNetworks, PolicyGradient, EpisodeEnds)
 _OF_ROWS = (Batches, Splits, Learning)
 
 

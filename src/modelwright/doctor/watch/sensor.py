@@ -181,6 +181,9 @@ class Sensor:
     def on_environment_reset(self, environment: Any, observation: Any) -> None:
         """Hear that an environment was reset."""
 
+    def on_episode_end(self, ends: Sequence[tuple[Any, bool, bool]]) -> None:
+        """Hear how an episode ended inside of wrappers: (environment, terminated, truncated), innermost first."""
+
     # ---- heard while the watch looks closely ----
 
     def on_call(self, call: Call) -> None:
