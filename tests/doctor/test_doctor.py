@@ -71,7 +71,7 @@ def test_a_loop_whose_model_was_made_before_is_watched() -> None:
     assert not doctor.is_well
     cause = doctor.findings()[0].causes[0]
     assert cause.file == __file__
-    assert f"doctor: watched 30 steps" in doctor.report()
+    assert "doctor: watched 30 steps" in doctor.report()
     assert "loss.backward()" in doctor.report()
 
 
@@ -132,9 +132,14 @@ def test_doctors_may_stop_in_the_order_in_which_they_began() -> None:
 def test_an_error_in_the_loop_goes_on_its_way_and_what_was_found_stays() -> None:
     problem = Problem()
     doctor = mw.Doctor()
-    with pytest.raises(RuntimeError, match="shapes"), doctor:
-        problem.train(clear=False)
-        problem.model(torch.ones(3, 3))
+
+    def fail() -> None:
+        with doctor:
+            problem.train(clear=False)
+            problem.model(torch.ones(3, 3))
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        fail()
     assert kinds(doctor) == KEPT
     assert "ended by RuntimeError" in doctor.report()
     assert is_put_back()
@@ -271,7 +276,9 @@ def test_a_callback_of_lightning_watches_a_fit(ends: bool, caplog: pytest.LogCap
             return torch.optim.Adam(self.parameters(), lr=1e-2)
 
     doctor = mw.LightningDoctor(stop_on_severe=ends)
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
     trainer = lightning.Trainer(max_epochs=20, accelerator="cpu", callbacks=[doctor], **quiet)
     rows = torch.utils.data.TensorDataset(problem.x, problem.y)
     with caplog.at_level(logging.INFO, logger="modelwright.doctor"):

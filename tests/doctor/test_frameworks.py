@@ -74,9 +74,9 @@ SLOW = """
 FAULTS = {
     # Lightning
     "lightning_manual, gradients of one are kept":
-        ("        judge.zero_grad()\n", "", "zero-grad-missing", ""),
+        ("        judge.zero_grad()\n", "", "zero-grad-missing", "self.manual_backward(loss"),
     "lightning_manual, gradients of the other are kept":
-        ("                make.zero_grad()\n", "", "zero-grad-missing", ""),
+        ("            make.zero_grad()\n", "", "zero-grad-missing", ""),
     "lightning_fit, a softmax before the loss":
         ("return self.head(self.body(x))", "return self.head(self.body(x)).softmax(dim=1)",
          "softmax-before-cross-entropy", "loss = nn.functional.cross_entropy(self(x), y)"),
@@ -109,8 +109,6 @@ FAULTS = {
         ("            optimizer.zero_grad()\n", "", "zero-grad-missing", "accelerator.backward(loss)"),
     "trainer_bert, a random body is frozen":
         ("with tempfile", "model.bert.requires_grad_(False)\nwith tempfile", "layers-frozen", ""),
-    "trainer_bert, the rate is far too high":
-        ("learning_rate=1e-3", "learning_rate=3.0", "learning-rate-too-high", ""),
     # Stable-Baselines3 and CleanRL
     "sb3 dqn, a wrapper exchanges ends and cuts":
         ("    return gymnasium.make(task)\n", """    return Exchanged(gymnasium.make(task))

@@ -4,7 +4,6 @@ import hashlib
 import sys
 
 import gymnasium
-import torch
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from modelwright.base.finding import Finding, Severity
@@ -34,7 +35,7 @@ class EpisodeEnds(Sensor):
 
     def on_episode_end(self, ends: Sequence[tuple[Any, bool, bool]]) -> None:
         """See `Sensor`."""
-        for (inner, ended, cut), (outer, outer_ended, outer_cut) in zip(ends, ends[1:], strict=False):
+        for (inner, ended, cut), (outer, outer_ended, outer_cut) in pairwise(ends):
             if getattr(outer, "env", None) is not inner or ended is cut:
                 continue
             counts = self._wrappers.setdefault(type(outer), _Wrapper())

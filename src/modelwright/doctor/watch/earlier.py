@@ -1,6 +1,7 @@
 """What there was before a watch began: parameters of which nobody saw how they got their values."""
 
 import gc
+import weakref
 from typing import Any
 
 import torch
@@ -21,24 +22,25 @@ def note_earlier(scene: Scene) -> None:
     numbers out of these bounds.
 
     Args:
-        scene: Its `loaded` is added to.
+        scene: Its `loaded` and `drawn` are added to.
     """
     known: set[int] = set()
-    fresh: set[int] = set()
+    fresh: dict[int, Any] = {}
     for each in gc.get_objects():
         kind = type(each)
         try:
             if issubclass(kind, nn.Parameter):
                 known.add(id(each))
             elif issubclass(kind, nn.Module) and kind.__module__.startswith("torch.nn."):
-                fresh.update(_fresh(each))
+                fresh.update((id(found), weakref.ref(found)) for found in _fresh(each))
         except Exception:  # an object that is half made, or odd on purpose
             continue
-    scene.loaded |= known - fresh
+    scene.loaded |= known - set(fresh)
+    scene.drawn |= fresh
 
 
-def _fresh(module: Any) -> list[int]:
-    """Return the ids of a layer's parameters where they are as it draws them."""
+def _fresh(module: Any) -> list[Any]:
+    """Return a layer's parameters where they are as it draws them."""
     weight = vars(module).get("_parameters", {}).get("weight")
     if weight is None or not isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return []
@@ -51,4 +53,4 @@ def _fresh(module: Any) -> list[int]:
         # Evenly drawn: the mean size is half the bound, give or take its error (six of them).
         even = abs(float(scaled.mean()) - 0.5) < 6 * (1 / 12 / rows.numel()) ** 0.5
         whole = float(scaled.max()) <= 1.0 + 1e-6
-    return [id(each) for each in module._parameters.values() if each is not None] if even and whole else []
+    return [each for each in module._parameters.values() if each is not None] if even and whole else []

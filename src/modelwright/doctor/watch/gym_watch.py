@@ -72,7 +72,12 @@ class GymWatch:
         def heard(environment: Any, action: Any, *args: Any, **kwargs: Any) -> Any:
             if self._depth or not self._watch.live:
                 answer = step(environment, action, *args, **kwargs)
-                if self._depth and isinstance(answer, tuple) and len(answer) == 5 and (answer[2] or answer[3]):
+                if (
+                    self._depth
+                    and isinstance(answer, tuple)
+                    and len(answer) == 5
+                    and (answer[2] or answer[3])
+                ):
                     self._ends.append((environment, bool(answer[2]), bool(answer[3])))
                 return answer
             self._depth = 1

@@ -1,4 +1,4 @@
-"""The instruments of a watch: begun as libraries come in, and put back in order, several watches at a time too."""
+"""The instruments of a watch: begun as libraries come in, and put back in order, of several watches too."""
 
 import sys
 import threading
