@@ -118,7 +118,7 @@ class Exchanged(gymnasium.Wrapper):
     def step(self, action):
         observation, reward, terminated, truncated, told = self.env.step(action)
         return observation, reward, truncated, terminated, told
-""", "terminated-truncated-swapped", "observation, reward, terminated"),
+""", "terminated-truncated-swapped", "observation, reward, truncated"),
     "sb3 dqn, the target network never follows":
         ("target_update_interval=200", "target_update_interval=10**9", "target-never-updated", ""),
     "sb3 sac, tau and its rest are exchanged":

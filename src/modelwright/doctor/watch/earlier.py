@@ -15,6 +15,9 @@ _FEWEST = 64
 """Numbers of a weight from which its values tell that they were drawn and never changed."""
 
 
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
 def note_earlier(scene: Scene) -> None:
     """Take parameters that exist already for loaded, but those that still are as layers draw them.
 
@@ -26,12 +29,16 @@ def note_earlier(scene: Scene) -> None:
     """
     known: set[int] = set()
     fresh: dict[int, Any] = {}
+    kinds: dict[type, tuple[bool, bool]] = {}
     for each in gc.get_objects():
         kind = type(each)
+        if kind not in kinds:
+            kinds[kind] = issubclass(kind, nn.Parameter), issubclass(kind, _LAYERS)
+        is_parameter, is_layer = kinds[kind]
         try:
-            if issubclass(kind, nn.Parameter):
+            if is_parameter:
                 known.add(id(each))
-            elif issubclass(kind, nn.Module) and kind.__module__.startswith("torch.nn."):
+            elif is_layer:
                 fresh.update((id(found), weakref.ref(found)) for found in _fresh(each))
         except Exception:  # an object that is half made, or odd on purpose
             continue
@@ -42,9 +49,12 @@ def note_earlier(scene: Scene) -> None:
 def _fresh(module: Any) -> list[Any]:
     """Return a layer's parameters where they are as it draws them."""
     weight = vars(module).get("_parameters", {}).get("weight")
-    if weight is None or not isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        return []
-    if weight.numel() < _FEWEST or weight.device.type != "cpu" or not weight.is_floating_point():
+    if (
+        weight is None
+        or weight.numel() < _FEWEST
+        or weight.device.type != "cpu"
+        or not weight.is_floating_point()
+    ):
         return []
     with torch.no_grad():
         rows = weight.detach().reshape(weight.shape[0], -1)
