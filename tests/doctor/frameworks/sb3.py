@@ -54,7 +54,9 @@ elif name == "sac":
     )
     steps = 1000
 elif name == "processes":
-    worlds = make_vec_env("CartPole-v1", n_envs=2, vec_env_cls=SubprocVecEnv)
+    worlds = make_vec_env(
+        "CartPole-v1", n_envs=2, vec_env_cls=SubprocVecEnv, vec_env_kwargs={"start_method": "fork"}
+    )
     model = PPO("MlpPolicy", worlds, n_steps=64, batch_size=64, learning_rate=1e-5, **settings)
     steps = 1500
 elif name == "td3":

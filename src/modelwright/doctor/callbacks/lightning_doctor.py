@@ -36,7 +36,9 @@ class LightningDoctor(Callback):
         if stage == "fit":
             self._rounds.begin()
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, *outcome: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Look in, and end training where that is asked for."""
         if self._rounds.look():
             trainer.should_stop = True
