@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from modelwright.data.experience import Experience as Experience
     from modelwright.data.source import Source as Source
     from modelwright.data.split import SplitPlan as SplitPlan
+    from modelwright.doctor.callbacks.lightning_doctor import LightningDoctor as LightningDoctor
+    from modelwright.doctor.callbacks.stable_baselines_doctor import (
+        StableBaselinesDoctor as StableBaselinesDoctor,
+    )
+    from modelwright.doctor.doctor import Doctor as Doctor
     from modelwright.experiment.design import Budget as Budget
     from modelwright.experiment.design import Design as Design
     from modelwright.experiment.evaluation import Evaluation as Evaluation
@@ -46,6 +51,7 @@ __all__ = [
     "Budget",
     "Dataset",
     "Design",
+    "Doctor",
     "Environment",
     "Evaluation",
     "Experience",
@@ -53,6 +59,7 @@ __all__ = [
     "Interval",
     "Journal",
     "Launch",
+    "LightningDoctor",
     "Look",
     "Outcome",
     "Project",
@@ -62,6 +69,7 @@ __all__ = [
     "Severity",
     "Source",
     "SplitPlan",
+    "StableBaselinesDoctor",
     "Step",
     "Verdict",
     "compose",
@@ -77,6 +85,7 @@ _HOMES = {
     "Budget": "modelwright.experiment.design",
     "Dataset": "modelwright.data.dataset",
     "Design": "modelwright.experiment.design",
+    "Doctor": "modelwright.doctor.doctor",
     "Environment": "modelwright.data.environments.environment",
     "Evaluation": "modelwright.experiment.evaluation",
     "Experience": "modelwright.data.experience",
@@ -84,6 +93,7 @@ _HOMES = {
     "Interval": "modelwright.experiment.interval",
     "Journal": "modelwright.journal.journal",
     "Launch": "modelwright.lab.launch",
+    "LightningDoctor": "modelwright.doctor.callbacks.lightning_doctor",
     "Look": "modelwright.experiment.look",
     "Outcome": "modelwright.experiment.verdict",
     "Project": "modelwright.lab.project",
@@ -93,6 +103,7 @@ _HOMES = {
     "Severity": "modelwright.base.finding",
     "Source": "modelwright.data.source",
     "SplitPlan": "modelwright.data.split",
+    "StableBaselinesDoctor": "modelwright.doctor.callbacks.stable_baselines_doctor",
     "Step": "modelwright.base.step",
     "Verdict": "modelwright.experiment.verdict",
     "compose": "modelwright.lab.workbench",

@@ -9,6 +9,7 @@ from modelwright.doctor.sensors.checkpoints import Checkpoints
 from modelwright.doctor.sensors.class_weights import ClassWeights
 from modelwright.doctor.sensors.clipped_losses import ClippedLosses
 from modelwright.doctor.sensors.dependence import Dependence
+from modelwright.doctor.sensors.episode_ends import EpisodeEnds
 from modelwright.doctor.sensors.first_values import FirstValues
 from modelwright.doctor.sensors.gradient_order import GradientOrder
 from modelwright.doctor.sensors.learning import Learning
@@ -56,8 +57,9 @@ _KINDS = {
     Targets: "targets of values",
     TargetNetworks: "target networks",
     PolicyGradient: "entropy and ratios",
+    EpisodeEnds: "ends of episodes",
 }
-_OF_ACTING = (Targets, TargetNetworks, PolicyGradient)
+_OF_ACTING = (Targets, TargetNetworks, PolicyGradient, EpisodeEnds)
 _OF_ROWS = (Batches, Splits, Learning, Settings)
 
 

@@ -61,7 +61,7 @@ class FirstValues(Sensor):
 
     def findings(self) -> Iterable[Finding]:
         """Return layers whose rows never differ, and sizes far from the usual."""
-        known = [each for each in self._weights.values() if id(each.module.weight) not in self.scene.loaded]
+        known = [each for each in self._weights.values() if not self.scene.is_loaded(each.module.weight)]
         known = [each for each in known if id(each.module.weight) not in self._embedded]
         trained = [each for each in known if each.module.weight.requires_grad]
         yield from self._same(trained)

@@ -23,6 +23,7 @@ class _State:
     """Of one optimizer.
 
     Attributes:
+        cleared: They ever were, by `zero_grad`.
         used: Its gradients served a step and were not seen to be cleared since.
         stale: New gradients were added to used ones.
         fresh: Gradients were computed since the last step or clearing.
@@ -31,6 +32,7 @@ class _State:
         clipped_scaled: They were clipped since the last backward pass while still scaled.
     """
 
+    cleared: bool = False
     used: bool = False
     stale: bool = False
     fresh: bool = False
@@ -63,6 +65,7 @@ class GradientOrder(Sensor):
         """See `Sensor`."""
         for optimizer in optimizers:
             state = self._state(optimizer)
+            state.cleared = True
             state.emptied = state.fresh
             state.used = state.stale = state.fresh = False
 
@@ -127,6 +130,7 @@ class GradientOrder(Sensor):
 
     def _stale(self, name: str, state: _State) -> Finding:
         scene = self.scene
+        cleared = scene.place_of("zero") if state.cleared else None
         return Finding(
             kind="gradients-kept-across-steps",
             severity=Severity.SEVERE,
@@ -136,7 +140,7 @@ class GradientOrder(Sensor):
                 "steps_with_old_gradients": state.stale_steps,
                 "first_at_step": state.first_stale,
             },
-            causes=(cause("zero-grad-missing", scene.place_of("zero") or scene.place_of("backward")),),
+            causes=(cause("zero-grad-missing", cleared or scene.place_of("backward")),),
             next_check="call zero_grad() once before every backward pass that begins a step",
             subject=name,
         )

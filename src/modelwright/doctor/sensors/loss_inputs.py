@@ -45,7 +45,8 @@ class LossInputs(Sensor):
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
         look = self._looks.get(operation.name)
-        if look is not None:
+        given = operation.argument(0, "input") if look is not None else None
+        if look is not None and getattr(given, "numel", lambda: 1)():
             look(operation)
 
     def _note_axis(self, given: Any) -> None:

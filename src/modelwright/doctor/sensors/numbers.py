@@ -16,19 +16,27 @@ _ENOUGH = 20
 
 
 class Numbers(Sensor):
-    """Watches losses at every step, and parameters while the watch looks closely."""
+    """Watches losses at every step."""
+
+    by_phase = True
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._rates: list[float] = []
+        self._first = len(scene.losses)
+        self._stepped: set[int] = set()
 
     def on_optimizer(self, optimizer: Any) -> None:
         """See `Sensor`."""
         self._rates.append(float(optimizer.param_groups[0]["lr"]))
 
+    def on_step_end(self, optimizer: Any) -> None:
+        """See `Sensor`."""
+        self._stepped.add(id(optimizer))
+
     def findings(self) -> Iterable[Finding]:
         """Return a severe finding where the loss is no number, or ends far above where it began."""
-        losses = self.scene.losses
+        losses = self.scene.losses[self._first :]
         if not losses:
             return
         broken = [(step, value) for step, value in losses if not math.isfinite(value)]
@@ -53,7 +61,8 @@ class Numbers(Sensor):
                 next_check="lower the learning rate tenfold; look for the first tensor that is not finite "
                 "(torch.autograd.set_detect_anomaly(True)), and for log or division of zero",
             )
-        elif len(values) >= _ENOUGH:
+        elif len(values) >= _ENOUGH and len(self._stepped) <= 1:
+            # Where one learns against another, one's loss grows while the other's falls.
             yield from self._grown(values)
 
     def _grown(self, values: Any) -> Iterable[Finding]:

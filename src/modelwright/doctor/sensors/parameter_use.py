@@ -47,6 +47,7 @@ class ParameterUse(Sensor):
         self._backwards = 0
         self._newest = 0
         self._called: dict[int, tuple[Any, int]] = {}
+        self._roots: dict[int, Any] = {}
         self._cuts: Counter[Place] = Counter()
 
     def _fact(self, parameter: Any) -> _Facts:
@@ -67,7 +68,13 @@ class ParameterUse(Sensor):
         if next(iter(call.module._parameters.values()), None) is None:
             return
         if call.training:
-            self._called[id(call.module)] = (call.module, self._called.get(id(call.module), (None, 0))[1] + 1)
+            known = self._called.get(id(call.module))
+            self._called[id(call.module)] = (call.module, (known[1] if known else 0) + 1)
+            self._roots[id(call.module)] = call.root
+            if known is None:
+                for parameter in call.module._parameters.values():
+                    if parameter is not None and not parameter.requires_grad:
+                        self._fact(parameter)  # to see whether it ever changes
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
@@ -169,7 +176,7 @@ class ParameterUse(Sensor):
         )
 
     def _missing(self, outside: list[_Facts]) -> Iterable[Finding]:
-        fresh = [facts for facts in outside if id(facts.parameter()) not in self.scene.loaded]
+        fresh = [facts for facts in outside if not self.scene.is_loaded(facts.parameter())]
         names = self._names(fresh)
         if not names:
             return
@@ -234,11 +241,13 @@ class ParameterUse(Sensor):
         for module, calls in self._called.values():
             if calls < _ENOUGH or not hasattr(module, "reset_parameters"):
                 continue
+            if not any(parameter.requires_grad for parameter in self._roots[id(module)].parameters()):
+                continue  # a network of which nothing learns: a copy that follows, features on purpose
             for parameter in module._parameters.values():
-                if parameter is None or parameter.requires_grad or id(parameter) in self.scene.loaded:
+                if parameter is None or parameter.requires_grad or not self.scene.is_drawn(parameter):
                     continue
                 facts = self._facts.get(id(parameter))
-                if facts is None or not facts.stepped or self._is_unmoved(facts):
+                if facts is None or self._is_unmoved(facts):
                     names.append(self.scene.name_of(parameter))
         if names:
             yield Finding(

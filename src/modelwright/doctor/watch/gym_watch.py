@@ -27,12 +27,15 @@ class GymWatch:
         self._watch = watch
         self._patches = Patches()
         self._depth = 0
+        self._ends: list[tuple[Any, bool, bool]] = []
 
     def start(self) -> None:
         """Begin to listen."""
         for kind in _kinds(gymnasium.Env):
             self._wrap(kind)
         self._patches.replace(gymnasium.Env, "__init_subclass__", self._later)
+        for name in ("__init__", "__setstate__"):  # environments in other processes send their spaces
+            self._patches.replace(gymnasium.Space, name, self._space)
 
     def stop(self) -> None:
         """Put everything back."""
@@ -40,7 +43,11 @@ class GymWatch:
 
     def _later(self, prepare: Callable[..., None]) -> Any:
         def heard(kind: Any, **kwargs: Any) -> None:
-            super(gymnasium.Env, kind).__init_subclass__(**kwargs)
+            own = getattr(prepare, "__func__", None)  # of a watch that began before
+            if own is not None:
+                own(kind, **kwargs)
+            else:
+                super(gymnasium.Env, kind).__init_subclass__(**kwargs)
             if self._watch.live:
                 self._wrap(kind)
 
@@ -51,12 +58,30 @@ class GymWatch:
             if name in vars(kind):
                 self._patches.replace(kind, name, self._step if name == "step" else self._reset)
 
+    def _space(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def heard(*args: Any, **kwargs: Any) -> Any:
+            if self._watch.listens:
+                self._watch.scene.environments = True
+            return method(*args, **kwargs)
+
+        return heard
+
     def _step(self, step: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(step)
         def heard(environment: Any, action: Any, *args: Any, **kwargs: Any) -> Any:
             if self._depth or not self._watch.live:
-                return step(environment, action, *args, **kwargs)
+                answer = step(environment, action, *args, **kwargs)
+                if (
+                    self._depth
+                    and isinstance(answer, tuple)
+                    and len(answer) == 5
+                    and (answer[2] or answer[3])
+                ):
+                    self._ends.append((environment, bool(answer[2]), bool(answer[3])))
+                return answer
             self._depth = 1
+            self._ends.clear()
             try:
                 answer = step(environment, action, *args, **kwargs)
             finally:
@@ -66,6 +91,9 @@ class GymWatch:
                 scene = self._watch.scene
                 scene.environments = True
                 scene.experience.stepped(id(environment), action, observation, reward, terminated, truncated)
+                if self._ends:
+                    ends = [*self._ends, (environment, bool(terminated), bool(truncated))]
+                    self._watch.tell("on_episode_end", ends)
                 self._watch.tell("on_environment_step", environment, action, answer)
             return answer
 

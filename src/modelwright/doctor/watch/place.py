@@ -45,6 +45,8 @@ _KNOWN: dict[CodeType, bool] = {}
 
 def is_users(file: str) -> bool:
     """Return whether a file is neither of the standard library, nor of a package, nor Modelwright's own."""
+    if file.startswith("<ipython-input"):
+        return True
     return not file.startswith("<") and not os.path.abspath(file).startswith(_LIBRARIES)
 
 

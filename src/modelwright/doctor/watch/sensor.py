@@ -87,6 +87,7 @@ class Scene:
         environments: Whether the program steps environments.
         experience: What the environments did.
         loaded: ids of parameters that got their values from a state that was loaded.
+        drawn: ids of parameters whose values were seen to be drawn -> a weak reference to each.
         places: What happened -> places of the user's code, the most frequent first seen.
     """
 
@@ -99,6 +100,7 @@ class Scene:
     environments: bool = False
     experience: Experience = field(default_factory=Experience)
     loaded: set[int] = field(default_factory=set[int])
+    drawn: dict[int, Any] = field(default_factory=dict[int, Any])
     places: dict[str, dict[Place, int]] = field(default_factory=dict[str, dict[Place, int]])
 
     def saw(self, what: str, place: Place | None) -> None:
@@ -116,6 +118,15 @@ class Scene:
         """Return the place that was seen last for the first time."""
         counts = self.places.get(what)
         return list(counts)[-1] if counts else None
+
+    def is_drawn(self, parameter: Any) -> bool:
+        """Return whether a parameter's first values were drawn at random, and none were loaded since."""
+        known = self.drawn.get(id(parameter))
+        return known is not None and known() is parameter and not self.is_loaded(parameter)
+
+    def is_loaded(self, parameter: Any) -> bool:
+        """Return whether a parameter's values were loaded; Transformers marks those of its own."""
+        return id(parameter) in self.loaded or bool(getattr(parameter, "_is_hf_initialized", False))
 
     def name_of(self, parameter: Any) -> str:
         """Return a parameter's name, with its model's class; its shape where no model has it."""
@@ -186,6 +197,9 @@ class Sensor:
 
     def on_environment_reset(self, environment: Any, observation: Any) -> None:
         """Hear that an environment was reset."""
+
+    def on_episode_end(self, ends: Sequence[tuple[Any, bool, bool]]) -> None:
+        """Hear how an episode ended: (environment, terminated, truncated), innermost first, then wrappers."""
 
     # ---- heard while the watch looks closely ----
 

@@ -1,5 +1,6 @@
 """Methods of torch that are replaced while a watch lasts: they do what they did, and tell of it."""
 
+import weakref
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Protocol
@@ -14,6 +15,12 @@ from modelwright.doctor.watch.place import place_of_caller
 from modelwright.doctor.watch.watch import Watch
 
 __all__ = ["Quiet", "replace_calls"]
+
+
+_DRAWING = (
+    *("uniform_", "normal_", "trunc_normal_", "orthogonal_", "sparse_"),
+    *("xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_"),
+)
 
 
 class Quiet(Protocol):
@@ -39,6 +46,9 @@ def replace_calls(watch: Watch, patches: Patches, mode: Quiet) -> None:
     patches.replace(nn.Module, "state_dict", calls.state)
     patches.replace(nn.Module, "load_state_dict", calls.load)
     patches.replace(torch, "save", calls.save)
+    patches.replace(torch, "load", calls.read)
+    for name in _DRAWING:
+        patches.replace(nn.init, name, calls.draw)
     for place in (nn.utils, nn.utils.clip_grad):
         patches.replace(place, "clip_grad_norm_", calls.clip)
         patches.replace(place, "clip_grad_value_", calls.clip)
@@ -113,9 +123,14 @@ class _Calls:
             if self._watch.listens:
                 if self._scene.close:
                     self._scene.saw("zero", place_of_caller(2))
-                self._watch.tell("on_zero", (optimizer,))
+                self._watch.tell("on_zero", (self._inner(optimizer),))
 
         return heard
+
+    def _inner(self, optimizer: Any) -> Any:
+        """Return the optimizer that steps where this one only passes on to it, as Lightning's do."""
+        groups = optimizer.param_groups
+        return next((each for each in self._scene.optimizers if each.param_groups is groups), optimizer)
 
     def module_zero(self, zero: Callable[..., None]) -> Callable[..., None]:
         @wraps(zero)
@@ -175,8 +190,31 @@ class _Calls:
                 self._scene.saw("load", place_of_caller(2))
                 self._watch.tell("on_load", module, state_dict)
             answer = load(module, state_dict, *args, **kwargs)
-            self._scene.loaded.update(id(each) for each in module.parameters())
+            # A model that learns already began with other values: the best of its own, for example.
+            learns = self._scene.roots if self._scene.steps else ()
+            known = {id(each) for root in learns for each in root.parameters()}
+            self._scene.loaded.update({id(each) for each in module.parameters()} - known)
             return answer
+
+        return heard
+
+    def read(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(read)
+        def heard(*args: Any, **kwargs: Any) -> Any:
+            found = read(*args, **kwargs)
+            if self._watch.listens and isinstance(found, nn.Module):
+                self._scene.loaded.update(id(each) for each in found.parameters())
+            return found
+
+        return heard
+
+    def draw(self, draw: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(draw)
+        def heard(*args: Any, **kwargs: Any) -> Any:
+            drawn = draw(*args, **kwargs)
+            if self._watch.listens and isinstance(drawn, nn.Parameter):
+                self._scene.drawn[id(drawn)] = weakref.ref(drawn)
+            return drawn
 
         return heard
 

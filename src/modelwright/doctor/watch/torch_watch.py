@@ -6,6 +6,8 @@ rarer ones, and when models are first called without gradients.
 """
 
 import os
+import threading
+import weakref
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -71,14 +73,16 @@ class TorchWatch:
             register_optimizer_step_pre_hook(self._step_begins),
             register_optimizer_step_post_hook(self._step_ends),
         ]
-        os.register_at_fork(after_in_child=self._watch.stop)
+        known = weakref.ref(self._watch)  # what is told at a fork is told for good
+        os.register_at_fork(after_in_child=lambda: _silence(known()))
         self._watch.live = True
         self._listen_to_modules(True)
 
     def stop(self) -> None:
         """Put everything back."""
         self._watch.stop()
-        self._look(False)
+        self._scene.close = False
+        _take_out(self._mode)
         self._listen_to_modules(False)
         for handle in self._handles:
             handle.remove()
@@ -114,7 +118,16 @@ class TorchWatch:
                 hook.remove()
             self._hooks = []
 
+    def _follow(self) -> None:
+        """Listen to the thread that learns, where nothing was learnt in the one that the watch began in."""
+        if self._scene.steps or self._stack or self._depth or not self._watch.live:
+            return
+        if type(threading.current_thread()).__name__ != "_DummyThread" and self._watch.move():
+            self._scene.close = False  # each thread has modes of its own
+
     def _module_begins(self, module: Any, args: Any) -> None:
+        if not self._watch.listens and torch.is_grad_enabled() and module.training:
+            self._follow()
         if not self._watch.listens:
             return
         if not self._stack:
@@ -225,12 +238,43 @@ class TorchWatch:
 
     # ---- steps ----
 
-    def _step_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if self._watch.listens:
-            self._watch.tell("on_step_begin", optimizer)
-            if self._scene.close:
-                self._scene.saw("step", place_of_caller(2))
-            self._mode.quiet = True
+    def _step_begins(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._follow()
+        if not self._watch.listens:
+            return None
+        self._mode.quiet = True
+        # Where gradients are computed in a closure, the step begins after it (Lightning always does so).
+        if len(args) > 1 and callable(args[1]):
+            return (args[0], self._closure(optimizer, args[1]), *args[2:]), kwargs
+        if callable(kwargs.get("closure")):
+            return args, {**kwargs, "closure": self._closure(optimizer, kwargs["closure"])}
+        self._begin_step(optimizer)
+        return None
+
+    def _begin_step(self, optimizer: Any) -> None:
+        if not any(optimizer is each for each in self._scene.optimizers):
+            self._scene.optimizers.append(optimizer)  # made before the watch began
+            self._watch.tell("on_optimizer", optimizer)
+        self._watch.tell("on_step_begin", optimizer)
+        if self._scene.close:
+            self._scene.saw("step", place_of_caller(3))
+
+    def _closure(self, optimizer: Any, closure: Callable[..., Any]) -> Callable[..., Any]:
+        begun = False
+
+        @wraps(closure)
+        def heard(*args: Any, **kwargs: Any) -> Any:
+            nonlocal begun
+            before, self._mode.quiet = self._mode.quiet, False
+            try:
+                return closure(*args, **kwargs)
+            finally:
+                self._mode.quiet = before
+                if not begun and self._watch.listens:
+                    self._begin_step(optimizer)
+                begun = True
+
+        return heard
 
     def _step_ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._mode.quiet = False
@@ -285,6 +329,22 @@ class _Operations(TorchFunctionMode):
             return result
         self._owner.heard(name, func, args, kwargs, result)
         return result
+
+
+def _silence(watch: Watch | None) -> None:
+    if watch is not None:
+        watch.stop()
+
+
+def _take_out(mode: Any) -> None:
+    """End a mode also where others, of the program or of a second watch, were begun since."""
+    above: list[Any] = []
+    while (innermost := _innermost_mode()) is not None:
+        torch.overrides._pop_mode()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        if innermost is not mode:
+            above.append(innermost)
+    for each in reversed(above):
+        torch.overrides._push_mode(each)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
 
 def _innermost_mode() -> Any:

@@ -17,6 +17,15 @@ SENSOR_FAILED = "sensor-failed"
 _EVENTS = tuple(name for name in vars(Sensor) if name.startswith("on_"))
 
 
+class _Busy(threading.local):
+    """Whether a sensor is at work in this thread, of whichever watch: what it asks of torch is its own."""
+
+    now: bool = False
+
+
+_BUSY = _Busy()
+
+
 class Watch:
     """Sensors, and who hears which event.
 
@@ -35,8 +44,8 @@ class Watch:
         self.scene = Scene()
         self.live = False
         self.seconds = 0.0
-        self.busy = False
         self._thread = threading.get_ident()
+        self._lock = threading.RLock()  # findings may be asked for in another thread
         self._sensors = list(sensors(self.scene))
         self._failed: list[Finding] = []
         self._past: list[Finding] = []
@@ -55,22 +64,29 @@ class Watch:
     @property
     def listens(self) -> bool:
         """Whether what happens now, in this thread, is to be told."""
-        return self.live and not self.busy and threading.get_ident() == self._thread
+        return self.live and not _BUSY.now and threading.get_ident() == self._thread
+
+    def move(self) -> bool:
+        """Listen to the present thread from now on; return whether it is another than before."""
+        thread = threading.get_ident()
+        moved, self._thread = thread != self._thread, thread
+        return moved
 
     def tell(self, event: str, *what: Any) -> None:
         """Tell all sensors that hear it."""
         hearing = self._hearing[event]
         if not hearing:
             return
-        self.busy = True
+        before, _BUSY.now = _BUSY.now, True
         began = time.perf_counter()
         try:
-            for hear in hearing:
-                hear(*what)
+            with self._lock:
+                for hear in hearing:
+                    hear(*what)
         except Exception as error:
             self._drop(error)
         finally:
-            self.busy = False
+            _BUSY.now = before
             self.seconds += time.perf_counter() - began
 
     def begin_phase(self) -> None:
@@ -115,12 +131,13 @@ class Watch:
     def findings(self) -> list[Finding]:
         """Return what all sensors have found."""
         found = list(self._past)
-        self.busy = True
+        before, _BUSY.now = _BUSY.now, True
         try:
-            for sensor in tuple(self._sensors):
-                found += self._asked(sensor)
+            with self._lock:
+                for sensor in tuple(self._sensors):
+                    found += self._asked(sensor)
         finally:
-            self.busy = False
+            _BUSY.now = before
         alike = {(each.kind, each.causes): each for each in reversed(found)}
         return [*(each for each in found if alike[each.kind, each.causes] is each), *self._failed]
 

@@ -10,12 +10,11 @@ import runpy
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from modelwright.doctor.watch.imports import ImportNotice
+from modelwright.doctor.watch.listening import Listening
 from modelwright.doctor.watch.place import is_users
 from modelwright.doctor.watch.watch import Watch
 
@@ -28,15 +27,10 @@ def main(words: list[str]) -> None:
     from modelwright.doctor.sensors.all import make_sensors, watch_words
 
     watch = Watch(make_sensors)
-    instruments: list[Any] = []
-    listen = {"torch": _listen_to_torch, "gymnasium": _listen_to_environments}
-    notice = ImportNotice(
-        {name: partial(_begin, begin, watch, instruments) for name, begin in listen.items()}
-    )
+    listening = Listening(watch)
     began, process = time.perf_counter(), os.getpid()
     ended: dict[str, Any] = {}
-    watch.live = True
-    notice.start()
+    listening.start()
     record.touch()  # from here on, what goes wrong is the script's
     try:
         _run(script)
@@ -48,19 +42,17 @@ def main(words: list[str]) -> None:
         raise
     finally:
         if os.getpid() == process:
-            notice.stop()
-            seconds, listening = time.perf_counter() - began, watch.seconds
+            seconds, sensor_seconds = time.perf_counter() - began, watch.seconds
             watch.end()
             findings = watch.findings()
-            for instrument in instruments:
-                instrument.stop()
+            listening.stop()
             told = {
                 "findings": [finding.record() for finding in findings],
                 "steps": watch.scene.steps,
                 "checked": list(watch_words(watch.scene)),
                 "unchecked": list(_unchecked(watch)),
                 "seconds": seconds,
-                "sensor_seconds": listening,
+                "sensor_seconds": sensor_seconds,
                 "ended": ended,
             }
             record.write_text(json.dumps(told))
@@ -76,26 +68,8 @@ def _unchecked(watch: Watch) -> Iterator[str]:
         yield "learning by acting: no environment of Gymnasium was stepped"
     if scene.environments and "torch" in sys.modules:
         yield "advantages, and targets over several steps"
-
-
-def _begin(listen: Callable[[Watch], Any], watch: Watch, instruments: list[Any]) -> None:
-    instruments.append(listen(watch))
-
-
-def _listen_to_torch(watch: Watch) -> Any:
-    from modelwright.doctor.watch.torch_watch import TorchWatch
-
-    instrument = TorchWatch(watch)
-    instrument.start()
-    return instrument
-
-
-def _listen_to_environments(watch: Watch) -> Any:
-    from modelwright.doctor.watch.gym_watch import GymWatch
-
-    instrument = GymWatch(watch)
-    instrument.start()
-    return instrument
+    if scene.environments and not scene.experience.transitions:
+        yield "targets: environments are stepped in other processes"
 
 
 def _run(script: list[str]) -> None:

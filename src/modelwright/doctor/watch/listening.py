@@ -1,0 +1,75 @@
+"""The instruments of a watch: begun as libraries come in, and put back in order, of several watches too."""
+
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from modelwright.doctor.watch.imports import ImportNotice
+from modelwright.doctor.watch.watch import Watch
+
+__all__ = ["Listening"]
+
+_LOCK = threading.RLock()
+_BEGUN: list["Listening"] = []
+"""Those whose instruments are in place, in order: what was replaced last has to be put back first."""
+
+
+class Listening:
+    """From `start` to `stop` a watch hears of torch and Gymnasium, those that are imported later included.
+
+    Args:
+        watch: Is told.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._instruments: list[Any] = []
+        self._ended = False
+        self._notice = ImportNotice({name: partial(self._begin, listen) for name, listen in _LISTEN.items()})
+
+    def start(self) -> None:
+        """Begin to listen, in this thread."""
+        with _LOCK:
+            _BEGUN.append(self)
+            self._watch.move()
+            self._watch.live = True
+            if "torch" in sys.modules:
+                from modelwright.doctor.watch.earlier import note_earlier
+
+                note_earlier(self._watch.scene)
+            self._notice.start()
+
+    def stop(self) -> None:
+        """Listen no more; what was replaced is put back once those that began later have stopped."""
+        with _LOCK:
+            self._watch.stop()
+            self._notice.stop()
+            self._ended = True
+            while _BEGUN and _BEGUN[-1]._ended:
+                for instrument in reversed(_BEGUN.pop()._instruments):
+                    instrument.stop()
+
+    def _begin(self, listen: Callable[[Watch], Any]) -> None:
+        self._instruments.append(listen(self._watch))
+
+
+def _listen_to_torch(watch: Watch) -> Any:
+    from modelwright.doctor.watch.torch_watch import TorchWatch
+
+    instrument = TorchWatch(watch)
+    instrument.start()
+    return instrument
+
+
+def _listen_to_environments(watch: Watch) -> Any:
+    from modelwright.doctor.watch.gym_watch import GymWatch
+
+    instrument = GymWatch(watch)
+    instrument.start()
+    return instrument
+
+
+_LISTEN = {"torch": _listen_to_torch, "gymnasium": _listen_to_environments}
+"""Library -> what begins to listen to it, once it is imported, and has `stop`."""
