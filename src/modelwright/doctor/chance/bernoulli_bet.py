@@ -17,9 +17,9 @@ _ODDS = (1.25, 1.6, 2.5, 5.0, 20.0)
 class BernoulliBet(Wealth):
     """An e-process against "step t says yes with probability p_t, whatever came before".
 
-    Each bettor believes that the odds are r times those declared, p'_t = r p_t / (1 - p_t + r p_t), and bets
-    the likelihood ratio. p_t may depend on everything before step t. A rate of 0 or 1 that is contradicted once
-    makes the evidence infinite.
+    Each bettor believes that the odds are r times those declared, p'_t = r p_t / (1 - p_t + r p_t), and
+    bets the likelihood ratio. p_t may depend on everything before step t. A rate of 0 or 1 that is
+    contradicted once makes the evidence infinite.
 
     Args:
         side: `both`; or `above`, which also holds against "at most p_t"; or `below`, against "at least p_t".

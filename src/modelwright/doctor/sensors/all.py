@@ -6,6 +6,7 @@ from modelwright.doctor.sensors.activations import Activations
 from modelwright.doctor.sensors.batches import Batches
 from modelwright.doctor.sensors.checkpoints import Checkpoints
 from modelwright.doctor.sensors.class_weights import ClassWeights
+from modelwright.doctor.sensors.exploration import Exploration
 from modelwright.doctor.sensors.first_values import FirstValues
 from modelwright.doctor.sensors.gradient_order import GradientOrder
 from modelwright.doctor.sensors.learning import Learning
@@ -14,6 +15,7 @@ from modelwright.doctor.sensors.modes import Modes
 from modelwright.doctor.sensors.numbers import Numbers
 from modelwright.doctor.sensors.parameter_use import ParameterUse
 from modelwright.doctor.sensors.policy_gradient import PolicyGradient
+from modelwright.doctor.sensors.replay import Replay
 from modelwright.doctor.sensors.schedules import Schedules
 from modelwright.doctor.sensors.splits import Splits
 from modelwright.doctor.sensors.target_networks import TargetNetworks
@@ -40,8 +42,10 @@ _KINDS = {
     Targets: "targets of values",
     TargetNetworks: "target networks",
     PolicyGradient: "entropy and ratios",
+    Exploration: "random and greedy actions",
+    Replay: "what is drawn from memory",
 }
-_OF_ACTING = (Targets, TargetNetworks, PolicyGradient)
+_OF_ACTING = (Targets, TargetNetworks, PolicyGradient, Exploration, Replay)
 _OF_ROWS = (Batches, Splits, Learning)
 
 

@@ -181,6 +181,9 @@ class Sensor:
     def on_environment_reset(self, environment: Any, observation: Any) -> None:
         """Hear that an environment was reset."""
 
+    def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
+        """Hear that a model was called as a whole, also while the watch does not look closely."""
+
     # ---- heard while the watch looks closely ----
 
     def on_call(self, call: Call) -> None:
@@ -191,6 +194,9 @@ class Sensor:
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """Hear that a distribution gave its `entropy` or a `log_prob`."""
+
+    def on_log_prob(self, distribution: Any, value: Any) -> None:
+        """Hear that a distribution is asked how likely a value is."""
 
     def on_close(self, begins: bool) -> None:
         """Hear that the watch begins or ends to look closely."""

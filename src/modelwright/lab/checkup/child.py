@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modelwright.doctor.diagnosis.diagnosis import diagnose
+from modelwright.doctor.diagnosis.likelihoods import Likelihoods
 from modelwright.doctor.watch.imports import ImportNotice
 from modelwright.doctor.watch.place import is_users
 from modelwright.doctor.watch.watch import Watch
@@ -50,11 +52,12 @@ def main(words: list[str]) -> None:
         if os.getpid() == process:
             notice.stop()
             seconds = time.perf_counter() - began
-            findings = watch.findings()
+            diagnosis = diagnose(watch.findings(), Likelihoods.measured())
             for instrument in instruments:
                 instrument.stop()
             told = {
-                "findings": [finding.record() for finding in findings],
+                "findings": [finding.record() for finding in diagnosis.findings],
+                "likeliest": {name: diagnosis.probabilities[name] for name in diagnosis.likeliest},
                 "steps": watch.scene.steps,
                 "checked": list(watch_words(watch.scene)),
                 "unchecked": list(_unchecked(watch)),

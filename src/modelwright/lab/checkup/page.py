@@ -28,6 +28,9 @@ def _lines(checkup: Checkup) -> Iterator[str]:
     for number, finding in enumerate(action, start=1):
         yield ""
         yield from _finding(number, finding)
+    if len(action) > 1 and checkup.likeliest:
+        yield ""
+        yield "all of it together fits best: " + _shown(checkup.likeliest)
     info = [finding for finding in checkup.findings if finding.severity is Severity.INFO]
     if info:
         yield ""
