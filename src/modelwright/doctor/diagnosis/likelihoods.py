@@ -56,7 +56,7 @@ class Likelihoods:
     def table(self, outcomes: Iterable[str]) -> NDArray[np.float64]:
         """Return the probability of each outcome in a run with each fault (row, outcome).
 
-        A fault's rate is smoothed towards the rate b over all runs with a fault, itself smoothed as Laplace did:
+        A fault's rate is smoothed towards the rate b over all runs with a fault, itself Laplace's:
         b = (n + 1) / (N + 2), then (k + b) / (n + 1). `unknown` has b itself: a fault that is in no row does
         what faults do in the mean. An outcome that was never seen is therefore likelier under `unknown` than
         under any fault that was tried often.

@@ -102,15 +102,17 @@ class Acts:
         action = int(transition.action[0])
         if asked is None or asked.output.shape[-1:] != (choices,) or not 0 <= action < choices:
             return UNKNOWN
-        outputs = asked.output.reshape(-1, choices)
-        row = 0
-        if len(outputs) > 1:
+        outputs = asked.output
+        if outputs.numel() > choices:
+            outputs = outputs.reshape(-1, choices)
             rows = asked.given.detach().reshape(len(outputs), -1).float().cpu().numpy()
             found = [at for at, each in enumerate(rows) if each.tobytes() == transition.observation]
             if len(found) != 1:
                 return UNKNOWN
-            row = found[0]
-        values = outputs[row].tolist()
+            outputs = outputs[found[0]]
+        values = outputs.tolist()
+        while isinstance(values[0], list):
+            values = values[0]
         most, least = max(values), min(values)
         if not most > least:
             return UNKNOWN

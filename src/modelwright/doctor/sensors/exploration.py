@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2_contingency
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
@@ -233,6 +232,8 @@ class Exploration(Sensor):
 
 
 def _look_independent(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    from scipy.stats import chi2_contingency  # slow to import, and rarely needed
+
     values, rows = np.unique(one, return_inverse=True)
     choices, columns = np.unique(other, return_inverse=True)
     if len(values) < 2 or len(choices) < 2:

@@ -26,6 +26,9 @@ __all__ = ["Replay"]
 _NEWEST, _LEAST, _FAULTY = 0.25, 0.1, 0.005
 """Part of what happened that is newest; its least share of draws; its share where new ones are left out."""
 
+_LATE = 0.01
+"""Part of what happened that is left out: the one place that is written over and over may be drawn often."""
+
 _FEWEST_ROWS = 8
 _BATCHES = 12
 """Batches before anything is said."""
@@ -121,7 +124,7 @@ class Replay(Sensor):
                 ended = bisect_left(past.ends, batch.now)
                 known = bisect_left(past.numbers, past.ends[ended - 1] + 1) if ended else 0
                 at = bisect_left(past.numbers, int(row))
-                if known >= 100 and at < known and past.numbers[at] == row:
+                if known >= 100 and at < known * (1 - _LATE) and past.numbers[at] == row:
                     ages.append((known - at) / known)
             yield batch, ages
 
@@ -129,9 +132,8 @@ class Replay(Sensor):
         detector = ChangeDetector(forever=True)
         told = list(self._ages())
         for _, ages in told:
-            for age in ages:
-                new = age <= _NEWEST
-                detector.see(_FAULTY / _LEAST if new else (1 - _FAULTY) / (1 - _LEAST))
+            new = sum(age <= _NEWEST for age in ages)
+            detector.see((_FAULTY / _LEAST) ** new * ((1 - _FAULTY) / (1 - _LEAST)) ** (len(ages) - new))
         shares = [(batch, float(np.mean(np.array(ages) <= _NEWEST))) for batch, ages in told if ages]
         if not detector.ever_reached(limit_of("newest not replayed")) or not shares:
             return
