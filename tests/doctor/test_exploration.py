@@ -6,7 +6,7 @@ import pytest
 from watched import CORRIDOR, plant, run_watched
 
 LONG = plant(
-    CORRIDOR, ("range(900)", "range(1900)"), ("if step >= 100:", "if step >= 100 and step % 4 == 0:")
+    CORRIDOR, ("range(900)", "range(2000)"), ("if step >= 100:", "if step >= 100 and step % 4 == 0:")
 )
 _RATE = "if random.random() < max(0.1, 1 - step / 500):"
 _STEP = "following, reward, terminated, truncated, _ = environment.step(action)"

@@ -16,6 +16,9 @@ UNASKED, BEST, WORST, OTHER, UNKNOWN = range(5)
 """No model was called since the environment's last step; or one was, and the action had its largest or its
 smallest output, or another one; or outputs cannot be told apart."""
 
+_STACK = 8
+"""Observations that a program may put together to one."""
+
 Told = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Codes of one environment's steps, and optimizer steps taken before each (step,)."""
 
@@ -49,7 +52,7 @@ class _Asked:
 class Acts:
     """Takes note of calls of models and steps of environments of countable actions.
 
-    A call counts as acting where it has no more rows, or no more numbers, than observations of all
+    A call counts as acting where it has no more rows, or few more numbers, than observations of all
     environments together: rather one too many, so that "no model was asked" is true where it is said.
 
     Attributes:
@@ -76,7 +79,9 @@ class Acts:
         given: Any = args[0] if args else None
         shape: Any = getattr(given, "shape", None)
         many = max(1, len(self._environments))
-        if shape is not None and len(shape) and shape[0] > many and given.numel() > many * self._size:
+        # Without an axis of rows, pictures put together are one observation.
+        size = self._size * (_STACK if shape is not None and len(shape) in (1, 3) else 1)
+        if shape is not None and len(shape) and shape[0] > many and given.numel() > many * size:
             return
         self._asked_at = self._tick
         self._asked = None

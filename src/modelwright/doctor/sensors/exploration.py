@@ -120,7 +120,7 @@ class Exploration(Sensor):
         codes = np.concatenate([each[when > 0] for each, when in told])
         bet = BernoulliBet("below", _ODDS)
         bet.see(codes != UNASKED, _RARE)
-        if (codes != UNASKED).any() or not bet.ever_reached(limit_of("exploration stays")):
+        if (codes != UNASKED).any() or not bet.ever_reached(limit_of("exploration stays", 2)):
             return
         if not self._is_random(numbers):
             return
@@ -156,7 +156,7 @@ class Exploration(Sensor):
             return
         bet = BernoulliBet("below", _ODDS)
         bet.see(known != BEST, _RARE)
-        if not bet.ever_reached(limit_of("exploration stays")):
+        if not bet.ever_reached(limit_of("exploration stays", 2)):
             return
         before = np.concatenate([each[when < begun] for each, when in told])
         tried = int(np.isin(before, [UNKNOWN, BEST], invert=True).sum())
@@ -190,7 +190,7 @@ class Exploration(Sensor):
         few, many = BernoulliBet("below"), BernoulliBet("above")
         few.see(first, 0.5)
         many.see(last, 0.7)
-        limit = limit_of("exploration rises")
+        limit = limit_of("exploration rises", 2)
         if not (few.ever_reached(limit) and many.ever_reached(limit)):
             return
         shares = np.array_split(codes[0] == UNASKED, 16)
@@ -213,7 +213,7 @@ class Exploration(Sensor):
         bet = BernoulliBet("above")
         bet.see(chosen == WORST, 0.5)
         share = float((chosen == WORST).mean())
-        if share < 0.9 or not bet.ever_reached(limit_of("exploration rises")):
+        if share < 0.9 or not bet.ever_reached(limit_of("exploration rises", 2)):
             return
         yield Finding(
             kind="worst-action-is-taken",
