@@ -2,20 +2,22 @@
 
 What is held against what is drawn is "uniform over some window that ends now", with room for memories that
 prefer some transitions to others: of all that happened in ended episodes, the newest quarter gets a tenth of
-the draws at least. A small memory gives it more, a memory larger than the run a quarter.
+the draws at least. A small memory gives it more, a memory larger than the run a quarter. Where the same is
+observed again and again, only rows of which it is certain how old they are count, and what is expected is
+counted among transitions of which it is certain too.
 """
 
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.chance.bernoulli_bet import BernoulliBet
 from modelwright.doctor.chance.budget import limit_of
 from modelwright.doctor.chance.change_detector import ChangeDetector
 from modelwright.doctor.watch.place import Place
@@ -23,8 +25,15 @@ from modelwright.doctor.watch.sensor import Call, Scene, Sensor
 
 __all__ = ["Replay"]
 
-_NEWEST, _LEAST, _FAULTY = 0.25, 0.1, 0.005
-"""Part of what happened that is newest; its least share of draws; its share where new ones are left out."""
+_NEWEST = 0.25
+"""Part of what happened that is newest."""
+
+_SLACK = 0.4
+"""Share of what draws without preference would give it that it gets at least."""
+
+_ODDS = (20.0,)
+_LEAST_SHARE = 0.02
+_OLD, _NEW, _LEFT_OUT = range(3)
 
 _LATE = 0.01
 """Part of what happened that is left out: the one place that is written over and over may be drawn often."""
@@ -42,7 +51,7 @@ class _Batch:
 
     Attributes:
         now: Number of transitions so far.
-        rows: Number of the transition of each row, -1 where it is not the only one (row,).
+        rows: Number of the first transition that began with each row, -1 where none did (row,).
         place: Of the model's call.
     """
 
@@ -52,16 +61,25 @@ class _Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Past:
-    """Transitions of one environment whose observation occurred once.
+class _Drawn:
+    """Rows of a batch of which it is certain whether they are new.
 
     Attributes:
-        numbers: Of transitions (transition,), ascending.
-        ends: Numbers of the transitions that ended episodes, ascending.
+        batch: The batch.
+        rows: How many.
+        new: How many of them happened in the newest quarter.
+        share: Of draws without preference among all that happened, the part that would be new.
     """
 
-    numbers: list[int]
-    ends: list[int]
+    batch: _Batch
+    rows: int
+    new: int
+    share: float
+
+    @property
+    def ratio(self) -> float:
+        """New rows over those that draws without preference would give in the mean."""
+        return self.new / (self.rows * self.share)
 
 
 class Replay(Sensor):
@@ -91,7 +109,7 @@ class Replay(Sensor):
         if sum(map(bool, found)) < len(found) / 2:
             return
         self._last = call.step
-        rows = [each[0] + experience.first if len(each) == 1 else -1 for each in found]
+        rows = [each[0] + experience.first if each else -1 for each in found]
         now = experience.first + len(experience.transitions)
         self._batches.append(_Batch(now, np.array(rows, np.int64), call.place))
 
@@ -102,58 +120,60 @@ class Replay(Sensor):
         yield from self._nothing_new()
         yield from self._nothing_old()
 
-    def _pasts(self) -> dict[int, _Past]:
+    def _drawn(self) -> Iterable[_Drawn]:
+        """Yield batches with the rows whose observation happened in one part of the past only."""
         experience = self.scene.experience
-        times = Counter(each.observation for each in experience.transitions)
-        pasts: dict[int, _Past] = {}
-        for number, each in enumerate(experience.transitions, start=experience.first):
-            past = pasts.setdefault(each.environment, _Past([], []))
-            if times[each.observation] == 1:
-                past.numbers.append(number)
-            if each.terminated or each.truncated:
-                past.ends.append(number)
-        return pasts
-
-    def _ages(self) -> Iterable[tuple[_Batch, list[float]]]:
-        """Yield each batch and its rows' ages among what happened in ended episodes: 0 newest, 1 oldest."""
-        pasts, experience = self._pasts(), self.scene.experience
+        transitions = experience.transitions
+        numbers: dict[bytes, int] = {}
+        seen = np.array([numbers.setdefault(each.observation, len(numbers)) for each in transitions])
+        of = np.array([each.environment for each in transitions])
+        ends = np.array([each.terminated or each.truncated for each in transitions])
+        places = [np.flatnonzero(of == environment) for environment in np.unique(of)]
         for batch in self._batches:
-            ages: list[float] = []
-            for row in batch.rows[batch.rows >= experience.first]:
-                past = pasts[experience.transitions[row - experience.first].environment]
-                ended = bisect_left(past.ends, batch.now)
-                known = bisect_left(past.numbers, past.ends[ended - 1] + 1) if ended else 0
-                at = bisect_left(past.numbers, int(row))
-                if known >= 100 and at < known * (1 - _LATE) and past.numbers[at] == row:
-                    ages.append((known - at) / known)
-            yield batch, ages
+            now, rows = batch.now - experience.first, batch.rows[batch.rows >= experience.first]
+            part = np.full(max(0, now), _LEFT_OUT)
+            for place in places:
+                mine = place[: np.searchsorted(place, now)]
+                ended = np.flatnonzero(ends[mine])
+                known = int(ended[-1]) + 1 if len(ended) else 0
+                if known >= 100:
+                    part[mine[: int(known * (1 - _LATE))]] = _NEW
+                    part[mine[: int(known * (1 - _NEWEST))]] = _OLD
+            within = np.zeros((len(numbers), 3), np.bool_)
+            within[seen[: len(part)], part] = True
+            certain = within.sum(axis=1) == 1
+            drawn = seen[rows - experience.first]
+            new, old = (certain & within[:, each] for each in (_NEW, _OLD))
+            could = int(new[seen[: len(part)]].sum()), int(old[seen[: len(part)]].sum())
+            found = int(new[drawn].sum()), int(old[drawn].sum())
+            if sum(found) and min(could) and could[0] >= _LEAST_SHARE * sum(could):
+                yield _Drawn(batch, sum(found), found[0], could[0] / sum(could))
 
     def _nothing_new(self) -> Iterable[Finding]:
         detector = ChangeDetector(forever=True)
-        told = list(self._ages())
-        for _, ages in told:
-            new = sum(age <= _NEWEST for age in ages)
-            detector.see((_FAULTY / _LEAST) ** new * ((1 - _FAULTY) / (1 - _LEAST)) ** (len(ages) - new))
-        shares = [(batch, float(np.mean(np.array(ages) <= _NEWEST))) for batch, ages in told if ages]
-        if not detector.ever_reached(limit_of("newest not replayed")) or not shares:
+        told = list(self._drawn())
+        for each in told:
+            bet = BernoulliBet("below", _ODDS)
+            bet.see(np.arange(each.rows) < each.new, _SLACK * each.share)
+            detector.see(exp(bet.log_evidence))
+        if not told or not detector.ever_reached(limit_of("newest not replayed")):
             return
         # New ones came in once, while there were more and more; and then no more, to the end.
-        known = [batch.now for batch, share in shares if share >= _LEAST]
-        silent = next((at for at in range(len(shares), 0, -1) if shares[at - 1][1] > 2 * _FAULTY), 0)
-        after = {batch.now for batch, _ in shares[silent:]}
+        known = [each.batch.now for each in told if each.ratio >= _SLACK]
+        silent = next((at for at in range(len(told), 0, -1) if told[at - 1].ratio > _SLACK / 2), 0)
+        after = {each.batch.now for each in told[silent:]}
         if not known or known[-1] < 1.3 * known[0] or len(after) < 4 or max(after) < 1.2 * known[-1]:
             return
-        newest = max(int(batch.rows.max()) for batch, _ in shares[:silent])
         yield Finding(
             kind="newest-experience-never-replayed",
             severity=Severity.SEVERE,
-            title=f"What happened after step {newest} is hardly ever learnt from, to step {max(after)}.",
+            title=f"What happens after step {known[-1]} or so is not learnt from, up to step {max(after)}.",
             evidence={
-                "steps": [batch.now for batch, _ in shares][-60:],
-                "share_of_the_newest_quarter_in_a_batch": [share for _, share in shares][-60:],
+                "steps": [each.batch.now for each in told][-60:],
+                "newest_quarter_drawn_over_expected": [each.ratio for each in told][-60:],
                 "log_evidence": detector.log_peak,
             },
-            causes=(cause("buffer-not-wrapping", shares[-1][0].place),),
+            causes=(cause("buffer-not-wrapping", told[-1].batch.place),),
             next_check="store more transitions than the memory holds, and print which are left",
         )
 
