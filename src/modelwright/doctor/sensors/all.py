@@ -10,6 +10,7 @@ from modelwright.doctor.sensors.class_weights import ClassWeights
 from modelwright.doctor.sensors.clipped_losses import ClippedLosses
 from modelwright.doctor.sensors.dependence import Dependence
 from modelwright.doctor.sensors.episode_ends import EpisodeEnds
+from modelwright.doctor.sensors.exploration import Exploration
 from modelwright.doctor.sensors.first_values import FirstValues
 from modelwright.doctor.sensors.gradient_order import GradientOrder
 from modelwright.doctor.sensors.learning import Learning
@@ -21,6 +22,7 @@ from modelwright.doctor.sensors.numbers import Numbers
 from modelwright.doctor.sensors.output_range import OutputRange
 from modelwright.doctor.sensors.parameter_use import ParameterUse
 from modelwright.doctor.sensors.policy_gradient import PolicyGradient
+from modelwright.doctor.sensors.replay import Replay
 from modelwright.doctor.sensors.schedules import Schedules
 from modelwright.doctor.sensors.settings import Settings
 from modelwright.doctor.sensors.shared_modules import SharedModules
@@ -58,8 +60,10 @@ _KINDS = {
     TargetNetworks: "target networks",
     PolicyGradient: "entropy and ratios",
     EpisodeEnds: "ends of episodes",
+    Exploration: "random and greedy actions",
+    Replay: "what is drawn from memory",
 }
-_OF_ACTING = (Targets, TargetNetworks, PolicyGradient, EpisodeEnds)
+_OF_ACTING = (Targets, TargetNetworks, PolicyGradient, EpisodeEnds, Exploration, Replay)
 _OF_ROWS = (Batches, Splits, Learning, Settings)
 
 

@@ -201,6 +201,9 @@ class Sensor:
     def on_episode_end(self, ends: Sequence[tuple[Any, bool, bool]]) -> None:
         """Hear how an episode ended: (environment, terminated, truncated), innermost first, then wrappers."""
 
+    def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
+        """Hear that a model was called as a whole, also while the watch does not look closely."""
+
     # ---- heard while the watch looks closely ----
 
     def on_call(self, call: Call) -> None:
@@ -211,6 +214,9 @@ class Sensor:
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """Hear that a distribution gave its `entropy` or a `log_prob`."""
+
+    def on_log_prob(self, distribution: Any, value: Any) -> None:
+        """Hear that a distribution is asked how likely a value is."""
 
     def on_close(self, begins: bool) -> None:
         """Hear that the watch begins or ends to look closely."""

@@ -275,6 +275,8 @@ class _Calls:
                 result = method(distribution, *args, **kwargs)
                 if self._scene.close and self._watch.listens:
                     self._watch.tell("on_distribution", what, result, place_of_caller(2))
+                    if what == "log_prob" and args:
+                        self._watch.tell("on_log_prob", distribution, args[0])
                 return result
 
             return heard

@@ -193,6 +193,8 @@ class TorchWatch:
                 raise
             finally:
                 self._depth = 0
+            if self._watch.listens:
+                self._watch.tell("on_forward", module, (*args, *kwargs.values()), output)
             if self._scene.close and not was_close:
                 self._module_ends(module, args, kwargs, output)
             return output

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from modelwright.doctor.diagnosis.diagnosis import diagnose
+from modelwright.doctor.diagnosis.likelihoods import Likelihoods
 from modelwright.doctor.watch.listening import Listening
 from modelwright.doctor.watch.place import is_users
 from modelwright.doctor.watch.watch import Watch
@@ -44,10 +46,11 @@ def main(words: list[str]) -> None:
         if os.getpid() == process:
             seconds, sensor_seconds = time.perf_counter() - began, watch.seconds
             watch.end()
-            findings = watch.findings()
+            diagnosis = diagnose(watch.findings(), Likelihoods.measured())
             listening.stop()
             told = {
-                "findings": [finding.record() for finding in findings],
+                "findings": [finding.record() for finding in diagnosis.findings],
+                "likeliest": {name: diagnosis.probabilities[name] for name in diagnosis.likeliest},
                 "steps": watch.scene.steps,
                 "checked": list(watch_words(watch.scene)),
                 "unchecked": list(_unchecked(watch)),

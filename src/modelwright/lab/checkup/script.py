@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Checkup:
     Attributes:
         script: Its words.
         findings: What is wrong, the likeliest root of it first.
+        likeliest: Fault that fits all findings together best, and those that cannot be told from it -> its
+            probability; empty where none fits.
         steps: Optimizer steps that were watched.
         seconds: Time that the script took.
         sensor_seconds: Time of it that sensors took.
@@ -43,6 +45,7 @@ class Checkup:
     checked: tuple[str, ...]
     unchecked: tuple[str, ...]
     exit_status: int
+    likeliest: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def is_well(self) -> bool:
@@ -88,6 +91,7 @@ def check_script(words: Sequence[str], *, quiet: bool = False) -> Checkup:
         checked=tuple(told.get("checked", ())),
         unchecked=tuple(told.get("unchecked", ())),
         exit_status=status,
+        likeliest=told.get("likeliest", {}),
     )
 
 

@@ -1,0 +1,1 @@
+"""Statistics whose error is bounded however often one looks: bets against what was declared."""
