@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from modelwright.doctor.sensors.activations import Activations
+from modelwright.doctor.sensors.advantages import Advantages
 from modelwright.doctor.sensors.batches import Batches
 from modelwright.doctor.sensors.checkpoints import Checkpoints
 from modelwright.doctor.sensors.class_weights import ClassWeights
+from modelwright.doctor.sensors.detachment import Detachment
 from modelwright.doctor.sensors.first_values import FirstValues
 from modelwright.doctor.sensors.gradient_order import GradientOrder
 from modelwright.doctor.sensors.learning import Learning
@@ -16,6 +18,7 @@ from modelwright.doctor.sensors.parameter_use import ParameterUse
 from modelwright.doctor.sensors.policy_gradient import PolicyGradient
 from modelwright.doctor.sensors.schedules import Schedules
 from modelwright.doctor.sensors.splits import Splits
+from modelwright.doctor.sensors.surrogate import Surrogate
 from modelwright.doctor.sensors.target_networks import TargetNetworks
 from modelwright.doctor.sensors.targets import Targets
 from modelwright.doctor.watch.sensor import Scene, Sensor
@@ -40,8 +43,11 @@ _KINDS = {
     Targets: "targets of values",
     TargetNetworks: "target networks",
     PolicyGradient: "entropy and ratios",
+    Surrogate: "clipped objectives",
+    Detachment: "gradients through advantages and targets",
+    Advantages: "advantages, returns and targets of values",
 }
-_OF_ACTING = (Targets, TargetNetworks, PolicyGradient)
+_OF_ACTING = (Targets, TargetNetworks, PolicyGradient, Surrogate, Detachment, Advantages)
 _OF_ROWS = (Batches, Splits, Learning)
 
 
