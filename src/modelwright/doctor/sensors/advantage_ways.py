@@ -1,9 +1,9 @@
 """Every way, right or wrong, in which advantages could have been computed from a rollout; and which fit.
 
-A way gives columns that are linear in what is not known: with p = gamma * lambda and the sum over what follows
-in an episode F(x)_t = x_t + p F(x)_{t+1}, generalised advantages are F(r) + gamma F(b v') - F(v)
-(Schulman et al. 2016, equation 16), returns the same with lambda of one. Normalising them is one more shift and
-scale. So p alone is searched for.
+A way gives columns that are linear in what is not known. With p = gamma * lambda and the sum over what
+follows in an episode F(x)_t = x_t + p F(x)_{t+1}, generalised advantages are F(r) + gamma F(b v') - F(v)
+(Schulman et al. 2016, equation 16), and returns the same with lambda of one. Normalising them is one more
+shift and scale. So p alone is searched for.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,8 @@ class AdvantageWay:
 
     Attributes:
         fault: What is wrong with it; empty where nothing is.
-        parts: Columns to be summed over what follows: of rewards, of values that follow, of values (part, transition).
+        parts: Columns to be summed over what follows: of rewards, of values that follow, of values
+            (part, transition).
         goes_on: Whether the sum goes on to the next transition (transition,).
         plus: Columns to be added after the sum (part, transition).
         kind: `gae`, or `returns` where the discount is p itself.

@@ -1,9 +1,9 @@
 """Advantages and returns that a policy learns from, held to what the environment gave.
 
-At the first update after acting, the slope of the loss in a log-probability is the advantage of that action, up
-to a scale and, where advantages are normalised, a shift. Rewards, ends, cuts and observations are known, and
-values are those of the program's own models before they change. So every way of computing advantages, right or
-wrong, can be tried on the same numbers. The same holds for the slope of the value's loss.
+At the first update after acting, the slope of the loss in a log-probability is the advantage of that action,
+up to a scale and, where advantages are normalised, a shift. Rewards, ends, cuts and observations are known,
+and values are those of the program's own models before they change. So every way of computing advantages,
+right or wrong, can be tried on the same numbers. The same holds for the slope of the value's loss.
 """
 
 from collections.abc import Iterable, Iterator
@@ -112,10 +112,8 @@ class Advantages(Sensor):
             key = (_ARITHMETIC[operation.name], operation.place)
             self._arithmetic[key] = self._arithmetic.get(key, 0) + 1
         elif self._updates.heard and _ARITHMETIC[operation.name] == "product":
-            if (
-                operation.result.numel() == self._updates.heard[-1].tensor.numel()
-                or len(self._updates.heard) > 1
-            ):
+            size, several = operation.result.numel(), len(self._updates.heard) > 1
+            if several or size == self._updates.heard[-1].tensor.numel():
                 self._places["policy"] = operation.place
 
     def on_close(self, begins: bool) -> None:
@@ -287,7 +285,7 @@ class Advantages(Sensor):
             yield Finding(
                 kind=f"{what}-differ-from-experience",
                 severity=self._severity(fault),
-                title=f"{_WORDS[what]} are not what the environment's answers give: {fault.replace('-', ' ')}.",
+                title=f"{_WORDS[what]} are not what rewards and ends give: {fault.replace('-', ' ')}.",
                 evidence={
                     "updates_that_a_right_way_fits": record.right,
                     "updates_that_only_a_wrong_way_fits": record.faults[fault],
@@ -298,7 +296,7 @@ class Advantages(Sensor):
                     "discount_times_lambda": record.known,
                 },
                 causes=(cause(fault, self._place(fault)),),
-                next_check="compute by hand the advantage of a step before an end, and of the last of a rollout",
+                next_check="compute by hand the advantage of a step before an end and of a rollout's last",
             )
 
     def _severity(self, fault: str) -> Severity:
@@ -312,7 +310,7 @@ class Advantages(Sensor):
             (
                 record.against,
                 "policy-loss-sign",
-                "The policy's loss makes actions less likely that did well.",
+                "The policy's loss makes actions that did well less likely.",
             ),
             (record.rewards_against, "reward-sign-flipped", "Rewards enter advantages with the wrong sign."),
         ):
@@ -325,7 +323,7 @@ class Advantages(Sensor):
                     title=title,
                     evidence={"updates": record.right, "updates_with_the_wrong_sign": count},
                     causes=(cause(fault, self._place(fault)),),
-                    next_check="the slope of the loss in the log-probability of an action is to be minus its advantage",
+                    next_check="the slope of the loss in an action's log-probability is minus its advantage",
                 )
 
     def _place(self, fault: str) -> Place | None:
@@ -336,7 +334,7 @@ class Advantages(Sensor):
 
 
 def _shifted(fit: AdvantageFit) -> bool:
-    """Return whether rewards, all the same, count 1/gamma times as much as values: each return lacks its first."""
+    """Return whether rewards count 1/gamma times as much as values: each return lacks its first."""
     if fit.discount is None or fit.value == 0 or fit.discount > 0.9995:
         return False
     more, lacks = -fit.reward / fit.value - 1.0, 1.0 / fit.discount - 1.0

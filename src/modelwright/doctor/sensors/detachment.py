@@ -45,8 +45,12 @@ class Detachment(Sensor):
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
         self._updates.hear_operation(operation, 0)
-        if self._updates.heard and operation.name in ("mul", "__mul__", "__rmul__") and not operation.inside:
-            self._places["product"] = operation.place
+        if not self._updates.heard or operation.name not in ("mul", "__mul__", "__rmul__"):
+            return
+        if getattr(operation.result, "requires_grad", False) and not operation.inside:
+            size = operation.result.numel()
+            if size == self._updates.heard[-1].tensor.numel() and (size > 1 or len(self._updates.heard) > 1):
+                self._places["product"] = operation.place
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
@@ -82,7 +86,9 @@ class Detachment(Sensor):
             return
         self._seen["advantages"] += 1
         moving = [slope.sum() for _, slope in used if slope.requires_grad]
-        outputs = [each for call in self._updates.calls for each in tensors_of(call.output) if each.requires_grad]
+        outputs = [
+            each for call in self._updates.calls for each in tensors_of(call.output) if each.requires_grad
+        ]
         if not moving or not outputs:
             return
         weights: Any = torch.stack(moving).sum()
@@ -113,8 +119,12 @@ class Detachment(Sensor):
                 continue
             if not all(key in following for key in keys) or all(key in seen for key in keys):
                 continue
-            outputs = [each for each in tensors_of(call.output) if each.numel() == len(keys) and each.requires_grad]
-            slopes: Any = torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True) if outputs else ()
+            outputs = [
+                each for each in tensors_of(call.output) if each.numel() == len(keys) and each.requires_grad
+            ]
+            slopes: Any = (
+                torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True) if outputs else ()
+            )
             if any(each is not None and bool(each.count_nonzero()) for each in slopes):
                 self._wrong["targets"] += 1
                 self._places["targets"] = call.place

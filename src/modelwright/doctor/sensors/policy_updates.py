@@ -47,7 +47,6 @@ class Weights:
         weights: The slope of the loss, turned round (row,).
         columns: Whether all columns of a log-probability over several numbers got the same.
         log_probabilities: The tensors.
-        inputs: Rows that the models were given, where one call had them all; None otherwise.
     """
 
     rows: NDArray[np.int64]
@@ -175,7 +174,7 @@ def _single(given: list[tuple[LogProbability, Any]], rollout: Rollout) -> Weight
     weights: list[float] = []
     used: list[LogProbability] = []
     wide = len(rollout.transitions[0].action)
-    count = len(set(each.environment for each in rollout.transitions))
+    count = len({each.environment for each in rollout.transitions})
     for each, slope in given:
         flat = slope.reshape(slope.size // wide if slope.size in (wide, wide * count) else slope.size, -1)
         if len(flat) not in (1, count):

@@ -67,20 +67,12 @@ class Rollout:
         if not order or len(order) > 4 * _MOST:
             return None
         made = [experience.transitions[at] for at in order]
-        following = [*made[1:], None]
-        last = np.array(
-            [b is None or a.environment != b.environment for a, b in zip(made, following, strict=True)]
-        )
+        pairs = list(zip(made, [*made[1:], None], strict=True))
+        last = np.array([b is None or a.environment != b.environment for a, b in pairs])
         terminated = np.array([each.terminated for each in made])
         truncated = np.array([each.truncated for each in made])
-        resets = np.array(
-            [b is not None and b.step != a.step + 1 for a, b in zip(made, following, strict=True)]
-        )
-        now = {at: experience.now(made[at].environment) for at in np.flatnonzero(last).tolist()}
-        for at, (number_of, key) in list(now.items()):
-            if number_of != made[at].step + 1:
-                resets[at] = True
-            now[at] = (number_of, key)
+        resets = np.array([b is not None and b.step != a.step + 1 for a, b in pairs])
+        now = {at: experience.now(made[at].environment)[1] for at in np.flatnonzero(last).tolist()}
         ended = terminated | truncated | (resets & ~last)
         seen = {each.environment for each in experience.transitions[:begin]}
         began = np.empty(len(made), np.bool_)
@@ -95,7 +87,7 @@ class Rollout:
             cut=(truncated | (resets & ~last)) & ~terminated,
             last=last,
             began=began,
-            now={at: key for at, (_, key) in now.items()},
+            now=now,
         )
         for at, each in enumerate(made):
             rollout._where.setdefault(each.observation, []).append(at)

@@ -1,4 +1,4 @@
-"""The clipped objective of PPO: which way round the ratio is, which of two bounds is taken, how wide they are."""
+"""The clipped objective of PPO: which way round the ratio is, which bound is taken, how wide they are."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

@@ -82,7 +82,7 @@ class ValueTables:
         if numbers * len(rollout.transitions) > _MOST_NUMBERS:
             return []
         tables: list[ValueTable] = []
-        drawn = random.getstate(), np.random.get_state()
+        drawn = random.getstate(), np.random.get_state()  # noqa: NPY002 - not drawn from
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 for chain in self._chains.values():
@@ -90,7 +90,7 @@ class ValueTables:
                         tables += _asked(chain, rollout, numbers)
         finally:
             random.setstate(drawn[0])
-            np.random.set_state(drawn[1])
+            np.random.set_state(drawn[1])  # noqa: NPY002
         return tables
 
 
