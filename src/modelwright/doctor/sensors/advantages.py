@@ -26,6 +26,7 @@ __all__ = ["Advantages"]
 
 _ENOUGH = 2
 _FEWEST_ROWS = 16
+_FEWEST_DIFFERENT = 10
 _MOST_ROWS = 160
 _MOST_SEARCHES = 6
 _MOST_IN_VAIN = 3
@@ -93,7 +94,7 @@ class Advantages(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        if self.scene.environments or call.depth == 0:
+        if self.scene.environments:
             self._tables.hear(call)
             self._updates.hear_call(call)
 
@@ -105,6 +106,8 @@ class Advantages(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
+        if not self.scene.environments:
+            return
         self._updates.hear_operation(operation, self.scene.experience.count)
         if operation.inside or operation.place is None or operation.name not in _ARITHMETIC:
             return
@@ -206,8 +209,8 @@ class Advantages(Sensor):
             return
         rows, weights = rows[there], weights[there]
         far = float(np.abs(weights - weights.mean()).max())
-        if far <= 1e-4 * float(np.abs(weights).max()):
-            return  # the same for all
+        if far <= 1e-4 * float(np.abs(weights).max()) or _different(weights / far) < _FEWEST_DIFFERENT:
+            return  # too much alike to tell ways apart
         record = self._records[what]
         if record.searches >= (_MOST_SEARCHES if record.faults else _MOST_IN_VAIN):
             return
@@ -331,6 +334,10 @@ class Advantages(Sensor):
         wanted = ("policy",) if fault == "policy-loss-sign" else ("mask", "product", "sum", "policy")
         found = [self._places[each] for each in wanted if self._places.get(each) is not None]
         return found[0] if found else self.scene.place_of("backward")
+
+
+def _different(numbers: NDArray[np.float64]) -> int:
+    return len(np.unique(np.round(numbers, 4)))
 
 
 def _shifted(fit: AdvantageFit) -> bool:

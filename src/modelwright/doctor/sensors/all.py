@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from modelwright.doctor.sensors.activations import Activations
 from modelwright.doctor.sensors.advantages import Advantages
+from modelwright.doctor.sensors.annealing import Annealing
 from modelwright.doctor.sensors.batches import Batches
 from modelwright.doctor.sensors.checkpoints import Checkpoints
 from modelwright.doctor.sensors.class_weights import ClassWeights
@@ -32,6 +33,7 @@ _KINDS = {
     LossInputs: "what losses are given",
     Modes: "modes",
     Schedules: "schedules",
+    Annealing: "learning rates of zero",
     Checkpoints: "states that are loaded",
     FirstValues: "first values",
     Batches: "scale of inputs, order of labels",

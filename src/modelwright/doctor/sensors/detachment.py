@@ -35,7 +35,8 @@ class Detachment(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        self._updates.hear_call(call)
+        if self.scene.environments:
+            self._updates.hear_call(call)
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
@@ -44,6 +45,8 @@ class Detachment(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
+        if not self.scene.environments:
+            return
         self._updates.hear_operation(operation, 0)
         if not self._updates.heard or operation.name not in ("mul", "__mul__", "__rmul__"):
             return

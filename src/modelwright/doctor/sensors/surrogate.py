@@ -55,6 +55,8 @@ class Surrogate(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
+        if not self.scene.environments:
+            return
         self._updates.hear_operation(operation, 0)
         name, result = operation.name, operation.result
         if operation.inside or not self._updates.heard or not getattr(result, "requires_grad", False):

@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ class ValueTables:
         tables: list[ValueTable] = []
         drawn = random.getstate(), np.random.get_state()  # noqa: NPY002 - not drawn from
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad(), torch.random.fork_rng(devices=_devices(self._chains.values())):
                 for chain in self._chains.values():
                     if len(tables) < _MOST_MODELS:
                         tables += _asked(chain, rollout, numbers)
@@ -109,6 +109,11 @@ def _asked(chain: _Chain, rollout: Rollout, numbers: int) -> Iterator[ValueTable
             flat = part.double().cpu().numpy().reshape(3, count)
             if np.all(np.isfinite(flat)) and float(flat.std()) > 0:
                 yield ValueTable(before=flat[0], after=flat[1], shown=flat[2])
+
+
+def _devices(chains: Iterable[_Chain]) -> list[Any]:
+    """Return accelerators whose random numbers a copy could draw."""
+    return list({each.device for chain in chains for each in chain.model.parameters() if each.is_cuda})
 
 
 def _root(chain: _Chain) -> _Chain:
