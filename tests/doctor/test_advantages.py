@@ -9,7 +9,7 @@ from watched import plant, run_watched
 _MASK = "going = 1.0 - ends[t]"
 
 FAULTS = {
-    "no mask of ends": (VECTOR, [(_MASK, "going = 1.0")], "terminal-mask-missing", "* total"),
+    "no mask of ends": (VECTOR, [(_MASK, "going = 1.0")], "terminal-mask-missing", "delta = "),
     "cut episodes taken for ended ones": (
         VECTOR,
         [("reward[i] += GAMMA *", "reward[i] += 0.0 *")],
@@ -142,13 +142,7 @@ VARIANTS = {
         VECTOR,
         [("LIMIT = 9", "LIMIT = 10**6"), ("SAME_STEP", "NEXT_STEP")],
     ),
-    "no baseline": (
-        EPISODES,
-        [
-            ("goals - values.detach()", "goals"),
-            ("0.0 if terminated else critic(torch.as_tensor(state)).item()", "0.0"),
-        ],
-    ),
+    "no baseline": (EPISODES, [("goals - values.detach()", "goals")]),
     "normalised returns": (
         EPISODES,
         [("weights = goals - values.detach()", "weights = (goals - goals.mean()) / goals.std()")],

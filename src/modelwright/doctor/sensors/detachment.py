@@ -51,8 +51,8 @@ class Detachment(Sensor):
         if not self._updates.heard or operation.name not in ("mul", "__mul__", "__rmul__"):
             return
         if getattr(operation.result, "requires_grad", False) and not operation.inside:
-            size = operation.result.numel()
-            if size == self._updates.heard[-1].tensor.numel() and (size > 1 or len(self._updates.heard) > 1):
+            size, several = operation.result.numel(), len(self._updates.heard) > 1
+            if size > 1 and (several or size == self._updates.heard[-1].tensor.numel()):
                 self._places["product"] = operation.place
 
     def on_step_end(self, optimizer: Any) -> None:
