@@ -31,7 +31,7 @@ _GROWTH = 1.25
 
 _LOOK_STEPS = 2
 
-_FIRST_ROLLOUTS, _ROLLOUT_GROWTH = 8, 1.1
+_FIRST_ROLLOUTS, _ROLLOUT_GROWTH = 4, 1.2
 """Of stretches of acting, updates after these are looked at, and later ever rarer ones."""
 
 _MOST_EVENTS = 30_000

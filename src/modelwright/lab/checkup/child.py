@@ -74,7 +74,7 @@ def _unchecked(watch: Watch) -> Iterator[str]:
     elif not scene.environments:
         yield "learning by acting: no environment of Gymnasium was stepped"
     if scene.environments and "torch" in sys.modules:
-        yield "advantages, and targets over several steps"
+        yield "targets over several steps, but those of a policy"
 
 
 def _begin(listen: Callable[[Watch], Any], watch: Watch, instruments: list[Any]) -> None:
