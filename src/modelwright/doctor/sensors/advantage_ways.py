@@ -178,13 +178,14 @@ def fit_way(
         if sure or found.residual < FITS:
             return found
     grid = _FIRST_GRID
-    for _ in range(7):
-        found = _best(way, rows, weights, grid)
+    found = _best(way, rows, weights, grid)
+    for _ in range(6):
         at = int(np.argmin(np.abs(grid - found.p)))
         low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
         if high - low < 1e-7 or found.residual < FITS / 20:
             break
         grid = np.linspace(low, high, 15)
+        found = _best(way, rows, weights, grid)
     return found
 
 

@@ -95,7 +95,11 @@ class PolicyUpdates:
             self._sources.append(result)
         elif operation.name in _CHOICES:
             given = operation.args[0] if operation.args else None
-            if any(given is each for each in self._sources) and 2 * result.numel() <= given.numel():
+            if (
+                given is not None
+                and any(given is each for each in self._sources)
+                and 2 * result.numel() <= given.numel()
+            ):
                 self.heard.append(LogProbability(result, 1.0, made, operation.place))
         elif operation.name in _LOSSES and operation.kwargs.get("reduction") == "none":
             self.heard.append(LogProbability(result, -1.0, made, operation.place))
