@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 from modelwright.doctor.sensors.accumulators import Accumulators
 from modelwright.doctor.sensors.activations import Activations
+from modelwright.doctor.sensors.advantages import Advantages
+from modelwright.doctor.sensors.annealing import Annealing
 from modelwright.doctor.sensors.batches import Batches
 from modelwright.doctor.sensors.checkpoints import Checkpoints
 from modelwright.doctor.sensors.class_weights import ClassWeights
 from modelwright.doctor.sensors.clipped_losses import ClippedLosses
 from modelwright.doctor.sensors.dependence import Dependence
+from modelwright.doctor.sensors.detachment import Detachment
 from modelwright.doctor.sensors.episode_ends import EpisodeEnds
 from modelwright.doctor.sensors.exploration import Exploration
 from modelwright.doctor.sensors.first_values import FirstValues
@@ -27,6 +30,7 @@ from modelwright.doctor.sensors.schedules import Schedules
 from modelwright.doctor.sensors.settings import Settings
 from modelwright.doctor.sensors.shared_modules import SharedModules
 from modelwright.doctor.sensors.splits import Splits
+from modelwright.doctor.sensors.surrogate import Surrogate
 from modelwright.doctor.sensors.target_networks import TargetNetworks
 from modelwright.doctor.sensors.targets import Targets
 from modelwright.doctor.watch.sensor import Scene, Sensor
@@ -47,6 +51,7 @@ _KINDS = {
     Accumulators: "sums over batches",
     Modes: "modes",
     Schedules: "schedules",
+    Annealing: "learning rates of zero",
     Checkpoints: "states that are loaded",
     FirstValues: "first values",
     Batches: "scale of inputs, order of labels",
@@ -62,8 +67,21 @@ _KINDS = {
     EpisodeEnds: "ends of episodes",
     Exploration: "random and greedy actions",
     Replay: "what is drawn from memory",
+    Surrogate: "clipped objectives",
+    Detachment: "gradients through advantages and targets",
+    Advantages: "advantages, returns and targets of values",
 }
-_OF_ACTING = (Targets, TargetNetworks, PolicyGradient, EpisodeEnds, Exploration, Replay)
+_OF_ACTING = (
+    Targets,
+    TargetNetworks,
+    PolicyGradient,
+    EpisodeEnds,
+    Exploration,
+    Replay,
+    Surrogate,
+    Detachment,
+    Advantages,
+)
 _OF_ROWS = (Batches, Splits, Learning, Settings)
 
 

@@ -113,6 +113,18 @@ class Experience:
             self._after.setdefault(each.following, []).append(at)
         self._indexed = len(self.transitions)
 
+    def now(self, environment: int) -> tuple[int, bytes]:
+        """Return where an environment stands: the number of its next step, and the key of what it shows."""
+        for place in self._places.values():
+            if place.number == environment:
+                return place.step, place.observation
+        return 0, b""
+
+    @property
+    def count(self) -> int:
+        """Transitions so far, those that are no more kept included."""
+        return self.first + len(self.transitions)
+
     def from_observations(self, rows: Iterable[Any]) -> list[list[int]]:
         """Return for each row the transitions that began with it."""
         self._index()

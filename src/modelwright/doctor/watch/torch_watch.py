@@ -33,6 +33,9 @@ _GROWTH = 1.25
 
 _LOOK_STEPS = 2
 
+_FIRST_ROLLOUTS, _ROLLOUT_GROWTH = 4, 1.2
+"""Of stretches of acting, updates after these are looked at, and later ever rarer ones."""
+
 _MOST_EVENTS = 30_000
 """Modules called and operations done, after which a look ends though no step was taken."""
 
@@ -61,6 +64,9 @@ class TorchWatch:
         self._next_look = _FIRST
         self._evaluations = 0
         self._stretches = 0
+        self._acted_before = 0, -1
+        self._rollouts = 0.0
+        self._next_rollout = 1.0
         self._root_kinds: set[type] = set()
         self._stepped: set[int] = set()
 
@@ -183,6 +189,8 @@ class TorchWatch:
             was_close = self._scene.close
             if not torch.is_grad_enabled():
                 self._evaluated()
+            elif not was_close and self._watch.listens:
+                self._updated_after_acting()
             self._depth = 1
             if self._scene.close and not was_close:
                 self._stack.append(module)  # its own hook was passed already
@@ -208,6 +216,19 @@ class TorchWatch:
             if self._evaluations > _MOST_EVALUATIONS and self._scene.steps >= self._until:
                 self._look(False)
         elif self._evaluations <= _MOST_EVALUATIONS and self._stretches < 4 and self._watch.listens:
+            self._look(True)
+
+    def _updated_after_acting(self) -> None:
+        """A model is called with gradients: look at the first update after some stretches of acting."""
+        now = self._scene.experience.count, self._scene.steps
+        if now[0] == self._acted_before[0] or now[1] == self._acted_before[1]:
+            return
+        self._acted_before = now
+        self._rollouts += 1
+        if self._rollouts >= self._next_rollout:
+            grown = self._rollouts * _ROLLOUT_GROWTH
+            self._next_rollout = self._rollouts + 1 if self._rollouts < _FIRST_ROLLOUTS else grown
+            self._until = max(self._until, self._scene.steps + _LOOK_STEPS)
             self._look(True)
 
     def _count(self) -> None:

@@ -69,8 +69,6 @@ def _unchecked(watch: Watch) -> Iterator[str]:
         yield "learning: no optimizer of torch took a step"
     elif not scene.environments:
         yield "learning by acting: no environment of Gymnasium was stepped"
-    if scene.environments and "torch" in sys.modules:
-        yield "advantages, and targets over several steps"
     if scene.environments and not scene.experience.transitions:
         yield "targets: environments are stepped in other processes"
 

@@ -1,0 +1,364 @@
+"""Advantages and returns that a policy learns from, held to what the environment gave.
+
+At the first update after acting, the slope of the loss in a log-probability is the advantage of that action,
+up to a scale and, where advantages are normalised, a shift. Rewards, ends, cuts and observations are known,
+and values are those of the program's own models before they change. So every way of computing advantages,
+right or wrong, can be tried on the same numbers. The same holds for the slope of the value's loss.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.advantage_ways import FITS, REFUTED, AdvantageFit, advantage_ways, fit_way
+from modelwright.doctor.sensors.policy_updates import PolicyUpdates, in_order, keys_of
+from modelwright.doctor.sensors.rollout import Rollout
+from modelwright.doctor.sensors.value_tables import ValueTable, ValueTables, tensors_of
+from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
+
+__all__ = ["Advantages"]
+
+_ENOUGH = 2
+_FEWEST_ROWS = 16
+_FEWEST_DIFFERENT = 10
+_MOST_ROWS = 160
+_MOST_SEARCHES = 6
+_MOST_IN_VAIN = 3
+_WORDS = {"advantages": "Advantages that the policy learns from", "values": "Targets of values"}
+
+
+@dataclass(slots=True)
+class _Record:
+    """Of the advantages, or of the targets of values, of a program.
+
+    Attributes:
+        right: Updates that a right way fits.
+        refuted: Updates that no right way fits.
+        faults: Fault -> updates that only it, or others beside it, fits.
+        sizes: Of refuted updates: smallest residual of a right way.
+        against: Updates that a right way fits with rewards and values turned round.
+        rewards_against: Updates that a right way fits with rewards turned round.
+        known: gamma * lambda of the last fit.
+        discount: gamma of the last fit.
+        searches: Updates for which everything was tried.
+        ended, cut: Transitions that ended, or were cut, in updates that no right way fits.
+    """
+
+    right: int = 0
+    refuted: int = 0
+    faults: dict[str, int] = field(default_factory=dict[str, int])
+    sizes: list[float] = field(default_factory=list[float])
+    against: int = 0
+    rewards_against: int = 0
+    known: float | None = None
+    discount: float | None = None
+    searches: int = 0
+    ended: int = 0
+    cut: int = 0
+
+
+class Advantages(Sensor):
+    """Looks at the first update after acting."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._updates = PolicyUpdates()
+        self._tables = ValueTables()
+        self._begin = 0
+        self._steps_since_acting = 1
+        self._rollout: Rollout | None = None
+        self._values: list[ValueTable] = []
+        self._looked: set[str] = set()
+        self._policy = False
+        self._records = {what: _Record() for what in _WORDS}
+        self._arithmetic: dict[tuple[str, Place], int] = {}
+        self._places: dict[str, Place | None] = {}
+        self._time_is_seen = False
+
+    # ---- what is heard ----
+
+    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+        """See `Sensor`."""
+        if self._steps_since_acting:
+            self._begin, self._steps_since_acting = self.scene.experience.count - 1, 0
+            self._rollout, self._values, self._looked = None, [], set()
+            self._time_is_seen = self._time_is_seen or _tells_time(environment)
+        if self._arithmetic:
+            self._arithmetic = {}
+
+    def on_call(self, call: Call) -> None:
+        """See `Sensor`."""
+        if self.scene.environments:
+            self._tables.hear(call)
+            self._updates.hear_call(call)
+
+    def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
+        """See `Sensor`."""
+        if what == "log_prob":
+            self._policy = True
+            self._updates.hear_distribution(result, None, self.scene.experience.count, place)
+
+    def on_operation(self, operation: Operation) -> None:
+        """See `Sensor`."""
+        if not self.scene.environments:
+            return
+        self._updates.hear_operation(operation, self.scene.experience.count)
+        if operation.inside or operation.place is None or operation.name not in _ARITHMETIC:
+            return
+        if not getattr(operation.result, "requires_grad", False):
+            key = (_ARITHMETIC[operation.name], operation.place)
+            self._arithmetic[key] = self._arithmetic.get(key, 0) + 1
+        elif self._updates.heard and _ARITHMETIC[operation.name] == "product":
+            size, several = operation.result.numel(), len(self._updates.heard) > 1
+            if several or size == self._updates.heard[-1].tensor.numel():
+                self._places["policy"] = operation.place
+
+    def on_close(self, begins: bool) -> None:
+        """See `Sensor`."""
+        self._updates.forget()
+        self._tables.forget()
+
+    def on_step_begin(self, optimizer: Any) -> None:
+        """See `Sensor`."""
+        if self._policy or self._updates.heard:
+            self._prepare()
+
+    def on_step_end(self, optimizer: Any) -> None:
+        """See `Sensor`."""
+        self._steps_since_acting += 1
+        self._updates.forget()
+        self._tables.forget()
+
+    def on_backward(self, loss: Any) -> None:
+        """See `Sensor`."""
+        if not self.scene.close or not self.scene.environments or loss.numel() != 1:
+            return
+        if not (self._updates.heard or self._policy):
+            return
+        self._prepare()
+        if self._rollout is None or len(self._rollout.transitions) < _FEWEST_ROWS:
+            return
+        if "advantages" not in self._looked:
+            given = self._updates.weights(loss, self._rollout)
+            if given is not None:
+                self._policy = True
+                self._looked.add("advantages")
+                self._look("advantages", given.rows, given.weights, self._values)
+        if "values" not in self._looked:
+            self._look_at_values(loss, self._rollout)
+
+    def _prepare(self) -> None:
+        """Know the rollout and its values, before anything changes."""
+        if self._steps_since_acting or self._rollout is not None or not self.scene.close:
+            return
+        for what in ("mask", "product", "sum"):
+            counts = {place: n for (kind, place), n in self._arithmetic.items() if kind == what}
+            if counts:
+                self._places[what] = max(counts, key=counts.__getitem__)
+        self._rollout = Rollout.since(self.scene.experience, self._begin)
+        if self._rollout is not None and len(self._rollout.transitions) >= _FEWEST_ROWS:
+            self._values = self._tables.ask(self._rollout)
+
+    # ---- comparison ----
+
+    def _look_at_values(self, loss: Any, rollout: Rollout) -> None:
+        import torch
+
+        numbers = len(rollout.transitions[0].observation) // 4
+        for call in self._updates.calls:
+            keys = keys_of(call.args[0], numbers)
+            if keys is None or len(keys) < _FEWEST_ROWS:
+                continue
+            rows = in_order(keys, rollout)
+            for part in tensors_of(call.output):
+                if part.numel() != len(keys) or not part.requires_grad:
+                    continue
+                flat = part.detach().double().cpu().numpy().reshape(-1)
+                there = rows >= 0
+                tables = [
+                    each
+                    for each in self._values
+                    if there.any()
+                    and np.allclose(each.before[rows[there]], flat[there], rtol=1e-4, atol=1e-5)
+                ]
+                if not tables:
+                    continue
+                try:
+                    (slope,) = torch.autograd.grad(loss, [part], retain_graph=True, allow_unused=True)
+                except RuntimeError:
+                    return
+                if slope is not None and bool(slope.count_nonzero()):
+                    self._looked.add("values")
+                    weights = -slope.detach().double().cpu().numpy().reshape(-1)
+                    self._look("values", rows, weights, tables)
+                    return
+
+    def _look(
+        self, what: str, rows: NDArray[np.int64], weights: NDArray[np.float64], tables: list[ValueTable]
+    ) -> None:
+        assert self._rollout is not None
+        there = np.flatnonzero((rows >= 0) & np.isfinite(weights))
+        there = there[:: max(1, len(there) // _MOST_ROWS)]
+        if len(there) < _FEWEST_ROWS:
+            return
+        rows, weights = rows[there], weights[there]
+        far = float(np.abs(weights - weights.mean()).max())
+        if far <= 1e-4 * float(np.abs(weights).max()) or _different(weights / far) < _FEWEST_DIFFERENT:
+            return  # too much alike to tell ways apart
+        record = self._records[what]
+        if record.searches >= (_MOST_SEARCHES if record.faults else _MOST_IN_VAIN):
+            return
+        smallest = np.inf
+        fits: dict[str, AdvantageFit] = {}
+        for fault, fit in self._tried(what, rows, weights, tables, record.known):
+            if not fault:
+                smallest = min(smallest, fit.residual)
+            if fit.residual < FITS and fit.plausible and fault not in fits:
+                fits[fault] = fit
+        self._note(record, fits, smallest)
+
+    def _tried(
+        self,
+        what: str,
+        rows: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        tables: list[ValueTable],
+        known: float | None,
+    ) -> Iterator[tuple[str, AdvantageFit]]:
+        """Yield how each way fits: right ones first, and wrong ones only where no right one does."""
+        assert self._rollout is not None
+        ways = [
+            way
+            for table in tables or [None]
+            for way in advantage_ways(self._rollout, table, what == "values")
+        ]
+        right = False
+        sure = known is not None and self._records[what].right + self._records[what].refuted > 1
+        for way in ways:
+            if not way.fault:
+                fit = fit_way(way, rows, weights, known, sure)
+                yield ("reward-off-by-one" if _shifted(fit) else ""), fit
+                if fit.residual < FITS and fit.plausible:
+                    right = not _shifted(fit)
+                    break
+        if not right:
+            self._records[what].searches += 1
+            for way in ways:
+                if way.fault:
+                    yield way.fault, fit_way(way, rows, weights, known, sure)
+
+    def _note(self, record: _Record, fits: dict[str, AdvantageFit], smallest: float) -> None:
+        assert self._rollout is not None
+        if "" in fits:
+            fit = fits[""]
+            record.right += 1
+            record.rewards_against += fit.reward < 0 < -fit.value
+            record.against += fit.reward < 0 and fit.value >= 0
+            if record is self._records["advantages"] and fit.reward < 0 and fit.value >= 0:
+                self.scene.saw("policy loss against", self._place("policy-loss-sign"))
+        elif smallest > REFUTED:
+            record.refuted += 1
+            record.sizes += [smallest] if np.isfinite(smallest) else []
+            record.ended += int(self._rollout.terminated.sum())
+            record.cut += int(self._rollout.cut.sum())
+            for fault in fits:
+                record.faults[fault] = record.faults.get(fault, 0) + 1
+        for fit in list(fits.values())[:1]:
+            record.known, record.discount = fit.p, fit.discount
+
+    # ---- what is wrong ----
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what no right way of computing advantages explains, and one wrong way does."""
+        yield from self._signs()
+        named: set[str] = set()
+        for what, record in self._records.items():
+            if record.refuted < (1 if record.right > _ENOUGH else _ENOUGH) or not record.faults:
+                continue
+            fault = max(record.faults, key=record.faults.__getitem__)
+            if record.faults[fault] < max(1, 0.8 * record.refuted) or fault in named:
+                continue
+            named.add(fault)
+            yield Finding(
+                kind=f"{what}-differ-from-experience",
+                severity=self._severity(fault),
+                title=f"{_WORDS[what]} are not what rewards and ends give: {fault.replace('-', ' ')}.",
+                evidence={
+                    "updates_that_a_right_way_fits": record.right,
+                    "updates_that_only_a_wrong_way_fits": record.faults[fault],
+                    "difference_from_the_nearest_right_way": record.sizes[:40],
+                    "transitions_that_ended": record.ended,
+                    "transitions_that_were_cut": record.cut,
+                    "discount": record.discount,
+                    "discount_times_lambda": record.known,
+                },
+                causes=(cause(fault, self._place(fault)),),
+                next_check="compute by hand the advantage of a step before an end and of a rollout's last",
+            )
+
+    def _severity(self, fault: str) -> Severity:
+        if fault != "truncation-as-terminal":
+            return Severity.SEVERE
+        return Severity.INFO if self._time_is_seen else Severity.WARNING
+
+    def _signs(self) -> Iterator[Finding]:
+        record = self._records["advantages"]
+        for count, fault, title in (
+            (
+                record.against,
+                "policy-loss-sign",
+                "The policy's loss makes actions that did well less likely.",
+            ),
+            (record.rewards_against, "reward-sign-flipped", "Rewards enter advantages with the wrong sign."),
+        ):
+            if fault == "policy-loss-sign" and self.scene.place_of("ratio inverted"):
+                continue  # that is why
+            if count >= _ENOUGH and count >= 0.8 * record.right:
+                yield Finding(
+                    kind=fault,
+                    severity=Severity.SEVERE,
+                    title=title,
+                    evidence={"updates": record.right, "updates_with_the_wrong_sign": count},
+                    causes=(cause(fault, self._place(fault)),),
+                    next_check="the slope of the loss in an action's log-probability is minus its advantage",
+                )
+
+    def _place(self, fault: str) -> Place | None:
+        """Return where masks, or else sums over what follows, are computed, as far as tensors do it."""
+        wanted = ("policy",) if fault == "policy-loss-sign" else ("mask", "product", "sum", "policy")
+        found = [self._places[each] for each in wanted if self._places.get(each) is not None]
+        return found[0] if found else self.scene.place_of("backward")
+
+
+def _different(numbers: NDArray[np.float64]) -> int:
+    return len(np.unique(np.round(numbers, 4)))
+
+
+def _shifted(fit: AdvantageFit) -> bool:
+    """Return whether rewards count 1/gamma times as much as values: each return lacks its first."""
+    if fit.discount is None or fit.value == 0 or fit.discount > 0.9995:
+        return False
+    more, lacks = -fit.reward / fit.value - 1.0, 1.0 / fit.discount - 1.0
+    return abs(more - lacks) < 0.05 * lacks
+
+
+def _tells_time(environment: Any) -> bool:
+    """Return whether observations hold the time: an episode's last step is then known for one."""
+    while environment is not None:
+        if type(environment).__name__ == "TimeAwareObservation":
+            return True
+        environment = vars(environment).get("env")
+    return False
+
+
+_ARITHMETIC = {
+    **dict.fromkeys(("rsub", "__rsub__", "logical_not", "__invert__"), "mask"),
+    **dict.fromkeys(("mul", "__mul__", "__rmul__", "mul_", "__imul__"), "product"),
+    **dict.fromkeys(("add", "__add__", "__radd__", "add_", "sub", "__sub__"), "sum"),
+}
