@@ -5,7 +5,7 @@ could have been computed are tried on the same numbers: the right ones at once, 
 right one gives.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.value.batch import Batch, Links
 from modelwright.doctor.sensors.value.chosen_actions import ChosenActions
+from modelwright.doctor.sensors.value.idle_networks import IdleNetworks
 from modelwright.doctor.sensors.value.links import Link, links_of
 from modelwright.doctor.sensors.value.record import Record
 from modelwright.doctor.sensors.value.seen_calls import FEWEST_ROWS, SeenCalls
@@ -59,11 +60,14 @@ class Targets(Sensor):
         self._attached: dict[Place | None, int] = {}
         self._chosen: dict[Place | None, ChosenActions] = {}
         self._stored = StoredRows(scene.experience)
+        self._idle = IdleNetworks(scene)
         self._acting: dict[Place, int] = {}
+        self._stepped = self._partly = False
 
     def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
         """See `Sensor`."""
         self._seen.clear()
+        self._stepped = self._partly = False
         if len(self._acting) < _PLACES and self.scene.close:
             place = place_of_caller()
             if place is not None:
@@ -71,11 +75,17 @@ class Targets(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
+        self._stepped = False
         self._seen.heard(call)
+
+    def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
+        """See `Sensor`."""
+        self._idle.loaded(module)
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
         calls = self._seen.calls
+        self._idle.heard(operation)
         if not calls:
             return
         if any(call.rest is not None for call in calls):
@@ -93,16 +103,19 @@ class Targets(Sensor):
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
         self._pairs = []
+        self._stepped, self._partly = True, False
 
     def on_close(self, begins: bool) -> None:
         """See `Sensor`."""
         self._pairs = []
         self._seen.clear()
+        # Of an update during which the look begins, only a part is heard.
+        self._partly = not self._stepped
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
         pairs, self._pairs = self._pairs, []
-        if not self.scene.close or not self.scene.environments:
+        if not self.scene.close or not self.scene.environments or self._partly:
             return
         given = [target for one, other, _ in pairs for target in (one, other) if not target.requires_grad]
         for one, other, place in pairs:
@@ -135,7 +148,7 @@ class Targets(Sensor):
         batch = Batch(y[kept], worths, np.array(columns if pairs else []).reshape(-1, len(kept)), shared)
         if target.requires_grad and not self._is_attached(target):
             return
-        record = self._records.setdefault(place, Record(place))
+        record = self._records.setdefault(place, Record(place, _shapes(main.module)))
         found = record.take(batch)
         if found is None:
             return
@@ -177,7 +190,9 @@ class Targets(Sensor):
         order = sorted((at for at, each in enumerate(starts) if each), key=lambda at: not ends[at])
         return np.array(sorted(order[:_MOST_ROWS]), np.intp)
 
-    def _followers(self, main: Seen, kept: NDArray[np.intp]) -> Iterator[tuple[Seen, Follower, list[list[Link]]]]:
+    def _followers(
+        self, main: Seen, kept: NDArray[np.intp]
+    ) -> Iterator[tuple[Seen, Follower, list[list[Link]]]]:
         """Yield calls on what followed the batch's rows, as far as it did follow them."""
         owned = self._owned()
         shapes = _shapes(main.module)
@@ -253,8 +268,19 @@ class Targets(Sensor):
                     next_check="compute targets under torch.no_grad()",
                     subject=str(place or ""),
                 )
-            if record.looks < _ENOUGH or not record.refuted:
+            if record.looks < _ENOUGH:
                 continue
+            learning = [each.fault == ":online" for each in record.right]
+            if not record.refuted and all(learning) and self._idle.has(record.shapes):
+                yield Finding(
+                    kind="targets-differ-from-experience",
+                    severity=Severity.SEVERE,
+                    title="Targets are computed with the network that learns; the one that follows it is never asked.",
+                    evidence={"batches": record.looks},
+                    causes=(cause("target-uses-online", place),),
+                    next_check="use the target network for what follows",
+                    subject=str(place or ""),
+                )
             wrong = [each for each in record.wrong() if each.faults]
             if wrong:
                 yield _finding(record, wrong, place)

@@ -74,7 +74,8 @@ class ChosenActions:
             ]
             known = [at for at, each in enumerate(others) if each and None not in each]
             fits = all(
-                any(a is not None and 0 <= a < values.shape[1] and same[at, a] for a in others[at]) for at in known
+                any(a is not None and 0 <= a < values.shape[1] and same[at, a] for a in others[at])
+                for at in known
             )
             self._count(name, fits and 2 * len(known) > len(p))
 
@@ -127,7 +128,8 @@ class ChosenActions:
         wrong = [name for name, times in self._wrong.items() if times == self._looks]
         if self._looks < _ENOUGH or self._right or not wrong:
             return
-        if not pairs and all(len(columns) == 1 for columns in self._columns.values()):
+        of_actions = [next(iter(columns)) for columns in self._columns.values() if len(columns) == 1]
+        if not pairs and len(set(of_actions)) == len(self._columns):
             return  # the program numbers its actions otherwise than the environment does
         name = "critic-sees-wrong-action" if pairs else "gathered-wrong-action"
         of = {
@@ -142,7 +144,9 @@ class ChosenActions:
             severity=Severity.SEVERE,
             title=f"The value that is learnt is not that of the action taken, but that of {of}.",
             evidence={"batches": self._looks, "fits_every_row": wrong},
-            causes=(cause(name, self.place if wrong[0] in ("largest", "smallest") else stored_at or self.place),),
+            causes=(
+                cause(name, self.place if wrong[0] in ("largest", "smallest") else stored_at or self.place),
+            ),
             next_check="compare one row's action with the column that is taken of the network's output",
             subject=str(self.place or ""),
         )

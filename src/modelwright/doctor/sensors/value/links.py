@@ -55,9 +55,7 @@ def links_of(
         follows: Keys of what followed (row,); None where nothing is known to have.
         far: Whether to look farther than one step.
     """
-    return [
-        _row(experience, begin, follow, far) for begin, follow in zip(begins, follows, strict=True)
-    ]
+    return [_row(experience, begin, follow, far) for begin, follow in zip(begins, follows, strict=True)]
 
 
 def _row(experience: Experience, begin: bytes, follow: bytes | None, far: bool) -> list[Link]:

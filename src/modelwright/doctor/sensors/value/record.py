@@ -22,10 +22,12 @@ class Record:
         looks: Batches that were compared.
         ends, cuts: Rows that ended, or were cut, among them.
         right: How right ways gave targets, the newest last.
+        shapes: Of the network whose predictions are compared.
     """
 
-    def __init__(self, place: Place | None) -> None:
+    def __init__(self, place: Place | None, shapes: list[tuple[int, ...]]) -> None:
         self.place = place
+        self.shapes = shapes
         self.looks = self.ends = self.cuts = 0
         self.right: list[Fit] = []
         self._refuting: list[Batch] = []
@@ -90,7 +92,6 @@ class Record:
         if not self._refuting:
             return
         first, *others = sorted(self._refuting, key=_odd, reverse=True)
-        others += self._plain
         for worth in first.worths:
             if worth.fault == "twin-minimum-missing:one" and not first.shared:
                 continue
@@ -101,12 +102,14 @@ class Record:
                 found = self._fit(first, worth, way)
                 if found is None or not found.faults:
                     continue
-                if all(self._again(batch, worth, way) for batch in others):
+                if all(self._again(batch, worth, way) for batch in others) and all(
+                    self._again(batch, worth, way, if_known=True) for batch in self._plain
+                ):
                     yield found
 
-    def _again(self, batch: Batch, worth: Worth, way: Way) -> bool:
+    def _again(self, batch: Batch, worth: Worth, way: Way, if_known: bool = False) -> bool:
         same = [each for each in batch.worths if (each.fault, each.name) == (worth.fault, worth.name)]
-        return any(self._fit(batch, each, way) is not None for each in same)
+        return (if_known and not same) or any(self._fit(batch, each, way) is not None for each in same)
 
 
 def _odd(batch: Batch) -> int:

@@ -96,9 +96,7 @@ class View:
         if len(parts) > 1 and parts[-1].shape[1] in self._experience.sizes:
             yield "second part", len(parts), parts[-1].shape[1]
 
-    def _try(
-        self, parts: list[Any], way: tuple[str, int, int]
-    ) -> tuple[list[bytes], Numbers | None] | None:
+    def _try(self, parts: list[Any], way: tuple[str, int, int]) -> tuple[list[bytes], Numbers | None] | None:
         name, many, size = way
         rows = np.concatenate([np.asarray(part, np.float32) for part in parts[:many]], axis=1)
         others = parts[many:]

@@ -147,13 +147,19 @@ def fit(batch: Batch, worth: Worth, way: Way, column: Numbers | None = None) -> 
     alone = usable & (counts[row] == 1)
     if not alone.any() and usable.any():
         alone = usable & _alike(row, rewards, power, value)
-    free = (bool((bootstraps & alone).any()) or rewards.shape[1] > 1, bool(np.abs(rewards[alone]).max(initial=0) > 1e-9), column is not None)
+    free = (
+        bool((bootstraps & alone).any()) or rewards.shape[1] > 1,
+        bool(np.abs(rewards[alone]).max(initial=0) > 1e-9),
+        column is not None,
+    )
     if int(alone.sum()) < max(_FEWEST, 2 * sum(free)):
         return None
     target = y[row]
     flat = way.reward == "discount-power-wrong:rewards"
     for begin in _DISCOUNTS if rewards.shape[1] > 1 else _DISCOUNTS[:1]:
-        found = _solve(target[alone], rewards[alone], power[alone], value[alone], extra[alone], begin, free, flat)
+        found = _solve(
+            target[alone], rewards[alone], power[alone], value[alone], extra[alone], begin, free, flat
+        )
         if found is None:
             continue
         given = _give(found, rewards, power, value, extra, flat)[0]

@@ -61,7 +61,9 @@ def _of_actions(followers: Sequence[Follower]) -> Iterator[Worth]:
         yield _worth(right, f"max {at}", each, each.values.max(axis=1))
         yield _worth("smallest-in-place-of-largest", f"min {at}", each, each.values.min(axis=1))
         yield _worth("mean-in-place-of-largest", f"mean {at}", each, each.values.mean(axis=1))
-        yield _worth("max-over-wrong-axis", f"all {at}", each, np.full(len(each.values), np.nanmax(each.values)))
+        yield _worth(
+            "max-over-wrong-axis", f"all {at}", each, np.full(len(each.values), np.nanmax(each.values))
+        )
         for at_other, chooser in enumerate(other or main):
             if chooser is not each:
                 yield _worth(right, f"double {at} {at_other}", each, _chosen(each.values, chooser.values))
