@@ -5,7 +5,7 @@ could have been computed are tried on the same numbers: the right ones at once, 
 right one gives.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,11 @@ from modelwright.doctor.sensors.value.batch import Batch, Links
 from modelwright.doctor.sensors.value.chosen_actions import ChosenActions
 from modelwright.doctor.sensors.value.idle_networks import IdleNetworks
 from modelwright.doctor.sensors.value.links import Link, links_of
+from modelwright.doctor.sensors.value.policies import Policies
 from modelwright.doctor.sensors.value.record import Record
 from modelwright.doctor.sensors.value.seen_calls import FEWEST_ROWS, SeenCalls
 from modelwright.doctor.sensors.value.stored_rows import StoredRows
+from modelwright.doctor.sensors.value.temperature import Temperature
 from modelwright.doctor.sensors.value.view import Seen
 from modelwright.doctor.sensors.value.way import Fit
 from modelwright.doctor.sensors.value.worths import Follower, worths_of
@@ -61,6 +63,8 @@ class Targets(Sensor):
         self._chosen: dict[Place | None, ChosenActions] = {}
         self._stored = StoredRows(scene.experience)
         self._idle = IdleNetworks(scene)
+        self._policies = Policies(scene)
+        self._temperature = Temperature(scene)
         self._acting: dict[Place, int] = {}
         self._stepped = self._partly = False
 
@@ -76,7 +80,24 @@ class Targets(Sensor):
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
         self._stepped = False
-        self._seen.heard(call)
+        seen = self._seen.heard(call)
+        if seen is not None:
+            self._policies.called(seen, call)
+
+    def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
+        """See `Sensor`."""
+        if what == "log_prob" and self.scene.environments:
+            self._policies.drawn(result, place)
+
+    def on_zero(self, optimizers: Sequence[Any]) -> None:
+        """See `Sensor`."""
+        self._policies.zeroed(optimizers)
+
+    def on_step_begin(self, optimizer: Any) -> None:
+        """See `Sensor`."""
+        if self.scene.close and self.scene.environments and not self._partly:
+            self._policies.step(optimizer)
+            self._temperature.step(optimizer, self._policies.log_probability, self._seen.columns)
 
     def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
         """See `Sensor`."""
@@ -90,6 +111,7 @@ class Targets(Sensor):
             return
         if any(call.rest is not None for call in calls):
             self._seen.computed(operation)
+            self._policies.computed(operation)
         if operation.name not in _COMPARES:
             return
         one, other = operation.argument(0, "input"), operation.argument(1, "target")
@@ -103,12 +125,14 @@ class Targets(Sensor):
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
         self._pairs = []
+        self._policies.forget()
         self._stepped, self._partly = True, False
 
     def on_close(self, begins: bool) -> None:
         """See `Sensor`."""
         self._pairs = []
         self._seen.clear()
+        self._policies.forget()
         # Of an update during which the look begins, only a part is heard.
         self._partly = not self._stepped
 
@@ -117,6 +141,7 @@ class Targets(Sensor):
         pairs, self._pairs = self._pairs, []
         if not self.scene.close or not self.scene.environments or self._partly:
             return
+        self._policies.backward(loss, self._seen.calls)
         given = [target for one, other, _ in pairs for target in (one, other) if not target.requires_grad]
         for one, other, place in pairs:
             target = other if one.requires_grad else one
@@ -130,6 +155,9 @@ class Targets(Sensor):
     # ---- one comparison ----
 
     def _compare(self, prediction: Any, target: Any, place: Place | None, shared: bool) -> None:
+        known = self._records.get(place)
+        if known is not None and known.satisfied:
+            return
         y, p = _numbers(target), _numbers(prediction)
         main = self._predicts(p)
         if main is None:
@@ -149,6 +177,7 @@ class Targets(Sensor):
         if target.requires_grad and not self._is_attached(target):
             return
         record = self._records.setdefault(place, Record(place, _shapes(main.module)))
+        record.pairs = pairs
         found = record.take(batch)
         if found is None:
             return
@@ -197,13 +226,17 @@ class Targets(Sensor):
         owned = self._owned()
         shapes = _shapes(main.module)
         begins = [main.keys[at] for at in kept]
+        found: dict[tuple[bytes | None, ...], list[list[Link]] | None] = {}
         for call in self._seen.calls:
             if call is main or not call.outputs:
                 continue
             placed = self._placed(main, call)
             if placed is None:
                 continue
-            rows = self._links(begins, [placed[0][at] for at in kept])
+            follows = tuple(placed[0][at] for at in kept)
+            if follows not in found:
+                found[follows] = self._links(begins, list(follows))
+            rows = found[follows]
             if rows is None:
                 continue
             follower = Follower(
@@ -254,6 +287,8 @@ class Targets(Sensor):
         """Return what no right way of computing these targets explains, and one wrong way does."""
         acting = max(self._acting, key=self._acting.__getitem__, default=None)
         yield from self._stored.findings(acting)
+        yield from self._policies.findings()
+        yield from self._temperature.findings()
         for chosen in self._chosen.values():
             yield from chosen.findings(acting)
         for place, record in self._records.items():
@@ -279,6 +314,17 @@ class Targets(Sensor):
                     evidence={"batches": record.looks},
                     causes=(cause("target-uses-online", place),),
                     next_check="use the target network for what follows",
+                    subject=str(place or ""),
+                )
+            hard = record.pairs and all(each.entropy == 0.0 for each in record.right)
+            if not record.refuted and hard and self._policies.soft >= _ENOUGH:
+                yield Finding(
+                    kind="targets-without-entropy",
+                    severity=Severity.WARNING,
+                    title="The policy's loss counts its entropy, and the targets of the critics do not.",
+                    evidence={"batches": record.looks, "losses_with_entropy": self._policies.soft},
+                    causes=(cause("entropy-term-missing", place),),
+                    next_check="subtract alpha * log_prob of the next action from the next value",
                     subject=str(place or ""),
                 )
             wrong = [each for each in record.wrong() if each.faults]

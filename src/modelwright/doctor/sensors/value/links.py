@@ -12,7 +12,8 @@ __all__ = ["HORIZON", "Link", "links_of"]
 HORIZON = 10
 """Steps that a return can have, at most."""
 
-_MOST_STARTS = 60
+_SOME = 8
+_MOST_STARTS = 30
 """Places at which the same observation was seen, beyond which a row is too common to be told from others."""
 
 
@@ -55,10 +56,20 @@ def links_of(
         follows: Keys of what followed (row,); None where nothing is known to have.
         far: Whether to look farther than one step.
     """
-    return [_row(experience, begin, follow, far) for begin, follow in zip(begins, follows, strict=True)]
+    pairs = list(zip(begins, follows, strict=True))
+    if not far:
+        return [_row(experience, begin, follow, False, 1) for begin, follow in pairs]
+    # How far to look at all rows, some rows say.
+    some = [_row(experience, begin, follow, True, HORIZON) for begin, follow in pairs[:_SOME]]
+    if not all(some):
+        return some
+    needed = max(min(link.steps for link in row) for row in some) + 1
+    return [_row(experience, begin, follow, True, min(needed, HORIZON)) for begin, follow in pairs]
 
 
-def _row(experience: Experience, begin: bytes, follow: bytes | None, far: bool) -> list[Link]:
+def _row(
+    experience: Experience, begin: bytes, follow: bytes | None, far: bool, most: int
+) -> list[Link]:
     starts = experience.every_start(begin) if far else experience.starts(begin)
     if len(starts) > _MOST_STARTS:
         return []
@@ -67,7 +78,7 @@ def _row(experience: Experience, begin: bytes, follow: bytes | None, far: bool) 
     for start in starts:
         first = experience.transitions[start]
         number, crossed = start + experience.first, False
-        for steps in range(1, (HORIZON if far else 1) + 1):
+        for steps in range(1, most + 1):
             here = experience.at(number)
             if here is None:
                 break

@@ -12,6 +12,8 @@ __all__ = ["Record"]
 
 _MOST_REFUTING = 8
 _MOST_PLAIN = 4
+_ENOUGH_ROWS = 10
+_ENOUGH_LOOKS = 20
 
 
 class Record:
@@ -23,11 +25,13 @@ class Record:
         ends, cuts: Rows that ended, or were cut, among them.
         right: How right ways gave targets, the newest last.
         shapes: Of the network whose predictions are compared.
+        pairs: Whether it is given actions beside observations.
     """
 
     def __init__(self, place: Place | None, shapes: list[tuple[int, ...]]) -> None:
         self.place = place
         self.shapes = shapes
+        self.pairs = False
         self.looks = self.ends = self.cuts = 0
         self.right: list[Fit] = []
         self._refuting: list[Batch] = []
@@ -76,6 +80,12 @@ class Record:
                 self._column = at
                 return found
         return None
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether enough was seen, and all of it right."""
+        seen = self.ends >= _ENOUGH_ROWS and self.cuts >= _ENOUGH_ROWS
+        return not self._refuting and len(self.right) >= (_ENOUGH_LOOKS if seen else 3 * _ENOUGH_LOOKS)
 
     @property
     def refuted(self) -> int:

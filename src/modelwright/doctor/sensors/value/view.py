@@ -88,13 +88,18 @@ class View:
                     yield "of 255", many, size
                 if size == 1 and length > 1:
                     yield "one of many", many, size
-                if 1 < size < length:
+                if length == size + self._action_size() > size:
                     yield "first", many, size
                     yield "last", many, size
+                if 1 < size < length:
                     yield "last frame", many, size
                     yield "last frame of 255", many, size
         if len(parts) > 1 and parts[-1].shape[1] in self._experience.sizes:
             yield "second part", len(parts), parts[-1].shape[1]
+
+    def _action_size(self) -> int:
+        made = self._experience.transitions
+        return int(made[-1].action.size) if made else 0
 
     def _try(self, parts: list[Any], way: tuple[str, int, int]) -> tuple[list[bytes], Numbers | None] | None:
         name, many, size = way
