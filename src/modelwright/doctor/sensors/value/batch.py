@@ -1,6 +1,6 @@
 """Rows of one update: what their targets are, and what targets can have been made of."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,4 +86,3 @@ class Batch:
     worths: list[Worth]
     columns: Numbers
     shared: bool
-    columns_used: list[int] = field(default_factory=list[int])

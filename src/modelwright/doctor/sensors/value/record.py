@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from modelwright.doctor.sensors.value.batch import Batch, Worth
-from modelwright.doctor.sensors.value.way import Fit, Way, fit, right_ways, steps_of, wrong_ways
+from modelwright.doctor.sensors.value.way import Fit, Way, columns_for, fit, right_ways, steps_of, wrong_ways
 from modelwright.doctor.watch.place import Place
 
 __all__ = ["Record"]
@@ -36,7 +36,6 @@ class Record:
         self.right: list[Fit] = []
         self._refuting: list[Batch] = []
         self._plain: list[Batch] = []
-        self._column: int | None = None
         self._answer: tuple[int, list[Fit]] | None = None
 
     def take(self, batch: Batch) -> Fit | None:
@@ -60,7 +59,10 @@ class Record:
             if worth.fault.split(":")[0]:
                 continue
             steps = steps_of(worth.links, len(batch.targets))
+            plain = bool(np.abs(worth.links.rewards).max(initial=0.0) <= 1.0)
             for way in right_ways(steps):
+                if way.reward == ":clipped" and plain:
+                    continue
                 found = self._fit(batch, worth, way)
                 if found is not None and not found.faults:
                     return found
@@ -68,22 +70,19 @@ class Record:
 
     def _fit(self, batch: Batch, worth: Worth, way: Way) -> Fit | None:
         found = fit(batch, worth, way)
-        if found is not None or way.steps > 1 or not len(batch.columns):
+        if found is not None or way.reward:
             return found
-        order = list(range(len(batch.columns)))
-        if self._column is not None and self._column < len(order):
-            order.remove(self._column)
-            order.insert(0, self._column)
-        for at in order:
+        for at in columns_for(batch, worth, way):
             found = fit(batch, worth, way, batch.columns[at])
-            if found is not None and found.scale > 0:
-                self._column = at
+            if found is not None:
                 return found
         return None
 
     @property
     def satisfied(self) -> bool:
-        """Whether enough was seen, and all of it right."""
+        """Whether enough was seen: all of it right, or much that no right way gives."""
+        if len(self._refuting) >= _MOST_REFUTING:
+            return True
         seen = self.ends >= _ENOUGH_ROWS and self.cuts >= _ENOUGH_ROWS
         return not self._refuting and len(self.right) >= (_ENOUGH_LOOKS if seen else 3 * _ENOUGH_LOOKS)
 

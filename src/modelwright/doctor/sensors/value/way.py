@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from modelwright.doctor.sensors.value.batch import Batch, Links, Worth
 from modelwright.doctor.sensors.value.links import HORIZON
 
-__all__ = ["Fit", "Way", "fit", "right_ways", "steps_of", "wrong_ways"]
+__all__ = ["Fit", "Way", "columns_for", "fit", "right_ways", "steps_of", "wrong_ways"]
 
 Numbers = NDArray[np.float64]
 
 _TOLERANCE = 2e-4
 _ROUNDS = 8
 _FEWEST = 6
+_ALONG = 0.999
 _DISCOUNTS = (0.9, 0.97, 0.995, 0.7)
 _POWERS = np.arange(HORIZON, dtype=np.float64)
 
@@ -178,6 +179,28 @@ def fit(batch: Batch, worth: Worth, way: Way, column: Numbers | None = None) -> 
             continue
         return Fit(way, worth.fault, worth.name, discount if free[0] else float("nan"), scale, entropy)
     return None
+
+
+def columns_for(batch: Batch, worth: Worth, way: Way) -> list[int]:
+    """Return which columns, with some factor, may explain what a way of one step leaves unexplained."""
+    links, y = worth.links, batch.targets
+    chosen = _admitted(links, way)
+    if way.steps > 1 or not len(batch.columns) or not _covered(links, chosen, len(y)):
+        return []
+    row = links.row[chosen]
+    alone = np.bincount(row, minlength=len(y))[row] == 1
+    row = row[alone]
+    if len(row) < _FEWEST:
+        return []
+    mask = _mask(links, chosen, way)[alone]
+    rewards = np.nan_to_num(_returns(links, chosen, way)[0][alone, 0])
+    known = np.stack([rewards, np.where(mask, worth.values[row], 0.0)], axis=1)
+    base, _ = np.linalg.qr(known)
+    both = np.concatenate([y[None, row], np.where(mask, np.nan_to_num(batch.columns[:, row]), 0.0)])
+    rest = both - both @ base @ base.T
+    sizes = np.linalg.norm(rest, axis=1)
+    alike = np.abs(rest[1:] @ rest[0]) / (sizes[1:] * sizes[0] + 1e-30)
+    return [int(at) for at in np.argsort(-alike)[:2] if alike[at] > _ALONG]
 
 
 def _alike(row: Any, rewards: Numbers, power: Numbers, value: Numbers) -> NDArray[np.bool_]:
