@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from watched import plant, run_watched
 
-_POINT = '''
+_POINT = """
 import copy
 import gymnasium
 import numpy as np
@@ -36,11 +36,11 @@ class Point(gymnasium.Env):
 torch.manual_seed(0)
 rng = np.random.default_rng(0)
 env = Point()
-'''
+"""
 
 SOFT = (
     _POINT
-    + '''
+    + """
 class Critic(nn.Module):
     def __init__(self):
         super().__init__()
@@ -82,7 +82,7 @@ for step in range(260):
     if step < 120:
         continue
     rows = rng.integers(0, len(store), 32)
-    o, n, a, r, d = (torch.tensor(np.array([store[i][k] for i in rows]), dtype=torch.float32) for k in range(5))
+    o, n, a, r, d = (torch.tensor(np.array([store[i][k] for i in rows])).float() for k in range(5))
     alpha = log_alpha.exp().item()
     with torch.no_grad():
         na, nlp = actor.get_action(n)
@@ -108,12 +108,12 @@ for step in range(260):
     for q, slow in ((qf1, qf1_target), (qf2, qf2_target)):
         for param, target_param in zip(q.parameters(), slow.parameters()):
             target_param.data.copy_(0.02 * param.data + 0.98 * target_param.data)
-'''
+"""
 )
 
 STEADY = (
     _POINT
-    + '''
+    + """
 def net(i, o, *last):
     return nn.Sequential(nn.Linear(i, 32), nn.ReLU(), nn.Linear(32, o), *last)
 actor, critics = net(3, 2, nn.Tanh()), nn.ModuleList([net(5, 1), net(5, 1)])
@@ -132,7 +132,7 @@ for step in range(260):
     if step < 120:
         continue
     rows = rng.integers(0, len(store), 32)
-    o, a, r, n, d = (torch.tensor(np.array([store[i][k] for i in rows]), dtype=torch.float32) for k in range(5))
+    o, a, r, n, d = (torch.tensor(np.array([store[i][k] for i in rows])).float() for k in range(5))
     with torch.no_grad():
         noise = (0.2 * torch.randn_like(a)).clamp(-0.5, 0.5)
         na = (slow_actor(n) + noise).clamp(-1, 1)
@@ -152,49 +152,111 @@ for step in range(260):
         for fast, slow in ((actor, slow_actor), (critics, slow_critics)):
             for one, other in zip(fast.parameters(), slow.parameters()):
                 other.data.lerp_(one.data, 0.01)
-'''
+"""
 )
 
 FAULTS = {
-    "soft: the larger critic": (SOFT, [("q_next = torch.min(", "q_next = torch.max(")], "twin-minimum-missing"),
+    "soft: the larger critic": (
+        SOFT,
+        [("q_next = torch.min(", "q_next = torch.max(")],
+        "twin-minimum-missing",
+    ),
     "soft: no entropy in targets": (SOFT, [(" - alpha * nlp", "")], "entropy-term-missing"),
     "soft: no mask of ends": (SOFT, [("(1 - d.flatten()) * 0.95", "0.95")], "terminal-mask-missing"),
-    "soft: cut taken for ended": (SOFT, [("[float(term)]", "[float(term or trunc)]")], "truncation-as-terminal"),
+    "soft: cut taken for ended": (
+        SOFT,
+        [("[float(term)]", "[float(term or trunc)]")],
+        "truncation-as-terminal",
+    ),
     "soft: the actions of before": (
-        SOFT, [("qf1_target(n, na), qf2_target(n, na)", "qf1_target(n, a), qf2_target(n, a)")],
-        "critic-sees-wrong-action"),
+        SOFT,
+        [("qf1_target(n, na), qf2_target(n, na)", "qf1_target(n, a), qf2_target(n, a)")],
+        "critic-sees-wrong-action",
+    ),
     "soft: the critics that learn": (
-        SOFT, [("qf1_target(n, na), qf2_target(n, na)", "qf1(n, na), qf2(n, na)")], "target-uses-online"),
-    "soft: no gradient through the action": (SOFT, [("normal.rsample()", "normal.sample()")], "reparameterisation-lost"),
-    "soft: the temperature the wrong way": (SOFT, [("(-log_alpha.exp()", "(log_alpha.exp()")], "temperature-loss-sign"),
-    "soft: a positive target entropy": (SOFT, [("target_entropy = -2.0", "target_entropy = 2.0")], "target-entropy-sign"),
+        SOFT,
+        [("qf1_target(n, na), qf2_target(n, na)", "qf1(n, na), qf2(n, na)")],
+        "target-uses-online",
+    ),
+    "soft: no gradient through the action": (
+        SOFT,
+        [("normal.rsample()", "normal.sample()")],
+        "reparameterisation-lost",
+    ),
+    "soft: the temperature the wrong way": (
+        SOFT,
+        [("(-log_alpha.exp()", "(log_alpha.exp()")],
+        "temperature-loss-sign",
+    ),
+    "soft: a positive target entropy": (
+        SOFT,
+        [("target_entropy = -2.0", "target_entropy = 2.0")],
+        "target-entropy-sign",
+    ),
     "soft: the policy's step changes critics": (
-        SOFT, [("Adam(actor.parameters(), lr", "Adam([*actor.parameters(), *qf1.parameters(), *qf2.parameters()], lr")],
-        "actor-loss-updates-critic"),
+        SOFT,
+        [
+            (
+                "Adam(actor.parameters(), lr",
+                "Adam([*actor.parameters(), *qf1.parameters(), *qf2.parameters()], lr",
+            )
+        ],
+        "actor-loss-updates-critic",
+    ),
     "soft: squashing not counted": (
-        SOFT, [("        log_prob -= torch.log(1 - y_t.pow(2) + 1e-6)\n", "")], "log-det-missing"),
-    "steady: the policy seeks low values": (STEADY, [("policy_loss = -critics", "policy_loss = critics")], "policy-loss-sign"),
-    "steady: the larger critic": (STEADY, [("smaller = torch.min(", "smaller = torch.max(")], "twin-minimum-missing"),
+        SOFT,
+        [("        log_prob -= torch.log(1 - y_t.pow(2) + 1e-6)\n", "")],
+        "log-det-missing",
+    ),
+    "steady: the policy seeks low values": (
+        STEADY,
+        [("policy_loss = -critics", "policy_loss = critics")],
+        "policy-loss-sign",
+    ),
+    "steady: the larger critic": (
+        STEADY,
+        [("smaller = torch.min(", "smaller = torch.max(")],
+        "twin-minimum-missing",
+    ),
     "steady: no gradient through the action": (
-        STEADY, [("torch.cat([o, actor(o)]", "torch.cat([o, actor(o).detach()]")], "reparameterisation-lost"),
+        STEADY,
+        [("torch.cat([o, actor(o)]", "torch.cat([o, actor(o).detach()]")],
+        "reparameterisation-lost",
+    ),
     "steady: actions of other rows": (
-        STEADY, [("pair = torch.cat([o, a], dim=1)", "pair = torch.cat([o, a.flip(0)], dim=1)")],
-        "critic-sees-wrong-action"),
+        STEADY,
+        [("pair = torch.cat([o, a], dim=1)", "pair = torch.cat([o, a.flip(0)], dim=1)")],
+        "critic-sees-wrong-action",
+    ),
 }
 
 VARIANTS = {
     "soft": (SOFT, []),
-    "soft: one critic": (SOFT, [("torch.min(qf1_target(n, na), qf2_target(n, na))", "qf1_target(n, na)"),
-                                ("torch.min(qf1(o, pi), qf2(o, pi))", "qf1(o, pi)")]),
+    "soft: one critic": (
+        SOFT,
+        [
+            ("torch.min(qf1_target(n, na), qf2_target(n, na))", "qf1_target(n, na)"),
+            ("torch.min(qf1(o, pi), qf2(o, pi))", "qf1(o, pi)"),
+        ],
+    ),
     "soft: half the reward": (SOFT, [("[reward], [", "[0.5 * reward], [")]),
     "soft: actions scaled for the environment": (SOFT, [("env.step(action)", "env.step(0.7 * action)")]),
     "soft: no squashing": (
-        SOFT, [("y_t = torch.tanh(x_t)", "y_t = x_t"), ("        log_prob -= torch.log(1 - y_t.pow(2) + 1e-6)\n", "")]),
+        SOFT,
+        [
+            ("y_t = torch.tanh(x_t)", "y_t = x_t"),
+            ("        log_prob -= torch.log(1 - y_t.pow(2) + 1e-6)\n", ""),
+        ],
+    ),
     "steady": (STEADY, []),
     "steady: no noise, no delay": (
-        STEADY, [("(slow_actor(n) + noise).clamp(-1, 1)", "slow_actor(n)"), ("if step % 2 == 0", "if True")]),
+        STEADY,
+        [("(slow_actor(n) + noise).clamp(-1, 1)", "slow_actor(n)"), ("if step % 2 == 0", "if True")],
+    ),
     "steady: one loss for both": (
-        STEADY, [("    critic_adam.step()\n", "    critic_adam.step()\n    critics.zero_grad()\n")]),
+        STEADY,
+        [("    critic_adam.step()\n", "    critic_adam.step()\n    critics.zero_grad()\n")],
+    ),
 }
 
 

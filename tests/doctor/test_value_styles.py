@@ -1,4 +1,4 @@
-"""Faults of learning values in programs of other styles: several steps, copies in a vector, what goes on only."""
+"""Faults of learning values in other styles: several steps, copies in a vector, only what goes on."""
 
 from pathlib import Path
 
@@ -270,7 +270,7 @@ FAULTS = {
     "goes on: the state is written in place": (
         GOES_ON.replace("np.array([self.place, 1.0], np.float32)", "self.write()").replace(
             "    def step(self, action):",
-            "    def write(self):\n        if not hasattr(self, 'kept'):\n            self.kept = np.zeros(2, np.float32)\n"
+            "    kept = np.zeros(2, np.float32)\n    def write(self):\n"
             "        self.kept[:] = self.place, 1.0\n        return self.kept\n    def step(self, action):",
         ),
         [

@@ -297,7 +297,7 @@ class Targets(Sensor):
                 yield Finding(
                     kind="targets-differ-from-experience",
                     severity=Severity.SEVERE,
-                    title="Targets of values are not detached: the loss also pulls them towards the predictions.",
+                    title="Targets of values are not detached: the loss pulls them to the predictions.",
                     evidence={"batches": record.looks, "with_gradients": attached},
                     causes=(cause("target-not-detached", place),),
                     next_check="compute targets under torch.no_grad()",
@@ -310,7 +310,7 @@ class Targets(Sensor):
                 yield Finding(
                     kind="targets-differ-from-experience",
                     severity=Severity.SEVERE,
-                    title="Targets are computed with the network that learns; the one that follows it is never asked.",
+                    title="Targets come from the network that learns; its follower is never asked.",
                     evidence={"batches": record.looks},
                     causes=(cause("target-uses-online", place),),
                     next_check="use the target network for what follows",

@@ -38,7 +38,7 @@ class Links:
         kind: See `Link`.
         steps: From the observation to the one that follows.
         rewards, beyond: See `Link` (link, step).
-        before, after: Reward of the step before the first and of the one after it; not a number where none is.
+        before, after: Reward of the step before the first, and of the one after it; nan where none is.
         terminated, truncated: Whether the last step ended the episode, or cut it.
         first: Where each row's links begin (row,); every row has some.
     """

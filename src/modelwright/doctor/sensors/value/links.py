@@ -67,9 +67,7 @@ def links_of(
     return [_row(experience, begin, follow, True, min(needed, HORIZON)) for begin, follow in pairs]
 
 
-def _row(
-    experience: Experience, begin: bytes, follow: bytes | None, far: bool, most: int
-) -> list[Link]:
+def _row(experience: Experience, begin: bytes, follow: bytes | None, far: bool, most: int) -> list[Link]:
     starts = experience.every_start(begin) if far else experience.starts(begin)
     if len(starts) > _MOST_STARTS:
         return []

@@ -1,4 +1,4 @@
-"""Policies that are improved through a critic: what their loss pushes, which way, and what the step changes."""
+"""Policies that are improved through a critic: which way their loss pushes, and what the step changes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -131,13 +131,15 @@ class Policies:
         except RuntimeError:
             return
         of_pairs = [
-            (each, slope) for each, slope in zip(pairs, slopes, strict=False) if slope is not None and slope.any()
+            (each, slope)
+            for each, slope in zip(pairs, slopes, strict=False)
+            if slope is not None and slope.any()
         ]
         if not of_pairs:
             return
         self._place = self._scene.newest_place_of("backward")
         rows = [slope.detach().double().cpu().numpy().reshape(len(each.keys), -1) for each, slope in of_pairs]
-        whole = sum(each.sum(axis=1) for each in rows)
+        whole: Numbers = np.sum([each.sum(axis=1) for each in rows], axis=0)
         even = bool(np.ptp(whole) <= 1e-6 * np.abs(whole).max() and whole[0] < 0)
         live = any(each.live for each, _ in of_pairs)
         if live:
@@ -199,8 +201,10 @@ class Policies:
         """Hear that an optimizer is about to step."""
         held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         push, self._push = self._push, None
-        if push is not None and push.even and not any(
-            id(parameter) in held for critic in push.critics for parameter in critic.parameters()
+        if (
+            push is not None
+            and push.even
+            and not any(id(parameter) in held for critic in push.critics for parameter in critic.parameters())
         ):
             self._lost += not push.live
             self._kept += push.live
@@ -218,7 +222,7 @@ class Policies:
             yield self._finding(
                 "policy-lowers-value",
                 "policy-loss-sign",
-                "The policy's loss grows with the critic's value of its actions: the policy seeks low values.",
+                "The policy's loss grows with the critic's value of its actions: it seeks low values.",
                 {"losses": len(self._signs)},
                 "the loss is the negative mean of the critic's values",
                 self._place,
@@ -227,7 +231,7 @@ class Policies:
             yield self._finding(
                 "policy-without-slope-of-value",
                 "reparameterisation-lost",
-                "The critic's value is in the policy's loss, and no gradient reaches the policy through its action.",
+                "The critic's value is in the policy's loss, and gives the policy's actions no gradient.",
                 {"losses": self._lost},
                 "draw actions with rsample(), and do not detach them",
                 self._raw_place or self._place,
@@ -236,7 +240,7 @@ class Policies:
             yield self._finding(
                 "policy-step-changes-critic",
                 "actor-loss-updates-critic",
-                "The step on the policy's loss changes the critic too, which so learns to praise the policy.",
+                "The step on the policy's loss changes the critic too, which learns to overrate.",
                 {"steps": self._changed},
                 "give the policy's optimizer the policy's parameters only",
                 self._scene.place_of("on_optimizer"),
@@ -271,4 +275,6 @@ def _is_even(slope: Any) -> bool:
 
 
 def _among(numbers: Numbers, values: Numbers) -> bool:
-    return numbers.shape == values.shape and np.allclose(np.abs(numbers), np.abs(values), rtol=1e-4, atol=1e-5)
+    return numbers.shape == values.shape and np.allclose(
+        np.abs(numbers), np.abs(values), rtol=1e-4, atol=1e-5
+    )

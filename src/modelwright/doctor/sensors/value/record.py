@@ -1,4 +1,4 @@
-"""What batches at one place have in common: whether a right way gives their targets, or else which wrong one."""
+"""What batches at one place have in common: a right way that gives their targets, or else a wrong one."""
 
 from collections.abc import Iterator
 

@@ -52,7 +52,7 @@ class StoredRows:
         return len(steps - {0}) >= _FEWEST_STEPS
 
     def _is_overwritten(self, main: Seen) -> bool:
-        """Return whether every row is the last that its episode gave so far, and hence was acted on by nobody."""
+        """Return whether every row is the last of its episode so far, on which nobody acted."""
         found = self._experience
         for key in set(main.keys):
             ends = [found.transitions[at] for at in found.finishes(key)]

@@ -1,4 +1,4 @@
-"""The temperature of soft policies: whether its loss drives the entropy towards its target, and what that is."""
+"""The temperature of soft policies: whether its loss drives the entropy to its target, and what that is."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,8 +24,8 @@ _EXACT = 2e-4
 class Temperature:
     """Collects the slope of the temperature's parameter beside mean log-probabilities.
 
-    Its loss is linear in the mean log-probability m: slope = factor * (a * m + b), with the temperature or one as
-    the factor. The sign of a says where it drives, and b / a is the target entropy.
+    Its loss is linear in the mean log-probability m: slope = factor * (a * m + b), where the factor is the
+    temperature or one. The sign of a says where it drives, and b / a is the target entropy.
 
     Args:
         scene: What all sensors know.
@@ -44,11 +44,12 @@ class Temperature:
         if len(held) != 1 or held[0].numel() != 1 or held[0].grad is None:
             return
         means = [float(each.mean()) for each in list(columns)[-_COLUMNS:]][::-1]
-        self._rows = [*self._rows[1 - _MOST :], (float(held[0].grad), float(held[0].detach()), [newest, *means])]
+        row = (float(held[0].grad), float(held[0].detach()), [newest, *means])
+        self._rows = [*self._rows[1 - _MOST :], row]
         self._place = self._scene.newest_place_of("backward")
 
     def _fit(self) -> tuple[float, float] | None:
-        """Return a and the target entropy, of the log-probability that gives every slope; None where none does."""
+        """Return a and the target entropy that give every slope; None where none do."""
         if len(self._rows) < _ENOUGH:
             return None
         slopes = np.array([row[0] for row in self._rows])
@@ -63,7 +64,8 @@ class Temperature:
                 columns = np.stack([factor * means[:, at], factor], axis=1)
                 found = np.linalg.lstsq(columns, slopes, rcond=None)[0]
                 rest = np.abs(columns @ found - slopes).max()
-                if rest <= _EXACT * np.abs(slopes).max() and np.ptp(means[:, at]) > 1e-3 and abs(found[0]) > 1e-3:
+                exact = rest <= _EXACT * np.abs(slopes).max()
+                if exact and np.ptp(means[:, at]) > 1e-3 and abs(found[0]) > 1e-3:
                     return float(found[0]), float(found[1] / found[0])
         return None
 
@@ -80,7 +82,7 @@ class Temperature:
             yield Finding(
                 kind="temperature-runs-away",
                 severity=Severity.SEVERE,
-                title="The temperature falls where the policy has too little entropy, and grows where it has too much.",
+                title="The temperature falls where the policy's entropy is too low.",
                 evidence=evidence,
                 causes=(cause("temperature-loss-sign", self._place),),
                 next_check="minimise -(log_alpha.exp() * (log_prob + target_entropy).detach()).mean()",
@@ -89,7 +91,7 @@ class Temperature:
             yield Finding(
                 kind="target-entropy-positive",
                 severity=Severity.SEVERE,
-                title=f"The target entropy is +{target:.3g}: more than a policy can have whose actions are bounded by 1.",
+                title=f"The target entropy is +{target:.3g}: more than actions bounded by 1 can have.",
                 evidence=evidence,
                 causes=(cause("target-entropy-sign", self._place),),
                 next_check="use minus the number of action dimensions",

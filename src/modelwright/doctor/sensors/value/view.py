@@ -51,7 +51,7 @@ class Seen:
 
 
 class View:
-    """Reads rows as observations: whole, scaled to [0, 1], before or after an action, the last of stacked frames.
+    """Reads rows as observations: whole, scaled to [0, 1], beside an action, the last of stacked frames.
 
     Args:
         experience: What the environments gave.
@@ -62,7 +62,7 @@ class View:
         self._ways: dict[tuple[Any, ...], tuple[str, int, int]] = {}
 
     def read(self, args: tuple[Any, ...]) -> tuple[list[bytes], Numbers | None] | None:
-        """Return keys of the observations in a call's arguments, and what else is in them; None where unknown."""
+        """Return keys of the observations that a call was given, and what else it was; None where unknown."""
         tensors = list(_tensors(args))
         if not tensors or tensors[0].dim() < 1:
             return None

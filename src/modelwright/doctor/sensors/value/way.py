@@ -18,6 +18,7 @@ _TOLERANCE = 2e-4
 _ROUNDS = 8
 _FEWEST = 6
 _ALONG = 0.999
+_MOST_COLUMNS = 16
 _DISCOUNTS = (0.9, 0.97, 0.995, 0.7)
 _POWERS = np.arange(HORIZON, dtype=np.float64)
 
@@ -124,8 +125,8 @@ def wrong_ways(steps: Sequence[int]) -> Iterator[Way]:
 def fit(batch: Batch, worth: Worth, way: Way, column: Numbers | None = None) -> Fit | None:
     """Return how a way gives the targets of all rows of a batch; None where it does not.
 
-    The discount, a factor of the rewards and one of the column are found by least squares on rows that can have
-    come about in one way only; then every row must be met by one of its links.
+    The discount, a factor of the rewards and one of the column are found by least squares on rows that can
+    have come about in one way only; then every row must be met by one of its links.
 
     Args:
         batch: The rows.
@@ -159,13 +160,13 @@ def fit(batch: Batch, worth: Worth, way: Way, column: Numbers | None = None) -> 
     flat = way.reward == "discount-power-wrong:rewards"
     for begin in _DISCOUNTS if rewards.shape[1] > 1 else _DISCOUNTS[:1]:
         found = _solve(
-            target[alone], rewards[alone], power[alone], value[alone], extra[alone], begin, free, flat
+            target[alone], rewards[alone], power[alone], value[alone], extra[alone], begin, free, flat=flat
         )
         if found is None:
             continue
         given = _give(found, rewards, power, value, extra, flat)[0]
         if way.whole:
-            found, given = _truncated(batch, found, target, rewards, power, value, extra, flat)
+            found, given = _truncated(batch, found, target, rewards, power, value, extra, flat=flat)
         far = np.abs(target - given) / (1.0 + np.abs(target))
         far = np.where(usable, far, np.where(np.isnan(rewards).any(axis=1), 0.0, np.inf))
         best = np.full(len(y), np.inf)
@@ -200,7 +201,7 @@ def columns_for(batch: Batch, worth: Worth, way: Way) -> list[int]:
     rest = both - both @ base @ base.T
     sizes = np.linalg.norm(rest, axis=1)
     alike = np.abs(rest[1:] @ rest[0]) / (sizes[1:] * sizes[0] + 1e-30)
-    return [int(at) for at in np.argsort(-alike)[:2] if alike[at] > _ALONG]
+    return [int(at) for at in np.argsort(-alike)[:_MOST_COLUMNS] if alike[at] > _ALONG]
 
 
 def _alike(row: Any, rewards: Numbers, power: Numbers, value: Numbers) -> NDArray[np.bool_]:
@@ -256,7 +257,7 @@ def _mask(links: Links, chosen: NDArray[np.bool_], way: Way) -> NDArray[np.bool_
 
 
 def _returns(links: Links, chosen: NDArray[np.bool_], way: Way) -> tuple[Numbers, Numbers]:
-    """Return rewards of the return's steps (link, step), zero after it, and the power of the discount (link,)."""
+    """Return rewards of the return's steps (link, step), zero after it, and powers of the discount."""
     steps = links.steps[chosen].astype(np.float64)
     power = steps.copy()
     if way.link == "next-observation-wrong":
@@ -312,9 +313,10 @@ def _solve(
     extra: Numbers,
     begin: float,
     free: tuple[bool, bool, bool],
+    *,
     flat: bool,
 ) -> tuple[float, float, float] | None:
-    """Return discount, scale and the column's factor by Gauss and Newton; exact at once for returns of a step."""
+    """Return discount, scale and the column's factor by Gauss and Newton; at once for returns of a step."""
     now = np.array([begin, 1.0, 0.0])
     which = np.array(free)
     if not which.any():
@@ -339,9 +341,10 @@ def _truncated(
     power: Numbers,
     value: Numbers,
     extra: Numbers,
+    *,
     flat: bool,
 ) -> tuple[tuple[float, float, float], Numbers]:
-    """Return the discount whose targets, cut to whole numbers, fit best; nothing fits where targets are not whole."""
+    """Return the discount whose targets, cut to whole numbers, fit best; none where targets are not whole."""
     nothing = np.full(len(target), np.inf)
     if not np.array_equal(target, np.rint(target)):
         return found, nothing
