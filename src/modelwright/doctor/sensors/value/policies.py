@@ -59,7 +59,9 @@ class Policies:
         self.log_probability: float | None = None
         self._asked: list[_Asked] = []
         self._raw: list[Any] = []
+        self._raw_values: list[Numbers] = []
         self._results: list[Any] = []
+        self._after = 0
         self._squashed = False
         self._signs: list[float] = []
         self._lost = self._kept = 0
@@ -98,12 +100,16 @@ class Policies:
     def drawn(self, result: Any, place: Place | None) -> None:
         """Hear that a distribution gave log-probabilities."""
         if getattr(result, "requires_grad", False):
+            # Copies: many programs correct log-probabilities in place.
             self._raw.append(result)
+            self._raw_values.append(result.detach().double().cpu().numpy().copy())
+            self._after = len(self._results)
             self._raw_place = place
 
     def forget(self) -> None:
         """A step was taken, or a look ends."""
         self._asked, self._raw, self._results, self._squashed = [], [], [], False
+        self._raw_values, self._after = [], 0
 
     def zeroed(self, optimizers: Sequence[Any]) -> None:
         """Hear that gradients were cleared."""
@@ -162,7 +168,7 @@ class Policies:
         """Look at log-probabilities in the loss of a policy: which tensors have an even slope above zero."""
         raw = [
             (each, slope)
-            for each, slope in zip(self._raw, slopes, strict=False)
+            for each, slope in zip(self._raw_values, slopes, strict=False)
             if slope is not None and _is_even(slope)
         ]
         if not raw:
@@ -173,11 +179,12 @@ class Policies:
             return
         self.soft += 1
         rows = len(whole)
-        values = first.detach().double().cpu().numpy().reshape(rows, -1)
+        values = first.reshape(rows, -1)
         plain = values.sum(axis=1)
         last = plain
         other = False
-        for each, its in zip(self._results, slopes[len(self._raw) :], strict=True):
+        later = slopes[len(self._raw) + self._after :]
+        for each, its in zip(self._results[self._after :], later, strict=True):
             if its is None or each.numel() not in (rows, values.size) or not _is_even(its):
                 continue
             if abs(abs(float(its.reshape(-1)[0])) - weight) > 1e-5 * weight:
