@@ -15,7 +15,7 @@ __all__ = ["Temperature"]
 
 Numbers = NDArray[np.float64]
 
-_ENOUGH = 8
+_ENOUGH = 6
 _MOST = 60
 _COLUMNS = 16
 _EXACT = 2e-4
@@ -52,13 +52,18 @@ class Temperature:
         """Return a and the target entropy that give every slope; None where none do."""
         if len(self._rows) < _ENOUGH:
             return None
-        slopes = np.array([row[0] for row in self._rows])
-        values = np.array([row[1] for row in self._rows])
-        many = min(len(row[2]) for row in self._rows)
-        means = np.array([row[2][:many] for row in self._rows])
+        # Of an update that was heard in part there are fewer columns.
+        many = max(len(row[2]) for row in self._rows)
+        rows = [row for row in self._rows if len(row[2]) == many]
+        if len(rows) < _ENOUGH:
+            return None
+        slopes = np.array([row[0] for row in rows])
+        values = np.array([row[1] for row in rows])
+        means = np.array([row[2] for row in rows])
         far = np.abs(means - means[:, :1]).sum(axis=0)
         for at in np.argsort(far, kind="stable"):
-            if np.abs(means[:, at] - means[:, 0]).sum() > np.abs(means[:, at] + means[:, 0]).sum():
+            # Its negative must be told from it.
+            if far[at] > 0.5 * np.abs(means[:, at] + means[:, 0]).sum():
                 continue
             for factor in (np.exp(np.clip(values, -30, 30)), np.ones_like(values)):
                 columns = np.stack([factor * means[:, at], factor], axis=1)
