@@ -11,6 +11,8 @@ from modelwright.doctor.watch.sensor import Scene, Sensor
 __all__ = ["Checkpoints"]
 
 _ENOUGH = 3
+_OFTEN = 3
+"""Loads from which a network that is given back its own state is a target network, not the best so far."""
 
 
 class Checkpoints(Sensor):
@@ -19,6 +21,7 @@ class Checkpoints(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._aliased: dict[str, tuple[int, list[str]]] = {}
+        self._before_learning: set[str] = set()
 
     def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
         """See `Sensor`."""
@@ -32,11 +35,16 @@ class Checkpoints(Sensor):
             name = type(module).__name__
             count = self._aliased.get(name, (0, same))[0]
             self._aliased[name] = (count + 1, same)
+            if not self.scene.steps:
+                self._before_learning.add(name)
 
     def findings(self) -> Iterable[Finding]:
         """Return models into which their own, present state was loaded, and copies that nothing uses."""
         yield from self._unused()
         for name, (count, same) in self._aliased.items():
+            if self.scene.environments and (name in self._before_learning or count >= _OFTEN):
+                yield self._own_target(name, count, same)
+                continue
             yield Finding(
                 kind="state-loaded-into-itself",
                 severity=Severity.SEVERE,
@@ -68,4 +76,15 @@ class Checkpoints(Sensor):
             evidence={"copies": takes, "loads": 0, "saves": 0},
             causes=(cause("best-weights-not-restored", place),),
             next_check="load the best state before the model is measured: model.load_state_dict(best)",
+        )
+
+    def _own_target(self, name: str, count: int, same: list[str]) -> Finding:
+        return Finding(
+            kind="target-network-is-the-learning-one",
+            severity=Severity.SEVERE,
+            title=f"The network that is to follow {name} is {name} itself: it shares its memory.",
+            evidence={"loads": count, "tensors_of_the_same_memory": len(same), "tensors": same[:10]},
+            causes=(cause("target-aliases-online", self.scene.place_of("load")),),
+            next_check="make the target network with copy.deepcopy(network)",
+            subject=name,
         )

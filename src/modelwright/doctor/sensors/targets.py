@@ -1,12 +1,11 @@
 """Targets of value learning, held to what the environment did: rewards, ends, next observations, discount.
 
-A batch's rows are found among the transitions that the environments really made. Then every way in which a
-target could have been computed, right or wrong, is tried on the same numbers; what does not fit is out for
-good. What is left at the end says what the program computes.
+A batch's rows are found among the transitions that the environments really made. Then ways in which a target
+could have been computed are tried on the same numbers: the right ones at once, wrong ones on batches that no
+right one gives.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,246 +13,356 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.watch.place import Place
+from modelwright.doctor.sensors.value.batch import Batch, Links
+from modelwright.doctor.sensors.value.chosen_actions import ChosenActions
+from modelwright.doctor.sensors.value.idle_networks import IdleNetworks
+from modelwright.doctor.sensors.value.links import Link, links_of
+from modelwright.doctor.sensors.value.policies import Policies
+from modelwright.doctor.sensors.value.record import Record
+from modelwright.doctor.sensors.value.seen_calls import FEWEST_ROWS, SeenCalls
+from modelwright.doctor.sensors.value.stored_rows import StoredRows
+from modelwright.doctor.sensors.value.temperature import Temperature
+from modelwright.doctor.sensors.value.view import Seen
+from modelwright.doctor.sensors.value.way import Fit
+from modelwright.doctor.sensors.value.worths import Follower, worths_of
+from modelwright.doctor.watch.graph import leaves_of
+from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 
 __all__ = ["Targets"]
 
+Numbers = NDArray[np.float64]
+
 _ENOUGH = 3
-_FEWEST_ROWS = 8
-_TOLERANCE = 2e-4
+_MOST_ROWS = 128
+_PLACES = 8
+_SAME = 1e-5
 _COMPARES = ("mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss", "sub", "__sub__", "rsub", "__rsub__")
 
-_MASKS = {
-    "": "right",
-    "terminal-mask-missing": "bootstraps from where an episode had ended",
-    "truncation-as-terminal": "takes an episode that was cut for one that ended",
-    "done-mask-inverted": "bootstraps only from where an episode had ended",
-    "bootstrap-missing": "never bootstraps",
+_WORDS = {
+    "terminal-mask-missing": "they bootstrap from where an episode had ended",
+    "truncation-as-terminal": "an episode that was cut is taken for one that ended",
+    "done-mask-inverted": "they bootstrap only from where an episode had ended",
+    "bootstrap-missing": "they never bootstrap",
+    "next-observation-after-reset": "after a cut they bootstrap from the next episode's first observation",
+    "return-not-reset-at-done": "returns run on into the next episode",
+    "next-observation-wrong": "they bootstrap from an observation too early",
+    "discount-power-wrong": "the discount does not grow with the steps of the return",
 }
-_REWARDS = {"": "right", "reward-sign-flipped": "takes rewards with the wrong sign"}
-
-Way = tuple[str, str, str]
-"""Faults of mask, reward and value; empty where right."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Rows of one update, as found among the transitions (row,)."""
-
-    reward: NDArray[np.float64]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-
-
-@dataclass(slots=True)
-class _Record:
-    """Of the targets compared at one place.
-
-    Attributes:
-        left: Ways that fitted every time -> discounts that they fitted with.
-        looks: Batches that were compared.
-        ends, cuts: Rows that ended, or were cut, among them.
-    """
-
-    left: dict[Way, list[float]] = field(default_factory=dict[Way, list[float]])
-    looks: int = 0
-    ends: int = 0
-    cuts: int = 0
 
 
 class Targets(Sensor):
-    """Looks at updates of critics, once rows of their batches are known."""
+    """Looks at updates of values, once rows of their batches are known."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._calls: list[Call] = []
+        self._seen = SeenCalls(scene)
         self._pairs: list[tuple[Any, Any, Place | None]] = []
-        self._records: dict[Place | None, _Record] = {}
+        self._records: dict[Place | None, Record] = {}
+        self._attached: dict[Place | None, int] = {}
+        self._chosen: dict[Place | None, ChosenActions] = {}
+        self._stored = StoredRows(scene.experience)
+        self._idle = IdleNetworks(scene)
+        self._policies = Policies(scene)
+        self._temperature = Temperature(scene)
+        self._acting: dict[Place, int] = {}
+        self._stepped = self._partly = False
+
+    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+        """See `Sensor`."""
+        self._seen.clear()
+        self._stepped = self._partly = False
+        if len(self._acting) < _PLACES and self.scene.close:
+            place = place_of_caller()
+            if place is not None:
+                self._acting[place] = self._acting.get(place, 0) + 1
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        if call.depth or not self.scene.environments or not call.args:
-            return
-        shape = getattr(call.args[0], "shape", ())
-        if len(shape) >= 2 and shape[0] >= _FEWEST_ROWS:
-            self._calls.append(call)
+        self._stepped = False
+        seen = self._seen.heard(call)
+        if seen is not None:
+            self._policies.called(seen, call)
+
+    def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
+        """See `Sensor`."""
+        if what == "log_prob" and self.scene.environments:
+            self._policies.drawn(result, place)
+
+    def on_zero(self, optimizers: Sequence[Any]) -> None:
+        """See `Sensor`."""
+        self._policies.zeroed(optimizers)
+
+    def on_step_begin(self, optimizer: Any) -> None:
+        """See `Sensor`."""
+        if self.scene.close and self.scene.environments and not self._partly:
+            self._policies.step(optimizer)
+            self._temperature.step(optimizer, self._policies.log_probability, self._seen.columns)
+
+    def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
+        """See `Sensor`."""
+        self._idle.loaded(module)
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name not in _COMPARES or not self._calls:
+        calls = self._seen.calls
+        self._idle.heard(operation)
+        if not calls:
+            return
+        if any(call.rest is not None for call in calls):
+            self._seen.computed(operation)
+            self._policies.computed(operation)
+        if operation.name not in _COMPARES:
             return
         one, other = operation.argument(0, "input"), operation.argument(1, "target")
         if not (hasattr(one, "requires_grad") and hasattr(other, "requires_grad")):
             return
-        if one.shape != other.shape or one.numel() < _FEWEST_ROWS:
+        if one.shape != other.shape or one.numel() < FEWEST_ROWS:
             return
-        if one.requires_grad == other.requires_grad:
-            return
-        prediction, target = (one, other) if one.requires_grad else (other, one)
-        self._pairs.append((prediction, target, operation.place))
+        if one.requires_grad or other.requires_grad:
+            self._pairs.append((one, other, operation.place))
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        self._calls, self._pairs = [], []
+        self._pairs = []
+        self._policies.forget()
+        self._stepped, self._partly = True, False
 
     def on_close(self, begins: bool) -> None:
         """See `Sensor`."""
-        self._calls, self._pairs = [], []
+        self._pairs = []
+        self._seen.clear()
+        self._policies.forget()
+        # Of an update during which the look begins, only a part is heard.
+        self._partly = not self._stepped
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.close or not self._pairs or not self.scene.environments:
+        pairs, self._pairs = self._pairs, []
+        if not self.scene.close or not self.scene.environments or self._partly:
             return
-        calls, pairs = self._calls, self._pairs
-        self._calls, self._pairs = [], []
-        for prediction, target, place in pairs:
-            self._compare(calls, int(prediction.numel()), target, place)
+        self._policies.backward(loss, self._seen.calls)
+        given = [target for one, other, _ in pairs for target in (one, other) if not target.requires_grad]
+        for one, other, place in pairs:
+            target = other if one.requires_grad else one
+            shared = sum(each is target or each.data_ptr() == target.data_ptr() for each in given) > 1
+            if one.requires_grad and other.requires_grad:
+                self._compare(one, other, place, shared)
+                self._compare(other, one, place, shared)
+            else:
+                self._compare(one if one.requires_grad else other, target, place, shared)
 
-    def _compare(self, calls: list[Call], rows: int, target: Any, place: Place | None) -> None:
-        found = self._match(calls, rows)
+    # ---- one comparison ----
+
+    def _compare(self, prediction: Any, target: Any, place: Place | None, shared: bool) -> None:
+        known = self._records.get(place)
+        if known is not None and known.satisfied:
+            return
+        y, p = _numbers(target), _numbers(prediction)
+        main = self._predicts(p)
+        if main is None:
+            return
+        self._stored.take(main, self._seen.calls)
+        kept = self._rows(main)
+        if len(kept) < FEWEST_ROWS or 2 * len(kept) < main.rows:
+            return
+        followed = list(self._followers(main, kept))
+        followers = [follower for _, follower, _ in followed]
+        worths = worths_of(followers)
+        if not worths:
+            return
+        columns = [each[kept] for each in self._seen.columns if len(each) == main.rows]
+        pairs = main.rest is not None
+        batch = Batch(y[kept], worths, np.array(columns if pairs else []).reshape(-1, len(kept)), shared)
+        if target.requires_grad and not self._is_attached(target):
+            return
+        record = self._records.setdefault(place, Record(place, _shapes(main.module)))
+        record.pairs = pairs
+        found = record.take(batch)
         if found is None:
             return
-        batch, outputs = found
-        values = dict(_values(outputs))
-        if not values:
-            return
-        y = target.detach().double().cpu().numpy().reshape(-1)
-        record = self._records.setdefault(place, _Record())
-        fits = dict(_fits(y, batch, values))
-        left = record.left if record.looks else dict.fromkeys(fits, ())
-        record.left = {}
-        for way, seen in left.items():
-            if way in fits:
-                discounts = [*seen, *fits[way]]
-                if not discounts or max(discounts) - min(discounts) < 1e-3:
-                    record.left[way] = discounts
-        record.looks += 1
-        record.ends += int(batch.terminated.sum())
-        record.cuts += int((batch.truncated & ~batch.terminated).sum())
+        if target.requires_grad:
+            self._attached[place] = self._attached.get(place, 0) + 1
+        chosen = self._chosen.setdefault(place, ChosenActions(place))
+        for call, follower, rows in followed:
+            if any(worth.links is follower.links for worth in worths if worth.name == found.worth):
+                chosen.take(main, p, rows, kept)
+                chosen.take_next(main, call, kept)
+                break
 
-    def _match(self, calls: list[Call], rows: int) -> tuple[_Batch, list[NDArray[np.float64]]] | None:
-        """Return the batch's transitions, and what was computed of the observations that followed."""
-        experience = self.scene.experience
-        given = [call for call in calls if call.args[0].shape[0] == rows]
-        begins: list[set[int]] | None = None
-        for call in given:
-            keys = experience.from_observations(_rows(call))
-            if call.grad and all(keys):
-                begins = [set(each) for each in keys]
-        if begins is None:
-            return None
-        outputs: list[NDArray[np.float64]] = []
-        both: list[set[int]] | None = None
-        for call in given:
-            ends = experience.to_observations(_rows(call))
-            shared = [one & set(other) for one, other in zip(begins, ends, strict=True)]
-            if not all(shared):
+    def _is_attached(self, target: Any) -> bool:
+        owned = self._owned()
+        return any(id(leaf) in owned for leaf in leaves_of(target))
+
+    def _owned(self) -> set[int]:
+        groups = [group for each in self.scene.optimizers for group in each.param_groups]
+        return {id(parameter) for group in groups for parameter in group["params"]}
+
+    def _predicts(self, p: Numbers) -> Seen | None:
+        """Return the call whose output the predictions are of."""
+        for call in reversed(self._seen.calls):
+            if not call.grad or call.rows != len(p):
                 continue
-            both = shared if both is None else [one & other for one, other in zip(both, shared, strict=True)]
-            for output in _outputs(call):
-                outputs.append(output)
-        if both is None or not all(both):
+            for output in call.outputs:
+                if np.all(np.abs(output - p[:, None]).min(axis=1) <= _SAME * (1.0 + np.abs(p))):
+                    return call
+        return None
+
+    def _rows(self, main: Seen) -> NDArray[np.intp]:
+        """Return rows that began a transition, those that ended an episode first where there are many."""
+        experience = self.scene.experience
+        starts = [experience.starts(key) for key in main.keys]
+        ends = [
+            any(experience.transitions[at].terminated or experience.transitions[at].truncated for at in each)
+            for each in starts
+        ]
+        order = sorted((at for at, each in enumerate(starts) if each), key=lambda at: not ends[at])
+        return np.array(sorted(order[:_MOST_ROWS]), np.intp)
+
+    def _followers(
+        self, main: Seen, kept: NDArray[np.intp]
+    ) -> Iterator[tuple[Seen, Follower, list[list[Link]]]]:
+        """Yield calls on what followed the batch's rows, as far as it did follow them."""
+        owned = self._owned()
+        shapes = _shapes(main.module)
+        begins = [main.keys[at] for at in kept]
+        found: dict[tuple[bytes | None, ...], list[list[Link]] | None] = {}
+        for call in self._seen.calls:
+            if call is main or not call.outputs:
+                continue
+            placed = self._placed(main, call)
+            if placed is None:
+                continue
+            follows = tuple(placed[0][at] for at in kept)
+            if follows not in found:
+                found[follows] = self._links(begins, list(follows))
+            rows = found[follows]
+            if rows is None:
+                continue
+            follower = Follower(
+                outputs=[_spread(output, placed[1], main.rows)[kept] for output in call.outputs],
+                links=Links.of(rows),
+                learns=any(id(parameter) in owned for parameter in call.module.parameters()),
+                pairs=call.rest is not None,
+                alike=_shapes(call.module) == shapes,
+                module=call.module,
+            )
+            yield call, follower, rows
+
+    def _links(self, begins: list[bytes], follows: list[bytes | None]) -> list[list[Link]] | None:
+        """Return how each row's observation was followed; None where that of some row was not."""
+        for far in (False, True):
+            rows = links_of(self.scene.experience, begins, follows, far)
+            if all(rows):
+                kinds = {link.kind for row in rows for link in row}
+                return rows if kinds - {"same", "unknown"} or (kinds == {"same"} and far) else None
+        return None
+
+    def _placed(self, main: Seen, call: Seen) -> tuple[list[bytes | None], NDArray[np.intp]] | None:
+        """Return what a call was given for each row of the batch, and which rows of the batch its rows are.
+
+        A network may be called only on what follows rows that did not end.
+        """
+        if call.rows == main.rows:
+            return list(call.keys), np.arange(main.rows)
+        if not 0 < call.rows < main.rows:
             return None
-        chosen = [experience.transitions[min(each)] for each in both]
-        if any(not _same(experience.transitions[at] for at in each) for each in both):
-            return None
-        batch = _Batch(
-            reward=np.array([each.reward for each in chosen]),
-            terminated=np.array([each.terminated for each in chosen]),
-            truncated=np.array([each.truncated for each in chosen]),
-        )
-        return batch, outputs
+        experience = self.scene.experience
+        starts = [[experience.transitions[at] for at in experience.starts(key)] for key in main.keys]
+        for goes_on in (
+            [not any(each.terminated for each in row) for row in starts],
+            [not any(each.terminated or each.truncated for each in row) for row in starts],
+        ):
+            if sum(goes_on) == call.rows:
+                which = np.flatnonzero(goes_on)
+                follows: list[bytes | None] = [None] * main.rows
+                for at, key in zip(which, call.keys, strict=True):
+                    follows[int(at)] = key
+                return follows, which
+        return None
 
     # ---- what is wrong ----
 
     def findings(self) -> Iterable[Finding]:
         """Return what no right way of computing these targets explains, and one wrong way does."""
+        acting = max(self._acting, key=self._acting.__getitem__, default=None)
+        yield from self._stored.findings(acting)
+        yield from self._policies.findings()
+        yield from self._temperature.findings()
+        for chosen in self._chosen.values():
+            yield from chosen.findings(acting)
         for place, record in self._records.items():
-            if record.looks < _ENOUGH or not record.left or ("", "", "") in record.left:
+            attached = self._attached.get(place, 0)
+            if attached >= _ENOUGH:
+                yield Finding(
+                    kind="targets-differ-from-experience",
+                    severity=Severity.SEVERE,
+                    title="Targets of values are not detached: the loss pulls them to the predictions.",
+                    evidence={"batches": record.looks, "with_gradients": attached},
+                    causes=(cause("target-not-detached", place),),
+                    next_check="compute targets under torch.no_grad()",
+                    subject=str(place or ""),
+                )
+            if record.looks < _ENOUGH:
                 continue
-            way = min(record.left, key=lambda each: sum(bool(fault) for fault in each))
-            faults = [fault for fault in way if fault]
-            cut_only = faults == ["truncation-as-terminal"]
-            yield Finding(
-                kind="targets-differ-from-experience",
-                severity=Severity.WARNING if cut_only else Severity.SEVERE,
-                title=f"Targets of values are not what the environment's answers give: {_words(faults[0])}.",
-                evidence={
-                    "batches": record.looks,
-                    "rows_that_ended": record.ends,
-                    "rows_that_were_cut": record.cuts,
-                    "discount": record.left[way][-1] if record.left[way] else None,
-                    "fits_every_row": [list(each) for each in record.left][:5],
-                },
-                causes=tuple(cause(fault, place) for fault in faults),
-                next_check="compute the target of one row that ended and of one that did not by hand",
-                subject=str(place or ""),
-            )
+            learning = [each.fault == ":online" for each in record.right]
+            if not record.refuted and all(learning) and self._idle.has(record.shapes):
+                yield Finding(
+                    kind="targets-differ-from-experience",
+                    severity=Severity.SEVERE,
+                    title="Targets come from the network that learns; its follower is never asked.",
+                    evidence={"batches": record.looks},
+                    causes=(cause("target-uses-online", place),),
+                    next_check="use the target network for what follows",
+                    subject=str(place or ""),
+                )
+            hard = record.pairs and all(each.entropy == 0.0 for each in record.right)
+            if not record.refuted and hard and self._policies.soft >= _ENOUGH:
+                yield Finding(
+                    kind="targets-without-entropy",
+                    severity=Severity.WARNING,
+                    title="The policy's loss counts its entropy, and the targets of the critics do not.",
+                    evidence={"batches": record.looks, "losses_with_entropy": self._policies.soft},
+                    causes=(cause("entropy-term-missing", place),),
+                    next_check="subtract alpha * log_prob of the next action from the next value",
+                    subject=str(place or ""),
+                )
+            wrong = [each for each in record.wrong() if each.faults]
+            if wrong:
+                yield _finding(record, wrong, place)
 
 
-def _words(fault: str) -> str:
-    known = {**_MASKS, **_REWARDS}
-    return known.get(fault, fault.replace("-", " "))
+def _finding(record: Record, wrong: list[Fit], place: Place | None) -> Finding:
+    faults = wrong[0].faults
+    return Finding(
+        kind="targets-differ-from-experience",
+        severity=Severity.WARNING if faults == ("truncation-as-terminal",) else Severity.SEVERE,
+        title="Targets of values are not what the environment's answers give: "
+        f"{_WORDS.get(faults[0], faults[0].replace('-', ' '))}.",
+        evidence={
+            "batches": record.looks,
+            "batches_that_no_right_way_gives": record.refuted,
+            "rows_that_ended": record.ends,
+            "rows_that_were_cut": record.cuts,
+            "discount": None if np.isnan(wrong[0].discount) else wrong[0].discount,
+            "steps_of_the_return": wrong[0].way.steps,
+            "fits_every_row": [list(each.faults) for each in wrong][:5],
+        },
+        causes=tuple(cause(fault, place) for fault in faults),
+        next_check="compute the target of one row that ended and of one that did not by hand",
+        subject=str(place or ""),
+    )
 
 
-def _rows(call: Call) -> NDArray[np.float32]:
-    return call.args[0].detach().cpu().numpy()
+def _numbers(tensor: Any) -> Numbers:
+    return tensor.detach().double().cpu().numpy().reshape(-1)
 
 
-def _same(transitions: Iterator[Any]) -> bool:
-    """Return whether transitions gave the same reward and end."""
-    return len({(each.reward, each.terminated, each.truncated) for each in transitions}) == 1
+def _shapes(module: Any) -> list[tuple[int, ...]]:
+    return [tuple(parameter.shape) for parameter in module.parameters()]
 
 
-def _outputs(call: Call) -> Iterator[NDArray[np.float64]]:
-    given = call.output if isinstance(call.output, list | tuple) else (call.output,)
-    for each in given:
-        if hasattr(each, "detach") and each.dim() == 2 and each.shape[0] == call.args[0].shape[0]:
-            yield each.detach().double().cpu().numpy()
-
-
-def _values(outputs: list[NDArray[np.float64]]) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Yield a fault, empty where right, and the value of what follows (row,) that it gives."""
-    discrete = [each for each in outputs if each.shape[1] > 1]
-    continuous = [each[:, 0] for each in outputs if each.shape[1] == 1]
-    for at, each in enumerate(discrete):
-        yield "" if at == 0 else f"right {at}", each.max(axis=1)
-        yield f"smallest-in-place-of-largest {at}", each.min(axis=1)
-        yield f"mean-in-place-of-largest {at}", each.mean(axis=1)
-        for other_at, other in enumerate(discrete):
-            if other_at != at:
-                chosen = each[np.arange(len(each)), other.argmax(axis=1)]
-                yield f"right double {at} {other_at}", chosen
-    if len(continuous) == 1:
-        yield "", continuous[0]
-    elif len(continuous) == 2:
-        yield "", np.minimum(*continuous)
-        yield "twin-minimum-missing mean", (continuous[0] + continuous[1]) / 2
-        yield "twin-minimum-missing largest", np.maximum(*continuous)
-
-
-def _fits(
-    y: NDArray[np.float64], batch: _Batch, values: dict[str, NDArray[np.float64]]
-) -> Iterator[tuple[Way, list[float]]]:
-    """Yield every way that gives the targets of all rows, with its discount where any row bootstraps."""
-    ended, cut = batch.terminated, batch.terminated | batch.truncated
-    masks = {
-        "": ~ended,
-        "terminal-mask-missing": np.ones_like(ended),
-        "truncation-as-terminal": ~cut,
-        "done-mask-inverted": ended,
-        "bootstrap-missing": np.zeros_like(ended),
-    }
-    for mask_fault, mask in masks.items():
-        for reward_fault, sign in (("", 1.0), ("reward-sign-flipped", -1.0)):
-            rest = y - sign * batch.reward
-            for value_fault, value in values.items():
-                known = mask & (np.abs(value) > 1e-3)
-                # Where no row bootstraps, any discount fits.
-                discount = float(np.median(rest[known] / value[known])) if known.any() else 1.0
-                if not 0.05 < discount <= 1.0 + 1e-6:
-                    continue
-                if np.all(np.abs(rest - discount * mask * value) <= _TOLERANCE * (1.0 + np.abs(y))):
-                    fault = "" if value_fault.startswith("right") else value_fault.split(" ")[0]
-                    yield (mask_fault, reward_fault, fault), [discount] if known.any() else []
+def _spread(output: Numbers, which: NDArray[np.intp], rows: int) -> Numbers:
+    whole = np.full((rows, output.shape[1]), np.nan)
+    whole[which] = output
+    return whole

@@ -1,6 +1,7 @@
 """What environments really did: every transition, and which of them a row of a batch is."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,9 @@ __all__ = ["Experience", "Transition"]
 
 _MOST = 400_000
 """Transitions that are kept; the oldest go first, a quarter at a time."""
+
+_LONGEST_KEY = 256
+"""Bytes of a key; that of a larger observation is a digest."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,8 @@ class Transition:
         terminated: Whether the environment ended the episode.
         truncated: Whether the episode was cut.
         following: Key of what was seen after, the true one also where an episode ended.
+        before, after: Numbers of the same environment's transitions before and after this one, counted from
+            the program's first; -1 where there is none (yet).
     """
 
     environment: int
@@ -36,6 +42,8 @@ class Transition:
     terminated: bool
     truncated: bool
     following: bytes
+    before: int = -1
+    after: int = -1
 
 
 @dataclass(slots=True)
@@ -45,6 +53,7 @@ class _Place:
     number: int
     observation: bytes
     step: int = 0
+    last: int = -1
 
 
 @dataclass(slots=True)
@@ -54,23 +63,29 @@ class Experience:
     Attributes:
         transitions: Them.
         first: Number of the first that is still kept.
+        sizes: How many numbers observations have.
     """
 
     transitions: list[Transition] = field(default_factory=list[Transition])
     first: int = 0
+    sizes: set[int] = field(default_factory=set[int])
     _places: dict[int, _Place] = field(default_factory=dict[int, _Place])
     _numbers: dict[int, int] = field(default_factory=dict[int, int])
     _before: dict[bytes, list[int]] = field(default_factory=dict[bytes, list[int]])
     _after: dict[bytes, list[int]] = field(default_factory=dict[bytes, list[int]])
-    _known: set[tuple[bytes, bytes, float, bool, bool]] = field(
-        default_factory=set[tuple[bytes, bytes, float, bool, bool]]
+    _known: set[tuple[bytes, bytes, bytes, float, bool, bool]] = field(
+        default_factory=set[tuple[bytes, bytes, bytes, float, bool, bool]]
     )
     _indexed: int = 0
+    _every: dict[bytes, list[int]] = field(default_factory=dict[bytes, list[int]])
+    _every_indexed: int = 0
 
     def began(self, environment: int, observation: Any) -> None:
         """Take note of the first observation of an episode."""
         number = self._numbers.setdefault(environment, len(self._numbers))
-        self._places[environment] = _Place(number, key_of(observation))
+        before = self._places.get(environment)
+        self._places[environment] = _Place(number, key_of(observation), last=before.last if before else -1)
+        self.sizes.add(_size_of(observation))
 
     def stepped(
         self, environment: int, action: Any, observation: Any, reward: Any, terminated: Any, truncated: Any
@@ -85,14 +100,18 @@ class Experience:
                 environment=place.number,
                 step=place.step,
                 observation=place.observation,
-                action=np.asarray(action, np.float64).reshape(-1),
+                action=_numbers_of(action),
                 reward=float(reward),
                 terminated=bool(terminated),
                 truncated=bool(truncated),
                 following=after,
+                before=place.last,
             )
         )
-        place.observation, place.step = after, place.step + 1
+        number = self.first + len(self.transitions) - 1
+        if place.last >= self.first:
+            self.transitions[place.last - self.first].after = number
+        place.observation, place.step, place.last = after, place.step + 1, number
         if len(self.transitions) > _MOST:
             gone = _MOST // 4
             del self.transitions[:gone]
@@ -100,12 +119,14 @@ class Experience:
             self._before.clear()
             self._after.clear()
             self._known.clear()
-            self._indexed = 0
+            self._every.clear()
+            self._indexed = self._every_indexed = 0
 
     def _index(self) -> None:
         for at in range(self._indexed, len(self.transitions)):
             each = self.transitions[at]
-            content = (each.observation, each.following, each.reward, each.terminated, each.truncated)
+            done = each.action.tobytes()
+            content = (each.observation, each.following, done, each.reward, each.terminated, each.truncated)
             if content in self._known:
                 continue  # in small worlds the same happens again and again
             self._known.add(content)
@@ -135,7 +156,68 @@ class Experience:
         self._index()
         return [self._after.get(key_of(row), []) for row in rows]
 
+    def starts(self, key: bytes) -> list[int]:
+        """Return places in `transitions` that began with an observation; of those that are alike, one."""
+        self._index()
+        return self._before.get(key, [])
+
+    def finishes(self, key: bytes) -> list[int]:
+        """Return places in `transitions` that led to an observation; of those that are alike, one."""
+        self._index()
+        return self._after.get(key, [])
+
+    def knows(self, key: bytes) -> bool:
+        """Return whether an environment ever gave an observation, before or after a step."""
+        self._index()
+        return key in self._before or key in self._after
+
+    def every_start(self, key: bytes) -> list[int]:
+        """Return all places in `transitions` that began with an observation, those that are alike too."""
+        for at in range(self._every_indexed, len(self.transitions)):
+            self._every.setdefault(self.transitions[at].observation, []).append(at)
+        self._every_indexed = len(self.transitions)
+        return self._every.get(key, [])
+
+    def newest(self, environment: int) -> bytes | None:
+        """Return the key of what an environment gave last; it is known by its id."""
+        place = self._places.get(environment)
+        return place.observation if place else None
+
+    def at(self, number: int) -> Transition | None:
+        """Return a transition by its number, counted from the program's first; None where it is not kept."""
+        place = number - self.first
+        return self.transitions[place] if 0 <= place < len(self.transitions) else None
+
 
 def key_of(observation: Any) -> bytes:
-    """Return what tells an observation from others, whatever its type: its numbers in float32."""
-    return np.asarray(observation, np.float32).tobytes()
+    """Return what tells an observation from others, whatever its type: its numbers in float32.
+
+    Parts of a mapping or a tuple stand one after the other.
+    """
+    try:
+        numbers = np.asarray(_whole(observation), np.float32).tobytes()
+    except (TypeError, ValueError):
+        numbers = repr(observation).encode()
+    return numbers if len(numbers) <= _LONGEST_KEY else hashlib.blake2b(numbers, digest_size=16).digest()
+
+
+def _whole(observation: Any) -> Any:
+    if isinstance(observation, Mapping):
+        observation = tuple(observation.values())
+    if isinstance(observation, tuple):
+        return np.concatenate([np.asarray(_whole(part), np.float32).reshape(-1) for part in observation])
+    return observation
+
+
+def _size_of(observation: Any) -> int:
+    try:
+        return int(np.asarray(_whole(observation), np.float32).size)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _numbers_of(action: Any) -> NDArray[np.float64]:
+    try:
+        return np.array(_whole(action), np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        return np.zeros(0)

@@ -1,0 +1,1 @@
+"""Learning of values, held to what environments gave."""
