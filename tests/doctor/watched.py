@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sklearn.metrics
+import sklearn.model_selection
+
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.sensors.all import make_sensors
 from modelwright.doctor.watch.gym_watch import GymWatch
+from modelwright.doctor.watch.sklearn_watch import SklearnWatch
 from modelwright.doctor.watch.torch_watch import TorchWatch
 from modelwright.doctor.watch.watch import Watch
 
@@ -143,9 +147,12 @@ def run_watched(program: str, folder: Path) -> Told:
     path = folder / "program.py"
     path.write_text(program)
     watch = Watch(make_sensors)
-    instruments = (TorchWatch(watch), GymWatch(watch))
+    estimators = SklearnWatch(watch)
+    instruments = (TorchWatch(watch), GymWatch(watch), estimators)
     for instrument in instruments:
         instrument.start()
+    estimators.start_metrics(sklearn.metrics)
+    estimators.start_selection(sklearn.model_selection)
     try:
         variables = runpy.run_path(str(path))
     finally:

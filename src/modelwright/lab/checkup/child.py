@@ -29,7 +29,13 @@ def main(words: list[str]) -> None:
 
     watch = Watch(make_sensors)
     instruments: list[Any] = []
-    listen = {"torch": _listen_to_torch, "gymnasium": _listen_to_environments}
+    listen = {
+        "torch": _listen_to_torch,
+        "gymnasium": _listen_to_environments,
+        "sklearn": _listen_to_estimators,
+        "sklearn.metrics": _listen_to_metrics,
+        "sklearn.model_selection": _listen_to_splits,
+    }
     notice = ImportNotice(
         {name: partial(_begin, begin, watch, instruments) for name, begin in listen.items()}
     )
@@ -68,7 +74,8 @@ def main(words: list[str]) -> None:
 def _unchecked(watch: Watch) -> Iterator[str]:
     scene = watch.scene
     if "torch" not in sys.modules:
-        yield "learning: the script does not use torch"
+        if not scene.estimations:
+            yield "learning: the script uses neither torch nor an estimator of scikit-learn"
     elif not scene.steps:
         yield "learning: no optimizer of torch took a step"
     elif not scene.environments:
@@ -94,6 +101,30 @@ def _listen_to_environments(watch: Watch) -> Any:
 
     instrument = GymWatch(watch)
     instrument.start()
+    return instrument
+
+
+def _listen_to_estimators(watch: Watch) -> Any:
+    from modelwright.doctor.watch.sklearn_watch import SklearnWatch
+
+    instrument = SklearnWatch(watch)
+    instrument.start()
+    return instrument
+
+
+def _listen_to_metrics(watch: Watch) -> Any:
+    from modelwright.doctor.watch.sklearn_watch import SklearnWatch
+
+    instrument = SklearnWatch(watch)
+    instrument.start_metrics(sys.modules["sklearn.metrics"])
+    return instrument
+
+
+def _listen_to_splits(watch: Watch) -> Any:
+    from modelwright.doctor.watch.sklearn_watch import SklearnWatch
+
+    instrument = SklearnWatch(watch)
+    instrument.start_selection(sys.modules["sklearn.model_selection"])
     return instrument
 
 

@@ -1,0 +1,305 @@
+"""Follows rows through a program that uses scikit-learn: what is fitted on what, and measured on what."""
+
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.preparation_leaks import check_preparation
+from modelwright.doctor.sensors.row_book import RowBook, Traced
+from modelwright.doctor.sensors.rows_twice import check_rows_twice
+from modelwright.doctor.sensors.sheet import Sheet, sheet_of, values_of
+from modelwright.doctor.sensors.study import Measurement, Preparation, Study
+from modelwright.doctor.sensors.table_checks import check_table
+from modelwright.doctor.watch.sensor import Estimation, Scene, Sensor
+
+__all__ = ["Estimators"]
+
+_MOST_STUDIES = 400
+_KEPT_CELLS = 4_000_000
+_HARMLESS = {
+    "OneHotEncoder",
+    "CountVectorizer",
+    "DictVectorizer",
+    "PolynomialFeatures",
+    "MissingIndicator",
+    "LabelBinarizer",
+    "MultiLabelBinarizer",
+    "FunctionTransformer",
+    "Normalizer",
+    "Binarizer",
+}
+"""Transformers that learn at most which values there are."""
+
+
+class Estimators(Sensor):
+    """Keeps which rows were learnt from, measured, and used to fit what prepares them."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._book = RowBook()
+        self._preparations: list[Preparation] = []
+        self._latest: dict[int, tuple[Any, int]] = {}
+        self._studies: list[Study] = []
+        self._of: dict[int, tuple[Any, Study]] = {}
+        self._answers: list[tuple[Any, Measurement]] = []
+        self.splits: list[Estimation] = []
+
+    def on_estimation(self, estimation: Estimation) -> None:
+        """See `Sensor`."""
+        if self._book.full:
+            return
+        what = estimation.what
+        if what == "metric":
+            self._score(estimation)
+        elif what == "split":
+            self.splits = [*self.splits[-3:], estimation]
+        elif what == "fit" and _predicts(estimation.by) and estimation.target is not None:
+            self._learn(estimation)
+        elif what in ("fit", "transform", "resample"):
+            self._prepare(estimation)
+        elif what in ("predict", "score"):
+            self._measure(estimation)
+
+    # ---- transformers ----
+
+    def _prepare(self, estimation: Estimation) -> None:
+        sheet = sheet_of(estimation.given)
+        if sheet is None or not hasattr(estimation.by, "transform"):
+            return
+        traced = self._book.trace(sheet)
+        if estimation.what == "fit":
+            self._fit(estimation, sheet, traced)
+        reference, number = self._latest.get(id(estimation.by), (None, -1))
+        if number < 0 or reference() is not estimation.by or estimation.name == "fit":
+            return
+        output = sheet_of(estimation.output)
+        if output is not None and len(output) == len(sheet):
+            self._book.made(output, traced, number)
+            if estimation.name == "fit_transform":
+                self._book.remember_columns(output, number)
+
+    def _fit(self, estimation: Estimation, sheet: Sheet, traced: Traced) -> None:
+        what = _kind_of(estimation.by)
+        if what is None:
+            self._latest.pop(id(estimation.by), None)
+            return
+        number = len(self._preparations)
+        chosen = _support(estimation.by) if what == "select" else None
+        names: frozenset[str] = frozenset()
+        if chosen is not None and len(chosen) == sheet.values.shape[1]:
+            support = frozenset(np.flatnonzero(chosen).tolist())
+            self._book.selects(sheet, traced, support, number)
+            if sheet.names is not None:
+                names = frozenset(sheet.names[at] for at in support)
+        self._preparations.append(
+            Preparation(
+                kind=type(estimation.by).__name__,
+                what=what,
+                rows=np.unique(traced.origins),
+                place=estimation.place,
+                names=names,
+                all_names=frozenset(sheet.names or ()),
+            )
+        )
+        self._latest[id(estimation.by)] = (weakref.ref(estimation.by), number)
+
+    # ---- models ----
+
+    def _learn(self, estimation: Estimation) -> None:
+        sheet, target = sheet_of(estimation.given), values_of(estimation.target)
+        if sheet is None or target is None or len(target) != len(sheet) or len(self._studies) >= _MOST_STUDIES:
+            self._of.pop(id(estimation.by), None)
+            return
+        traced = self._book.trace(sheet)
+        columns = _columns_of(estimation.by)
+        names = (frozenset(sheet.names) if sheet.names else frozenset()) if not columns else columns
+        study = Study(
+            name=type(estimation.by).__name__,
+            rows=traced.origins,
+            lineage=traced.lineage | self._choosers(names, sheet),
+            target=target,
+            classes=_is_classifier(estimation.by),
+            place=estimation.place,
+            sheet=sheet if sheet.values.size <= _KEPT_CELLS else None,
+            distinct=traced.distinct,
+            columns=names,
+            settings=_settings(estimation.by),
+        )
+        self._studies.append(study)
+        self._of[id(estimation.by)] = (weakref.ref(estimation.by), study)
+        for each in self._studies[2:-2]:
+            each.sheet = None
+            for measurement in each.measured:
+                measurement.sheet = None
+
+    def _choosers(self, names: frozenset[str], sheet: Sheet) -> frozenset[int]:
+        """Return the preparations that chose exactly the columns that a model uses, by name."""
+        return frozenset(
+            number
+            for number, each in enumerate(self._preparations)
+            if each.names and each.names < each.all_names and names & each.all_names == each.names
+        )
+
+    def _measure(self, estimation: Estimation) -> None:
+        reference, study = self._of.get(id(estimation.by), (None, None))
+        if study is None or reference is None or reference() is not estimation.by:
+            return
+        sheet = sheet_of(estimation.given)
+        if sheet is None:
+            return
+        traced = self._book.trace(sheet)
+        predicted = values_of(estimation.output) if estimation.name == "predict" else None
+        measurement = Measurement(
+            rows=traced.origins,
+            lineage=traced.lineage,
+            place=estimation.place,
+            sheet=sheet if sheet.values.size <= _KEPT_CELLS else None,
+            predicted=predicted,
+        )
+        if estimation.what == "score":
+            measurement.target = values_of(estimation.target)
+            name = "accuracy" if study.classes else "r2"
+            measurement.scores.append((name, float(estimation.output)))
+            measurement.score_place = estimation.place
+        else:
+            self._answers = [*self._answers[-7:], (estimation.output, measurement)]
+        study.measured.append(measurement)
+
+    def _score(self, estimation: Estimation) -> None:
+        """A metric was computed: find the rows whose predictions it was given."""
+        true, said = values_of(estimation.given), estimation.target
+        if true is None:
+            return
+        for output, measurement in reversed(self._answers):
+            if len(measurement.rows) == len(true) and _is_part(said, output):
+                measurement.target = true
+                value = estimation.output
+                if isinstance(value, float | np.floating):
+                    measurement.scores.append((estimation.name, float(value)))
+                else:
+                    measurement.scores.append((estimation.name, float("nan")))
+                measurement.score_place = estimation.place
+                return
+
+    # ---- the end ----
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what is wrong with rows, splits and columns."""
+        studies = [each for each in self._studies if each.measured]
+        yield from _once(check_preparation(studies, self._preparations))
+        yield from _once(check_rows_twice(studies))
+        yield from _once(check_table(studies))
+
+
+def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for each in findings:
+        if each.kind not in seen:
+            seen.add(each.kind)
+            yield each
+
+
+def _predicts(estimator: Any) -> bool:
+    kind = type(estimator)
+    return hasattr(kind, "predict") and (hasattr(kind, "score") or not hasattr(kind, "transform"))
+
+
+def _is_classifier(estimator: Any) -> bool:
+    from sklearn.base import is_classifier
+
+    try:
+        return bool(is_classifier(estimator))
+    except Exception:
+        return False
+
+
+def _kind_of(estimator: Any) -> str | None:
+    """Return what a transformer does; None where it learns nothing of the rows."""
+    name = type(estimator).__name__
+    if name in _HARMLESS or getattr(estimator, "strategy", "") == "constant":
+        return None
+    if name in ("LabelEncoder", "OrdinalEncoder"):
+        return "code"
+    if hasattr(type(estimator), "get_support"):
+        return "select" if getattr(estimator, "threshold", None) is None or "From" in name else None
+    parts = _parts(estimator)
+    if parts:
+        kinds = [_kind_of(each) for each in parts]
+        return next((what for what in ("select", "impute", "scale", "code") if what in kinds), None)
+    if "Imputer" in name:
+        return "impute"
+    learnt = [value for key, value in vars(estimator).items() if key.endswith("_") and not key.startswith("_")]
+    return "scale" if any(_is_number(value) for value in learnt) else None
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return True
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and getattr(dtype, "kind", "") == "f"
+
+
+def _parts(estimator: Any) -> list[Any]:
+    if hasattr(estimator, "transformers_"):
+        return [each for _, each, _ in estimator.transformers_ if not isinstance(each, str)]
+    if hasattr(estimator, "steps"):
+        return [each for _, each in estimator.steps if each is not None and not isinstance(each, str)]
+    if hasattr(estimator, "transformer_list"):
+        return [each for _, each in estimator.transformer_list if not isinstance(each, str)]
+    return []
+
+
+def _support(estimator: Any) -> NDArray[np.bool_] | None:
+    try:
+        return np.asarray(estimator.get_support(), bool)
+    except Exception:
+        return None
+
+
+def _columns_of(estimator: Any) -> frozenset[str]:
+    """Return the names of the columns that a pipeline picks."""
+    found: set[str] = set()
+    for part in [estimator, *_parts(estimator)]:
+        for _, _, columns in getattr(part, "transformers", ()):
+            if isinstance(columns, str):
+                found.add(columns)
+            elif isinstance(columns, list | tuple):
+                found.update(str(each) for each in columns)
+    return frozenset(found)
+
+
+def _settings(estimator: Any) -> frozenset[float]:
+    try:
+        values = estimator.get_params(deep=True).values()
+    except Exception:
+        return frozenset()
+    return frozenset(float(each) for each in values if isinstance(each, int | float) and each == each)
+
+
+def _is_part(said: Any, output: Any) -> bool:
+    """Return whether predictions are what a model gave, a column of it, or the largest of its columns."""
+    if said is None:
+        return False
+    if said is output:
+        return True
+    one, all_of = values_of(said), np.asarray(output) if hasattr(output, "shape") else None
+    if all_of is None:
+        return False
+    if one is None:
+        many = np.asarray(said)
+        return many.shape == all_of.shape and bool((many == all_of).all())
+    if all_of.ndim == 1:
+        if len(one) != len(all_of):
+            return False
+        if one.dtype.kind in "bi" and all_of.dtype.kind == "f":
+            return False
+        return bool((one == all_of).all())
+    if all_of.ndim == 2 and len(one) == len(all_of):
+        if any((one == all_of[:, at]).all() for at in range(all_of.shape[1])):
+            return True
+        return one.dtype.kind in "iu" and bool((one == all_of.argmax(axis=1)).all())
+    return False
