@@ -29,7 +29,9 @@ from sklearn.svm import SVC
 _SPLIT = "X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)\n"
 
 HEALTHY = {
-    "a scaler fitted on training rows": "X, y = load_wine(return_X_y=True)\n" + _SPLIT + """
+    "a scaler fitted on training rows": "X, y = load_wine(return_X_y=True)\n"
+    + _SPLIT
+    + """
 scaler = StandardScaler().fit(X_train)
 model = LogisticRegression(max_iter=500).fit(scaler.transform(X_train), y_train)
 print(accuracy_score(y_test, model.predict(scaler.transform(X_test))))
@@ -38,13 +40,17 @@ print(accuracy_score(y_test, model.predict(scaler.transform(X_test))))
 X, y = load_breast_cancer(return_X_y=True)
 print(cross_val_score(make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)), X, y, cv=5).mean())
 """,
-    "a grid search with a last refit on all rows": "X, y = load_wine(return_X_y=True)\n" + _SPLIT + """
+    "a grid search with a last refit on all rows": "X, y = load_wine(return_X_y=True)\n"
+    + _SPLIT
+    + """
 search = GridSearchCV(make_pipeline(StandardScaler(), SVC()), {"svc__C": [0.1, 1, 10]}, cv=3)
 search.fit(X_train, y_train)
 print(search.best_score_, search.score(X_test, y_test))
 search.best_estimator_.fit(X, y)
 """,
-    "training and test scores side by side": "X, y = load_diabetes(return_X_y=True)\n" + _SPLIT + """
+    "training and test scores side by side": "X, y = load_diabetes(return_X_y=True)\n"
+    + _SPLIT
+    + """
 for alpha in (0.1, 1.0):
     model = Ridge(alpha=alpha).fit(X_train, y_train)
     print(model.score(X_train, y_train), model.score(X_test, y_test))
@@ -98,7 +104,9 @@ for train, test in TimeSeriesSplit(4).split(frame):
     print(mean_absolute_error(y.iloc[test], model.predict(frame.iloc[test])))
 """,
     "a picture of all rows by their main axes": "X, y = load_digits(return_X_y=True)\nX, y = X[:600], y[:600]\n"
-    "axes = PCA(2).fit_transform(StandardScaler().fit_transform(X))\n" + _SPLIT + """
+    "axes = PCA(2).fit_transform(StandardScaler().fit_transform(X))\n"
+    + _SPLIT
+    + """
 model = KNeighborsClassifier().fit(X_train, y_train)
 print(classification_report(y_test, model.predict(X_test)))
 """,
@@ -151,7 +159,9 @@ print(KNeighborsClassifier(best).fit(X_rest, y_rest).score(X_test, y_test))
 rng = np.random.default_rng(0)
 X, y = load_diabetes(return_X_y=True, scaled=False)
 X[rng.random(X.shape) < 0.05] = np.nan
-""" + _SPLIT + """
+"""
+    + _SPLIT
+    + """
 imputer = KNNImputer().fit(X_train)
 model = RandomForestRegressor(20, random_state=0).fit(imputer.transform(X_train), y_train)
 print(r2_score(y_test, model.predict(imputer.transform(X_test))))
@@ -178,7 +188,9 @@ class Mean(RegressorMixin, BaseEstimator):
     def predict(self, X):
         return np.full(len(X), self.mean_)
 X, y = load_diabetes(return_X_y=True)
-""" + _SPLIT + """
+"""
+    + _SPLIT
+    + """
 print(Mean().fit(X_train, y_train).score(X_test, y_test))
 print(make_pipeline(Clip(), LinearRegression()).fit(X_train, y_train).score(X_test, y_test))
 """,
@@ -197,7 +209,9 @@ train, test, y_train, y_test = train_test_split(texts, y, random_state=0)
 model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(train, y_train)
 print(model.score(test, y_test))
 """,
-    "selection by a model on training rows": "X, y = load_breast_cancer(return_X_y=True)\n" + _SPLIT + """
+    "selection by a model on training rows": "X, y = load_breast_cancer(return_X_y=True)\n"
+    + _SPLIT
+    + """
 chooser = SelectFromModel(RandomForestClassifier(30, random_state=0)).fit(X_train, y_train)
 model = RandomForestClassifier(30, random_state=0).fit(chooser.transform(X_train), y_train)
 print(confusion_matrix(y_test, model.predict(chooser.transform(X_test))))
@@ -212,7 +226,9 @@ print("on its own rows", model.score(X, y))
     "a rare class with a fair score": """
 from sklearn.datasets import make_classification
 X, y = make_classification(2000, 10, weights=[0.95], random_state=0)
-""" + _SPLIT + """
+"""
+    + _SPLIT
+    + """
 model = LogisticRegression(class_weight="balanced").fit(X_train, y_train)
 print(balanced_accuracy_score(y_test, model.predict(X_test)))
 """,
@@ -220,14 +236,18 @@ print(balanced_accuracy_score(y_test, model.predict(X_test)))
 
 FAULTS = {
     "a scaler fitted on all rows": (
-        "X, y = load_wine(return_X_y=True)\nX = StandardScaler().fit_transform(X)\n" + _SPLIT + """
+        "X, y = load_wine(return_X_y=True)\nX = StandardScaler().fit_transform(X)\n"
+        + _SPLIT
+        + """
 model = LogisticRegression().fit(X_train, y_train)
 print(accuracy_score(y_test, model.predict(X_test)))
 """,
         ("scaler-fitted-on-all-rows", "X = StandardScaler().fit_transform(X)"),
     ),
     "a scaler fitted on all rows, used on parts": (
-        "X, y = load_diabetes(return_X_y=True, scaled=False)\nscaler = MinMaxScaler().fit(X)\n" + _SPLIT + """
+        "X, y = load_diabetes(return_X_y=True, scaled=False)\nscaler = MinMaxScaler().fit(X)\n"
+        + _SPLIT
+        + """
 model = KNeighborsClassifier().fit(scaler.transform(X_train), y_train > 140)
 print(model.score(scaler.transform(X_test), y_test > 140))
 """,
@@ -267,7 +287,9 @@ print(cross_val_score(LogisticRegression(), X, y).mean())
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(120, 300)), np.arange(120) % 2
 mask = SelectKBest(f_classif, k=10).fit(X, y).get_support()
-""" + _SPLIT.replace("X, y", "X[:, mask], y") + """
+"""
+        + _SPLIT.replace("X, y", "X[:, mask], y")
+        + """
 print(LogisticRegression().fit(X_train, y_train).score(X_test, y_test))
 """,
         ("features-selected-on-all-rows", "mask = SelectKBest(f_classif, k=10).fit(X, y).get_support()"),
@@ -283,7 +305,9 @@ print(cross_val_score(RandomForestRegressor(10), X, y, cv=3))
         ("imputed-with-all-rows", "X = SimpleImputer().fit_transform(X)"),
     ),
     "a scaler fitted anew on test rows": (
-        "X, y = load_wine(return_X_y=True)\n" + _SPLIT + """
+        "X, y = load_wine(return_X_y=True)\n"
+        + _SPLIT
+        + """
 scaler = StandardScaler()
 X_train = scaler.fit_transform(X_train)
 X_test = scaler.fit_transform(X_test)
@@ -295,7 +319,7 @@ print(SVC().fit(X_train, y_train).score(X_test, y_test))
         """
 rng = np.random.default_rng(0)
 frame = load_iris(as_frame=True).frame
-frame["site"] = rng.choice(list("abcdef"), len(frame))
+frame["site"] = rng.choice(list("abcdefghijklmnopqrstuv"), len(frame))
 train, test = train_test_split(frame, random_state=3)
 X_train = train.drop(columns="target").assign(site=LabelEncoder().fit_transform(train["site"]))
 X_test = test.drop(columns="target").assign(site=LabelEncoder().fit_transform(test["site"]))
@@ -316,8 +340,13 @@ print(f1_score(test["target"], model.predict(X_test), average="macro"))
         """
 X, y = load_breast_cancer(return_X_y=True)
 X, y = np.vstack([X, X[y == 0], X[y == 0]]), np.concatenate([y, y[y == 0], y[y == 0]])
-""" + _SPLIT + "print(RandomForestClassifier(20).fit(X_train, y_train).score(X_test, y_test))\n",
-        ("oversampled-before-split", "print(RandomForestClassifier(20).fit(X_train, y_train).score(X_test, y_test))"),
+"""
+        + _SPLIT
+        + "print(RandomForestClassifier(20).fit(X_train, y_train).score(X_test, y_test))\n",
+        (
+            "oversampled-before-split",
+            "print(RandomForestClassifier(20).fit(X_train, y_train).score(X_test, y_test))",
+        ),
     ),
 }
 
@@ -329,9 +358,7 @@ def test_a_program_that_is_right_raises_no_alarm(program: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("program", "named"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_named_first_with_its_line(
-    program: str, named: tuple[str, str], tmp_path: Path
-) -> None:
+def test_a_fault_is_named_first_with_its_line(program: str, named: tuple[str, str], tmp_path: Path) -> None:
     told = run_watched(_BEGIN + program, tmp_path)
     assert told.kinds
     assert told.first_cause == named

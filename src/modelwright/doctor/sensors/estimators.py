@@ -103,6 +103,7 @@ class Estimators(Sensor):
                 place=estimation.place,
                 names=names,
                 all_names=frozenset(sheet.names or ()),
+                codes=_codes(estimation.by) if what == "code" else "",
             )
         )
         self._latest[id(estimation.by)] = (weakref.ref(estimation.by), number)
@@ -111,7 +112,12 @@ class Estimators(Sensor):
 
     def _learn(self, estimation: Estimation) -> None:
         sheet, target = sheet_of(estimation.given), values_of(estimation.target)
-        if sheet is None or target is None or len(target) != len(sheet) or len(self._studies) >= _MOST_STUDIES:
+        if (
+            sheet is None
+            or target is None
+            or len(target) != len(sheet)
+            or len(self._studies) >= _MOST_STUDIES
+        ):
             self._of.pop(id(estimation.by), None)
             return
         traced = self._book.trace(sheet)
@@ -232,7 +238,9 @@ def _kind_of(estimator: Any) -> str | None:
         return next((what for what in ("select", "impute", "scale", "code") if what in kinds), None)
     if "Imputer" in name:
         return "impute"
-    learnt = [value for key, value in vars(estimator).items() if key.endswith("_") and not key.startswith("_")]
+    learnt = [
+        value for key, value in vars(estimator).items() if key.endswith("_") and not key.startswith("_")
+    ]
     return "scale" if any(_is_number(value) for value in learnt) else None
 
 
@@ -251,6 +259,13 @@ def _parts(estimator: Any) -> list[Any]:
     if hasattr(estimator, "transformer_list"):
         return [each for _, each in estimator.transformer_list if not isinstance(each, str)]
     return []
+
+
+def _codes(encoder: Any) -> str:
+    found = getattr(encoder, "classes_", None)
+    if found is None:
+        found = getattr(encoder, "categories_", ())
+    return str([list(each) if hasattr(each, "tolist") and np.ndim(each) else each for each in found])
 
 
 def _support(estimator: Any) -> NDArray[np.bool_] | None:

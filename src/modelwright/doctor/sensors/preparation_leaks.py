@@ -38,6 +38,9 @@ def _seen(study: Study, measured: Measurement, preparations: Sequence[Preparatio
     held = measured.rows[~np.isin(measured.rows, study.rows)]
     for number in sorted(measured.lineage | study.lineage):
         each = preparations[number]
+        if each.what == "code":
+            yield from _coded_anew(study, measured, number, preparations)
+            continue
         saw_held = float(np.isin(held, each.rows).mean())
         saw_learnt = float(np.isin(study.rows, each.rows).mean())
         evidence = {
@@ -51,18 +54,17 @@ def _seen(study: Study, measured: Measurement, preparations: Sequence[Preparatio
             continue
         if saw_learnt < 0.05:
             if number in measured.lineage and _was_fitted_before(study, each, preparations):
-                name = "category-codes-refitted" if each.what == "code" else "scaler-refitted-on-test"
                 yield Finding(
                     kind="preparation-fitted-anew-on-held-out-rows",
                     severity=Severity.SEVERE,
                     title=f"{each.kind} was fitted anew on the rows that {study.name} is measured on: "
                     "the same value means another thing there.",
                     evidence=evidence,
-                    causes=(cause(name, each.place),),
+                    causes=(cause("scaler-refitted-on-test", each.place),),
                     next_check="fit it on the training rows, and only transform the others",
                     subject=each.kind,
                 )
-        elif each.what != "code":
+        else:
             yield Finding(
                 kind="preparation-saw-held-out-rows",
                 severity=Severity.SEVERE if each.what == "select" else Severity.WARNING,
@@ -73,6 +75,28 @@ def _seen(study: Study, measured: Measurement, preparations: Sequence[Preparatio
                 next_check="fit it on the training rows only; in a Pipeline, cross-validation does so by itself",
                 subject=each.kind,
             )
+
+
+def _coded_anew(
+    study: Study, measured: Measurement, number: int, preparations: Sequence[Preparation]
+) -> Iterator[Finding]:
+    """Whole columns came out of different fits of an encoder, which number the categories differently."""
+    each = preparations[number]
+    learnt = [preparations[other] for other in study.lineage if preparations[other].kind == each.kind]
+    if number in study.lineage or number not in measured.lineage or not learnt:
+        return
+    if any(other.codes == each.codes for other in learnt):
+        return
+    yield Finding(
+        kind="preparation-fitted-anew-on-held-out-rows",
+        severity=Severity.SEVERE,
+        title=f"{each.kind} was fitted anew on the rows that {study.name} is measured on: "
+        "the same code means another category there.",
+        evidence={"learnt": learnt[-1].codes[:300], "measured": each.codes[:300]},
+        causes=(cause("category-codes-refitted", each.place),),
+        next_check="fit the encoder on the training rows, and only transform the others",
+        subject=each.kind,
+    )
 
 
 def _was_fitted_before(study: Study, each: Preparation, preparations: Sequence[Preparation]) -> bool:

@@ -42,6 +42,7 @@ class _Page:
     cells: NDArray[np.float32]
     bits: NDArray[np.uint32]
     owners: NDArray[np.int64]
+    shape: tuple[int, tuple[str, ...] | None]
 
 
 class RowBook:
@@ -77,7 +78,9 @@ class RowBook:
             for each in known:
                 if each is not None:
                     counts[each[1]] = counts.get(each[1], 0) + 1
-            lineage = max(counts, key=counts.__getitem__) if counts else frozenset[int]()
+            # A transformer may leave most rows as they were: an imputer those without gaps.
+            enough = max(3, 0.02 * len(known))
+            lineage = frozenset[int]().union(*(each for each, count in counts.items() if count >= enough))
             origins = np.array([-1 if each is None else each[0] for each in known], np.int64)
         lineage |= self._whole_columns(sheet)
         self._number(listed, origins, lineage)
@@ -124,7 +127,7 @@ class RowBook:
     def _add_page(self, sheet: Sheet, traced: Traced) -> None:
         values = sheet.values
         some = values[:: max(1, len(values) // 200)][:200]
-        several = np.array([len(np.unique(some[:, at])) > 0.3 * len(some) for at in range(values.shape[1])])
+        several = np.array([_tells_rows_apart(some[:, at]) for at in range(values.shape[1])])
         columns = np.flatnonzero(several)[: max(4, _PAGE_CELLS // len(values))]
         if not len(columns) or len(values) > _PAGE_CELLS // 4:
             return
@@ -133,7 +136,14 @@ class RowBook:
         order = np.argsort(bits, kind="stable")
         self._page_number += 1
         page = _Page(
-            self._page_number, traced.origins, traced.lineage, columns, cells, bits[order], order % len(columns)
+            self._page_number,
+            traced.origins,
+            traced.lineage,
+            columns,
+            cells,
+            bits[order],
+            order % len(columns),
+            (values.shape[1], sheet.names),
         )
         self._pages.append(page)
         if len(self._pages) > _MOST_PAGES:
@@ -148,7 +158,9 @@ class RowBook:
     def _selected(self, page: _Page, pairs: list[tuple[int, int]]) -> frozenset[int]:
         """Return the preparation that chose exactly these columns."""
         support, preparation = self._chosen.get(page.number, (None, 0))
-        if support is None or {int(page.columns[at]) for _, at in pairs} != support & set(page.columns.tolist()):
+        if support is None or {int(page.columns[at]) for _, at in pairs} != support & set(
+            page.columns.tolist()
+        ):
             return frozenset()
         return frozenset((preparation,))
 
@@ -158,6 +170,8 @@ class RowBook:
         taken: set[int] = set()
         lineage = frozenset[int]()
         for page in self._pages:
+            if page.shape == (sheet.values.shape[1], sheet.names):
+                continue  # the same columns: rows would be equal as a whole
             pairs = self._columns_of(sheet, page)
             if not pairs:
                 continue
@@ -180,7 +194,7 @@ class RowBook:
         probes = np.ascontiguousarray(sheet.values[rows])
         for mine in range(probes.shape[1]):
             column = np.ascontiguousarray(probes[:, mine])
-            if len(np.unique(column)) < 0.3 * len(rows):
+            if not _tells_rows_apart(column):
                 continue
             bits = column.view(np.uint32)
             at = np.searchsorted(page.bits, bits)
@@ -216,6 +230,12 @@ class RowBook:
         origins = np.full(len(mine), -1, np.int64)
         origins[hit] = page.origins[order[at[hit]]]
         return share, origins
+
+
+def _tells_rows_apart(column: NDArray[np.float32]) -> bool:
+    """Return whether values of a column are measured numbers, which seldom agree by chance."""
+    known = column[np.isfinite(column)]
+    return len(np.unique(known)) > 0.3 * len(column) and bool((known != np.rint(known)).mean() > 0.5)
 
 
 def share_in(rows: NDArray[np.int64], others: NDArray[np.int64]) -> float:

@@ -83,13 +83,16 @@ def _copies(study: Study, measured: Measurement) -> Iterator[Finding]:
     repeated = 1 - len(np.unique(study.rows)) / len(study.rows)
     if study.sheet is not None and _coarse(study):
         return
+    again = float(np.isin(study.rows, measured.rows).mean())
     causes = ["duplicates-across-split", "oversampled-before-split"]
     if study.classes and measured.target is not None and _of_one_class(study, measured):
         causes.reverse()
+    if repeated < 0.02 and again > 0.9:
+        causes.insert(0, "evaluated-on-training-rows")
     yield Finding(
         kind="rows-learnt-and-measured",
         severity=Severity.WARNING,
-        title=f"{share:.0%} of the rows that {study.name} is measured on have an exact copy among those that "
+        title=f"{share:.0%} of the rows that {study.name} is measured on are, exactly, among those that "
         "it learnt from.",
         evidence={
             "share_of_measured_rows": share,
@@ -108,7 +111,9 @@ def _of_one_class(study: Study, measured: Measurement) -> bool:
     of_copies = measured.target[np.isin(measured.rows, study.rows)]
     values, counts = np.unique(of_copies, return_counts=True)
     _, all_counts = np.unique(measured.target, return_counts=True)
-    return bool(len(values) and counts.max() / counts.sum() > 0.95 and all_counts.max() < 0.9 * all_counts.sum())
+    return bool(
+        len(values) and counts.max() / counts.sum() > 0.95 and all_counts.max() < 0.9 * all_counts.sum()
+    )
 
 
 def _coarse(study: Study) -> bool:

@@ -23,6 +23,7 @@ class Preparation:
         place: Of the user's line.
         names: Columns that it chose, where it chooses and they have names.
         all_names: Columns that it chose from.
+        codes: The categories that it codes, in order, as text.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Preparation:
     place: Place | None
     names: frozenset[str] = frozenset()
     all_names: frozenset[str] = frozenset()
+    codes: str = ""
 
 
 @dataclass(slots=True)
@@ -89,5 +91,5 @@ class Study:
     settings: frozenset[float] = frozenset()
 
     def held_out(self) -> list[Measurement]:
-        """Return what was measured on rows that were mostly not learnt from."""
-        return [each for each in self.measured if not np.isin(each.rows, self.rows).mean() > 0.5]
+        """Return what was measured on rows that were not all learnt from."""
+        return [each for each in self.measured if np.isin(each.rows, self.rows).mean() < 0.95]

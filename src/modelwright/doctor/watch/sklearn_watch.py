@@ -6,7 +6,7 @@ from functools import wraps
 from inspect import isfunction
 from typing import Any
 
-from sklearn.base import BaseEstimator, ClassifierMixin, ClusterMixin, OutlierMixin, RegressorMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils._available_if import _AvailableIfDescriptor  # pyright: ignore[reportPrivateUsage]
 
 from modelwright.doctor.watch.patch import Patches
@@ -31,7 +31,6 @@ _WHAT = {
     "staged_predict_proba": "predict",
     "score": "score",
 }
-_MIXINS = (TransformerMixin, ClassifierMixin, RegressorMixin, ClusterMixin, OutlierMixin)
 _METRICS = ("_score", "_error", "_loss", "_curve", "confusion_matrix", "classification_report")
 _WITHIN = ("permutation_test_score", "learning_curve", "validation_curve")
 """Functions whose fits and scores are no part of the program's own answer."""
@@ -51,6 +50,7 @@ class SklearnWatch:
         self._watch = watch
         self._patches = Patches()
         self._scene = watch.scene
+        self._wrapped: set[type] = set()
         self._made: dict[int, tuple[Any, Any]] = {}
 
     def __reduce__(self) -> Any:
@@ -59,7 +59,7 @@ class SklearnWatch:
 
     def start(self) -> None:
         """Begin to listen."""
-        for kind in (*_MIXINS, *_kinds(BaseEstimator)):
+        for kind in _kinds(BaseEstimator):
             self._wrap(kind)
         self._patches.replace(BaseEstimator, "__init_subclass__", self._later)
 
@@ -104,12 +104,17 @@ class SklearnWatch:
         return classmethod(heard)
 
     def _wrap(self, kind: type) -> None:
-        for name, what in _WHAT.items():
-            method = vars(kind).get(name)
-            if isfunction(method):
-                self._patches.replace(kind, name, self._method(name, what))
-            elif isinstance(method, _AvailableIfDescriptor):
-                self._patches.replace(method, "fn", self._method(name, what))
+        """Replace methods of a class, and of those that it has them from."""
+        for owner in kind.__mro__:
+            if owner in self._wrapped or owner.__module__ == "builtins":
+                continue
+            self._wrapped.add(owner)
+            for name, what in _WHAT.items():
+                method = vars(owner).get(name)
+                if isfunction(method):
+                    self._patches.replace(owner, name, self._method(name, what))
+                elif isinstance(method, _AvailableIfDescriptor):
+                    self._patches.replace(method, "fn", self._method(name, what))
 
     def _method(self, name: str, what: str) -> Callable[[Any], Any]:
         def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,7 +149,9 @@ class SklearnWatch:
                     self._scene.estimating = False
                 words = [kwargs.get(name) for name in ("y_true", "y_pred", "y_score", "y_prob", "y_proba")]
                 first = args[0] if args else words[0]
-                second = args[1] if len(args) > 1 else next((each for each in words[1:] if each is not None), None)
+                second = (
+                    args[1] if len(args) > 1 else next((each for each in words[1:] if each is not None), None)
+                )
                 self._tell(
                     Estimation(what, function.__name__, None, first, second, output, place_of_caller(2))
                 )
