@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas
 import sklearn.metrics
 import sklearn.model_selection
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.sensors.all import make_sensors
 from modelwright.doctor.watch.gym_watch import GymWatch
+from modelwright.doctor.watch.pandas_watch import PandasWatch
 from modelwright.doctor.watch.sklearn_watch import SklearnWatch
 from modelwright.doctor.watch.torch_watch import TorchWatch
 from modelwright.doctor.watch.watch import Watch
@@ -148,9 +150,11 @@ def run_watched(program: str, folder: Path) -> Told:
     path.write_text(program)
     watch = Watch(make_sensors)
     estimators = SklearnWatch(watch)
-    instruments = (TorchWatch(watch), GymWatch(watch), estimators)
-    for instrument in instruments:
+    frames = PandasWatch(watch)
+    instruments = (TorchWatch(watch), GymWatch(watch), estimators, frames)
+    for instrument in instruments[:3]:
         instrument.start()
+    frames.start(pandas)
     estimators.start_metrics(sklearn.metrics)
     estimators.start_selection(sklearn.model_selection)
     try:

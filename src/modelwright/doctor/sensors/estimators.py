@@ -1,5 +1,6 @@
 """Follows rows through a program that uses scikit-learn: what is fitted on what, and measured on what."""
 
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.frames import Frames
+from modelwright.doctor.sensors.pairing import check_pairing
 from modelwright.doctor.sensors.preparation_leaks import check_preparation
 from modelwright.doctor.sensors.row_book import RowBook, Traced
 from modelwright.doctor.sensors.rows_twice import check_rows_twice
@@ -19,6 +22,7 @@ from modelwright.doctor.watch.sensor import Estimation, Scene, Sensor
 __all__ = ["Estimators"]
 
 _MOST_STUDIES = 400
+_LEAST_S, _SHARE = 1.5, 0.04
 _KEPT_CELLS = 4_000_000
 _HARMLESS = {
     "OneHotEncoder",
@@ -45,18 +49,30 @@ class Estimators(Sensor):
         self._latest: dict[int, tuple[Any, int]] = {}
         self._studies: list[Study] = []
         self._of: dict[int, tuple[Any, Study]] = {}
+        self._frames = Frames()
+        self._began = self._spent = 0.0
         self._answers: list[tuple[Any, Measurement]] = []
-        self.splits: list[Estimation] = []
 
     def on_estimation(self, estimation: Estimation) -> None:
         """See `Sensor`."""
+        began = time.perf_counter()
+        self._began = self._began or began
+        self._hear(estimation)
+        self._spent += time.perf_counter() - began
+
+    @property
+    def _dear(self) -> bool:
+        """Whether following rows took too large a share of the program's time: the next fit is left out."""
+        return self._spent > _LEAST_S and self._spent > _SHARE * (time.perf_counter() - self._began)
+
+    def _hear(self, estimation: Estimation) -> None:
         if self._book.full:
             return
         what = estimation.what
-        if what == "metric":
+        if what in ("fill", "group"):
+            self._frames.hear(estimation)
+        elif what == "metric":
             self._score(estimation)
-        elif what == "split":
-            self.splits = [*self.splits[-3:], estimation]
         elif what == "fit" and _predicts(estimation.by) and estimation.target is not None:
             self._learn(estimation)
         elif what in ("fit", "transform", "resample"):
@@ -122,7 +138,7 @@ class Estimators(Sensor):
             return
         traced = self._book.trace(sheet)
         columns = _columns_of(estimation.by)
-        names = (frozenset(sheet.names) if sheet.names else frozenset()) if not columns else columns
+        names = columns or frozenset(sheet.names or ())
         study = Study(
             name=type(estimation.by).__name__,
             rows=traced.origins,
@@ -158,13 +174,14 @@ class Estimators(Sensor):
         if sheet is None:
             return
         traced = self._book.trace(sheet)
-        predicted = values_of(estimation.output) if estimation.name == "predict" else None
+        predicted = _one_each(estimation.output) if estimation.what == "predict" else None
         measurement = Measurement(
             rows=traced.origins,
             lineage=traced.lineage,
             place=estimation.place,
             sheet=sheet if sheet.values.size <= _KEPT_CELLS else None,
             predicted=predicted,
+            how=estimation.name,
         )
         if estimation.what == "score":
             measurement.target = values_of(estimation.target)
@@ -197,7 +214,9 @@ class Estimators(Sensor):
         """Return what is wrong with rows, splits and columns."""
         studies = [each for each in self._studies if each.measured]
         yield from _once(check_preparation(studies, self._preparations))
+        yield from _once(self._frames.check(studies))
         yield from _once(check_rows_twice(studies))
+        yield from _once(check_pairing(studies))
         yield from _once(check_table(studies))
 
 
@@ -287,12 +306,19 @@ def _columns_of(estimator: Any) -> frozenset[str]:
     return frozenset(found)
 
 
+def _one_each(output: Any) -> NDArray[Any] | None:
+    """Return one prediction a row; of two probabilities the second."""
+    if getattr(output, "ndim", 0) == 2 and output.shape[1] == 2:
+        return np.asarray(output)[:, 1]
+    return values_of(output) if hasattr(output, "shape") else None
+
+
 def _settings(estimator: Any) -> frozenset[float]:
     try:
         values = estimator.get_params(deep=True).values()
     except Exception:
         return frozenset()
-    return frozenset(float(each) for each in values if isinstance(each, int | float) and each == each)
+    return frozenset(float(each) for each in values if isinstance(each, int | float) and np.isfinite(each))
 
 
 def _is_part(said: Any, output: Any) -> bool:

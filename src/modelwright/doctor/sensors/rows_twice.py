@@ -22,6 +22,7 @@ def check_rows_twice(studies: Sequence[Study]) -> Iterable[Finding]:
     if not held:
         yield from _only_learnt(scored)
     yield from _learnt_too(traceable)
+    yield from _chosen_on_test(traceable)
     for study in reversed(traceable):
         for measured in study.held_out():
             yield from _copies(study, measured)
@@ -69,6 +70,29 @@ def _learnt_too(studies: list[Study]) -> Iterator[Finding]:
         ),
         next_check="take the rows that are measured out of those that fit() is given",
     )
+
+
+def _chosen_on_test(studies: list[Study]) -> Iterator[Finding]:
+    """The stages of one model were looked at on the rows that a later model's score is computed on."""
+    last = studies[-1] if studies else None
+    scored = [each for each in last.held_out() if each.scores] if last is not None else []
+    if last is None or not scored:
+        return
+    for study in studies[:-1]:
+        for staged in study.held_out():
+            if not staged.how.startswith("staged") or study.name != last.name:
+                continue
+            if all(set(each.rows.tolist()) == set(staged.rows.tolist()) for each in scored):
+                yield Finding(
+                    kind="chosen-on-measured-rows",
+                    severity=Severity.WARNING,
+                    title=f"The stages of {study.name} were compared on the rows that the last model is "
+                    "then measured on, and no other rows are.",
+                    evidence={"rows_measured": len(staged.rows), "rows_learnt_from": len(last.rows)},
+                    causes=(cause("test-used-for-early-stopping", staged.place),),
+                    next_check="choose the number of stages on validation rows, and measure once on others",
+                )
+                return
 
 
 def _same_rows(measured: Measurement, study: Study) -> bool:

@@ -72,28 +72,22 @@ def _of_frame(frame: Any) -> Sheet | None:
         frame = frame.to_frame()
     if frame.shape[1] == 0 or frame.shape[1] > _MOST_COLUMNS or frame.size > _MOST_CELLS:
         return None
-    columns: list[NDArray[np.float32]] = []
-    numeric: list[bool] = []
+    kinds = np.array([getattr(each, "kind", "O") for each in frame.dtypes])
+    values = np.empty(frame.shape, np.float32)
+    plain = np.flatnonzero(np.isin(kinds, list("biuf")))
+    with np.errstate(over="ignore"):
+        values[:, plain] = frame.iloc[:, plain].to_numpy(dtype=np.float64, na_value=np.nan)
     times: dict[str, NDArray[np.int64]] = {}
-    for place, name in enumerate(frame.columns):
+    for place in np.flatnonzero(~np.isin(kinds, list("biuf"))).tolist():
         column = frame.iloc[:, place]
-        kind = getattr(column.dtype, "kind", "O")
-        numeric.append(kind in "biufM")
-        if kind == "M":
+        if kinds[place] == "M":
             moments = column.to_numpy().astype("datetime64[s]").astype(np.int64)
-            times[str(name)] = moments
-            columns.append(moments.astype(np.float32))
-        elif kind in "biuf":
-            columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float32))
+            times[str(frame.columns[place])] = moments
+            values[:, place] = moments
         else:
-            columns.append(_hashed(column.astype(object)))
-    return Sheet(
-        _plain(np.column_stack(columns)),
-        tuple(str(name) for name in frame.columns),
-        index,
-        np.array(numeric),
-        times,
-    )
+            values[:, place] = _hashed(column.astype(object))
+    names = tuple(str(name) for name in frame.columns)
+    return Sheet(_plain(values), names, index, np.isin(kinds, list("biufM")), times)
 
 
 def _of_objects(table: NDArray[Any]) -> Sheet:
@@ -112,8 +106,8 @@ def _of_objects(table: NDArray[Any]) -> Sheet:
 def _hashed(column: Any) -> NDArray[np.float32]:
     from pandas.util import hash_array
 
-    texts = np.array([str(each) for each in column], dtype=object)
-    return (hash_array(texts) >> np.uint64(40)).astype(np.float32)
+    texts, codes = np.unique(np.array([str(each) for each in column], dtype=object), return_inverse=True)
+    return (hash_array(texts) >> np.uint64(40)).astype(np.float32)[codes]
 
 
 def values_of(given: Any) -> NDArray[Any] | None:

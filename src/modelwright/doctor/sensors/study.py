@@ -48,6 +48,7 @@ class Measurement:
         predicted: What the model said, where that is one value for each row.
         scores: (metric, value) of what was heard.
         score_place: Of the line that asked for a score.
+        how: The method that was called.
     """
 
     rows: NDArray[np.int64]
@@ -58,6 +59,7 @@ class Measurement:
     predicted: NDArray[Any] | None = None
     scores: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     score_place: Place | None = None
+    how: str = ""
 
 
 @dataclass(slots=True)

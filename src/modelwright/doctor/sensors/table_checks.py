@@ -63,8 +63,8 @@ def _last(studies: Sequence[Study]) -> _Rows | None:
                 continue
             if (
                 not _ENOUGH <= len(learnt) <= _MOST_ROWS
-                or study.target.dtype.kind in "OUS"
-                and not study.classes
+                or (study.target.dtype.kind in "OUS"
+                and not study.classes)
             ):
                 continue
             names = learnt.names or tuple(f"column {at}" for at in range(learnt.values.shape[1]))

@@ -35,6 +35,7 @@ def main(words: list[str]) -> None:
         "sklearn": _listen_to_estimators,
         "sklearn.metrics": _listen_to_metrics,
         "sklearn.model_selection": _listen_to_splits,
+        "pandas": _listen_to_frames,
     }
     notice = ImportNotice(
         {name: partial(_begin, begin, watch, instruments) for name, begin in listen.items()}
@@ -125,6 +126,14 @@ def _listen_to_splits(watch: Watch) -> Any:
 
     instrument = SklearnWatch(watch)
     instrument.start_selection(sys.modules["sklearn.model_selection"])
+    return instrument
+
+
+def _listen_to_frames(watch: Watch) -> Any:
+    from modelwright.doctor.watch.pandas_watch import PandasWatch
+
+    instrument = PandasWatch(watch)
+    instrument.start(sys.modules["pandas"])
     return instrument
 
 
