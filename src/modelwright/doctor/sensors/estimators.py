@@ -17,11 +17,14 @@ from modelwright.doctor.sensors.rows_twice import check_rows_twice
 from modelwright.doctor.sensors.sheet import Sheet, sheet_of, values_of
 from modelwright.doctor.sensors.study import Measurement, Preparation, Study
 from modelwright.doctor.sensors.table_checks import check_table
-from modelwright.doctor.watch.sensor import Estimation, Scene, Sensor
+from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Call, Estimation, Scene, Sensor
 
 __all__ = ["Estimators"]
 
 _MOST_STUDIES = 400
+_MOST_CALLS = 600
+_LEAST_ASKED = 20
 _LEAST_S, _SHARE = 1.5, 0.04
 _KEPT_CELLS = 4_000_000
 _HARMLESS = {
@@ -50,6 +53,10 @@ class Estimators(Sensor):
         self._studies: list[Study] = []
         self._of: dict[int, tuple[Any, Study]] = {}
         self._frames = Frames()
+        self._entered: list[Traced] = []
+        self._asked: list[Traced] = []
+        self._asked_at: Place | None = None
+        self._calls = 0
         self._began = self._spent = 0.0
         self._answers: list[tuple[Any, Measurement]] = []
 
@@ -79,6 +86,55 @@ class Estimators(Sensor):
             self._prepare(estimation)
         elif what in ("predict", "score"):
             self._measure(estimation)
+
+    # ---- models of torch ----
+
+    def on_call(self, call: Call) -> None:
+        """Rows that a transformer made enter a network."""
+        if call.depth or self.scene.environments or not self._preparations or self._calls >= _MOST_CALLS:
+            return
+        if not call.args or getattr(call.args[0], "ndim", 0) != 2 or call.args[0].requires_grad:
+            return
+        sheet = sheet_of(call.args[0])
+        if sheet is None:
+            return
+        self._calls += 1
+        traced = self._book.look_up(sheet)
+        (self._entered if call.grad else self._asked).append(traced)
+        if not call.grad:
+            self._asked_at = call.place
+
+    def _network(self) -> Study | None:
+        """Return what networks learnt from and were measured on, where these rows can be told apart.
+
+        Only some of the rows that a network learns from are heard. So rows are taken for held out only where
+        hardly any of those that were heard is measured.
+        """
+        if not self._entered or not self._asked:
+            return None
+        learnt = np.unique(np.concatenate([each.origins for each in self._entered]))
+        asked = np.unique(np.concatenate([each.origins for each in self._asked]))
+        if (learnt < 0).any() or (asked < 0).any() or np.isin(learnt, asked).mean() > 0.05:
+            return None
+        lineage = [
+            frozenset[int]().union(*(e.lineage for e in side)) for side in (self._entered, self._asked)
+        ]
+        saw_all = [n for n in lineage[0] | lineage[1] if np.isin(asked, self._preparations[n].rows).all()]
+        if not saw_all or len(asked) < _LEAST_ASKED:
+            return None
+        study = Study(
+            name="the network",
+            rows=learnt,
+            lineage=lineage[0] & frozenset(saw_all) | (lineage[0] - lineage[1]),
+            target=np.zeros(len(learnt)),
+            classes=False,
+            place=None,
+            sheet=None,
+            distinct=1.0,
+        )
+        seen = lineage[1] & frozenset(saw_all)
+        study.measured.append(Measurement(rows=asked, lineage=seen, place=self._asked_at))
+        return study
 
     # ---- transformers ----
 
@@ -213,7 +269,9 @@ class Estimators(Sensor):
     def findings(self) -> Iterable[Finding]:
         """Return what is wrong with rows, splits and columns."""
         studies = [each for each in self._studies if each.measured]
-        yield from _once(check_preparation(studies, self._preparations))
+        network = self._network()
+        traced = [*studies, network] if network is not None else studies
+        yield from _once(check_preparation(traced, self._preparations))
         yield from _once(self._frames.check(studies))
         yield from _once(check_rows_twice(studies))
         yield from _once(check_pairing(studies))

@@ -71,7 +71,7 @@ def check_near_copies(learnt: Sheet, held: Sheet, name: str, place: Place | None
             cause("near-duplicates-across-split", place),
             cause("random-split-of-time-series", place),
         ),
-        next_check="look at such pairs: rows of one patient, session or recording belong on one side (GroupKFold)",
+        next_check="look at such pairs: rows of one patient or session belong on one side (GroupKFold)",
     )
 
 

@@ -72,7 +72,7 @@ def _seen(study: Study, measured: Measurement, preparations: Sequence[Preparatio
                 f"({saw_held:.0%} of them), before they were split off.",
                 evidence=evidence,
                 causes=(cause(_CAUSES[each.what], each.place),),
-                next_check="fit it on the training rows only; in a Pipeline, cross-validation does so by itself",
+                next_check="fit it on the training rows only, as a Pipeline does by itself",
                 subject=each.kind,
             )
 

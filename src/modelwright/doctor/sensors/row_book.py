@@ -89,6 +89,12 @@ class RowBook:
             self._add_page(sheet, traced)
         return traced
 
+    def look_up(self, sheet: Sheet) -> Traced:
+        """Return where rows came from without taking note of them; those never seen have number -1."""
+        known = [self._origin.get(key) for key in sheet.keys.tolist()]
+        lineage = frozenset[int]().union(*(each[1] for each in known if each is not None))
+        return Traced(np.array([-1 if each is None else each[0] for each in known], np.int64), lineage)
+
     def made(self, sheet: Sheet, source: Traced, preparation: int) -> None:
         """Take note that a transformer made these rows of others, one of each."""
         lineage = source.lineage | {preparation}

@@ -1,4 +1,4 @@
-"""Rows that a model learnt from, beside those that it is measured on: the same, copies, neighbours in time."""
+"""Rows that a model learnt from, beside those that it is measured on: the same, or copies."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -35,12 +35,12 @@ def _only_learnt(scored: list[tuple[Study, Measurement]]) -> Iterator[Finding]:
     yield Finding(
         kind="measured-on-training-rows",
         severity=Severity.WARNING,
-        title=f"Every row that {study.name} is measured on is one that it learnt from; no others are measured.",
+        title=f"Every row that {study.name} is measured on is one that it learnt from.",
         evidence={
             "rows_learnt_from": len(study.rows),
             "rows_measured": len(measured.rows),
             "measurements": len(scored),
-            "scores": [value for _, value in measured.scores if value == value][:20],
+            "scores": [value for _, value in measured.scores if np.isfinite(value)][:20],
         },
         causes=(cause("evaluated-on-training-rows", measured.score_place or measured.place),),
         next_check="hold rows out before fit(), with train_test_split or cross-validation, and score those",
@@ -130,7 +130,7 @@ def _copies(study: Study, measured: Measurement) -> Iterator[Finding]:
 
 
 def _of_one_class(study: Study, measured: Measurement) -> bool:
-    """Return whether nearly all copies are of one class, as rows that were multiplied to balance classes are."""
+    """Return whether nearly all copies are of one class, as rows multiplied to balance classes are."""
     assert measured.target is not None
     of_copies = measured.target[np.isin(measured.rows, study.rows)]
     values, counts = np.unique(of_copies, return_counts=True)

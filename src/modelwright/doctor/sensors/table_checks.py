@@ -61,10 +61,8 @@ def _last(studies: Sequence[Study]) -> _Rows | None:
             learnt, held = study.sheet, measured.sheet
             if learnt is None or held is None or learnt.values.shape[1] != held.values.shape[1]:
                 continue
-            if (
-                not _ENOUGH <= len(learnt) <= _MOST_ROWS
-                or (study.target.dtype.kind in "OUS"
-                and not study.classes)
+            if not _ENOUGH <= len(learnt) <= _MOST_ROWS or (
+                study.target.dtype.kind in "OUS" and not study.classes
             ):
                 continue
             names = learnt.names or tuple(f"column {at}" for at in range(learnt.values.shape[1]))

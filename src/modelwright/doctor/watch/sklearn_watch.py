@@ -1,4 +1,4 @@
-"""What a watch hears of scikit-learn: estimators of every class, splits and metrics, as the user calls them."""
+"""What a watch hears of scikit-learn: estimators, splits and metrics, as the user calls them."""
 
 import weakref
 from collections.abc import Callable, Iterator
