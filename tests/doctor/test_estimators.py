@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from watched import plant, run_watched
+from watched import run_watched
 
 _BEGIN = """
 import numpy as np
@@ -348,6 +348,91 @@ X, y = np.vstack([X, X[y == 0], X[y == 0]]), np.concatenate([y, y[y == 0], y[y =
             "print(RandomForestClassifier(20).fit(X_train, y_train).score(X_test, y_test))",
         ),
     ),
+    "gaps of a column filled with the mean of all rows": (
+        """
+rng = np.random.default_rng(0)
+frame = load_diabetes(as_frame=True, scaled=False).frame
+frame.loc[rng.random(len(frame)) < 0.1, "s6"] = np.nan
+frame["s6"] = frame["s6"].fillna(frame["s6"].mean())
+y = frame.pop("target")
+for train, test in KFold(3, shuffle=True, random_state=0).split(frame):
+    model = Ridge().fit(frame.iloc[train], y.iloc[train])
+    print(r2_score(y.iloc[test], model.predict(frame.iloc[test])))
+""",
+        ("imputed-with-all-rows", 'frame["s6"] = frame["s6"].fillna(frame["s6"].mean())'),
+    ),
+    "a code for what is missing": (
+        """
+rng = np.random.default_rng(0)
+X, y = load_wine(return_X_y=True)
+X[rng.random(len(X)) < 0.1, 10] = -999.0
+"""
+        + _SPLIT
+        + "model = RandomForestClassifier(20).fit(X_train, y_train)\nprint(model.score(X_test, y_test))\n",
+        ("missing-value-code", "model = RandomForestClassifier(20).fit(X_train, y_train)"),
+    ),
+    "one site that writes thousands": (
+        """
+rng = np.random.default_rng(0)
+X, y = load_breast_cancer(return_X_y=True)
+X[rng.random(len(X)) < 0.3, 3] *= 1000
+"""
+        + _SPLIT
+        + "model = RandomForestClassifier(20).fit(X_train, y_train)\nprint(model.score(X_test, y_test))\n",
+        ("unit-mismatch", "model = RandomForestClassifier(20).fit(X_train, y_train)"),
+    ),
+    "rows of one patient on both sides": (
+        """
+rng = np.random.default_rng(0)
+patients = np.repeat(np.arange(80), 5)
+X = rng.normal(size=(80, 12))[patients] + rng.normal(0, 0.05, (400, 12))
+y = (X[:, :3].sum(axis=1) + rng.normal(size=400) > 0).astype(int)
+"""
+        + _SPLIT
+        + "model = LogisticRegression().fit(X_train, y_train)\nprint(model.score(X_test, y_test))\n",
+        ("group-in-both-splits", "model = LogisticRegression().fit(X_train, y_train)"),
+    ),
+    "days dealt at random": (
+        """
+rng = np.random.default_rng(0)
+days = pd.date_range("2019-01-01", periods=700)
+level = pd.Series(np.convolve(rng.normal(size=729), np.ones(30), "valid"), index=days)
+frame = pd.DataFrame({f"lag_{lag}": level.shift(lag) for lag in (1, 2, 7)}).dropna()
+X, y = frame, level[frame.index]
+"""
+        + _SPLIT
+        + "model = Ridge().fit(X_train, y_train)\nprint(r2_score(y_test, model.predict(X_test)))\n",
+        ("random-split-of-time-series", "model = Ridge().fit(X_train, y_train)"),
+    ),
+    "a window that reaches the day itself": (
+        """
+rng = np.random.default_rng(0)
+days = pd.date_range("2019-01-01", periods=700)
+level = pd.Series(rng.normal(size=700).cumsum() * 0.2 + rng.normal(size=700), index=days)
+frame = pd.DataFrame({"lag_1": level.shift(1), "mean": level.rolling(5).mean()}).dropna()
+y = level[frame.index]
+model = Ridge().fit(frame[:500], y[:500])
+print(r2_score(y[500:], model.predict(frame[500:])))
+""",
+        ("window-includes-target", "model = Ridge().fit(frame[:500], y[:500])"),
+    ),
+    "accuracy where one class is rare": (
+        """
+from sklearn.datasets import make_classification
+X, y = make_classification(3000, 10, weights=[0.95], class_sep=0.3, random_state=0)
+"""
+        + _SPLIT
+        + "model = LogisticRegression().fit(X_train, y_train)\nprint(model.score(X_test, y_test))\n",
+        ("accuracy-under-imbalance", "print(model.score(X_test, y_test))"),
+    ),
+    "rows sorted by class and cut": (
+        """
+X, y = load_iris(return_X_y=True)
+model = RandomForestClassifier(20).fit(X[:100], y[:100])
+print(f1_score(y[100:], model.predict(X[100:]), average="macro"))
+""",
+        ("label-shift-between-splits", "model = RandomForestClassifier(20).fit(X[:100], y[:100])"),
+    ),
 }
 
 
@@ -362,6 +447,3 @@ def test_a_fault_is_named_first_with_its_line(program: str, named: tuple[str, st
     told = run_watched(_BEGIN + program, tmp_path)
     assert told.kinds
     assert told.first_cause == named
-
-
-plant

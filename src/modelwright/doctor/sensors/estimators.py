@@ -9,6 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.estimator_kind import (
+    codes_of,
+    columns_of,
+    kind_of,
+    predicts,
+    says_class,
+    settings_of,
+    support_of,
+)
 from modelwright.doctor.sensors.frames import Frames
 from modelwright.doctor.sensors.pairing import check_pairing
 from modelwright.doctor.sensors.preparation_leaks import check_preparation
@@ -27,19 +36,6 @@ _MOST_CALLS = 600
 _LEAST_ASKED = 20
 _LEAST_S, _SHARE = 1.5, 0.04
 _KEPT_CELLS = 4_000_000
-_HARMLESS = {
-    "OneHotEncoder",
-    "CountVectorizer",
-    "DictVectorizer",
-    "PolynomialFeatures",
-    "MissingIndicator",
-    "LabelBinarizer",
-    "MultiLabelBinarizer",
-    "FunctionTransformer",
-    "Normalizer",
-    "Binarizer",
-}
-"""Transformers that learn at most which values there are."""
 
 
 class Estimators(Sensor):
@@ -80,7 +76,7 @@ class Estimators(Sensor):
             self._frames.hear(estimation)
         elif what == "metric":
             self._score(estimation)
-        elif what == "fit" and _predicts(estimation.by) and estimation.target is not None:
+        elif what == "fit" and predicts(estimation.by) and estimation.target is not None:
             self._learn(estimation)
         elif what in ("fit", "transform", "resample"):
             self._prepare(estimation)
@@ -155,12 +151,12 @@ class Estimators(Sensor):
                 self._book.remember_columns(output, number)
 
     def _fit(self, estimation: Estimation, sheet: Sheet, traced: Traced) -> None:
-        what = _kind_of(estimation.by)
+        what = kind_of(estimation.by)
         if what is None:
             self._latest.pop(id(estimation.by), None)
             return
         number = len(self._preparations)
-        chosen = _support(estimation.by) if what == "select" else None
+        chosen = support_of(estimation.by) if what == "select" else None
         names: frozenset[str] = frozenset()
         if chosen is not None and len(chosen) == sheet.values.shape[1]:
             support = frozenset(np.flatnonzero(chosen).tolist())
@@ -175,7 +171,7 @@ class Estimators(Sensor):
                 place=estimation.place,
                 names=names,
                 all_names=frozenset(sheet.names or ()),
-                codes=_codes(estimation.by) if what == "code" else "",
+                codes=codes_of(estimation.by) if what == "code" else "",
             )
         )
         self._latest[id(estimation.by)] = (weakref.ref(estimation.by), number)
@@ -193,19 +189,19 @@ class Estimators(Sensor):
             self._of.pop(id(estimation.by), None)
             return
         traced = self._book.trace(sheet)
-        columns = _columns_of(estimation.by)
+        columns = columns_of(estimation.by)
         names = columns or frozenset(sheet.names or ())
         study = Study(
             name=type(estimation.by).__name__,
             rows=traced.origins,
             lineage=traced.lineage | self._choosers(names, sheet),
             target=target,
-            classes=_is_classifier(estimation.by),
+            classes=says_class(estimation.by),
             place=estimation.place,
             sheet=sheet if sheet.values.size <= _KEPT_CELLS else None,
             distinct=traced.distinct,
             columns=names,
-            settings=_settings(estimation.by),
+            settings=settings_of(estimation.by),
         )
         self._studies.append(study)
         self._of[id(estimation.by)] = (weakref.ref(estimation.by), study)
@@ -286,97 +282,11 @@ def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
             yield each
 
 
-def _predicts(estimator: Any) -> bool:
-    kind = type(estimator)
-    return hasattr(kind, "predict") and (hasattr(kind, "score") or not hasattr(kind, "transform"))
-
-
-def _is_classifier(estimator: Any) -> bool:
-    from sklearn.base import is_classifier
-
-    try:
-        return bool(is_classifier(estimator))
-    except Exception:
-        return False
-
-
-def _kind_of(estimator: Any) -> str | None:
-    """Return what a transformer does; None where it learns nothing of the rows."""
-    name = type(estimator).__name__
-    if name in _HARMLESS or getattr(estimator, "strategy", "") == "constant":
-        return None
-    if name in ("LabelEncoder", "OrdinalEncoder"):
-        return "code"
-    if hasattr(type(estimator), "get_support"):
-        return "select" if getattr(estimator, "threshold", None) is None or "From" in name else None
-    parts = _parts(estimator)
-    if parts:
-        kinds = [_kind_of(each) for each in parts]
-        return next((what for what in ("select", "impute", "scale", "code") if what in kinds), None)
-    if "Imputer" in name:
-        return "impute"
-    learnt = [
-        value for key, value in vars(estimator).items() if key.endswith("_") and not key.startswith("_")
-    ]
-    return "scale" if any(_is_number(value) for value in learnt) else None
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return True
-    dtype = getattr(value, "dtype", None)
-    return dtype is not None and getattr(dtype, "kind", "") == "f"
-
-
-def _parts(estimator: Any) -> list[Any]:
-    if hasattr(estimator, "transformers_"):
-        return [each for _, each, _ in estimator.transformers_ if not isinstance(each, str)]
-    if hasattr(estimator, "steps"):
-        return [each for _, each in estimator.steps if each is not None and not isinstance(each, str)]
-    if hasattr(estimator, "transformer_list"):
-        return [each for _, each in estimator.transformer_list if not isinstance(each, str)]
-    return []
-
-
-def _codes(encoder: Any) -> str:
-    found = getattr(encoder, "classes_", None)
-    if found is None:
-        found = getattr(encoder, "categories_", ())
-    return str([list(each) if hasattr(each, "tolist") and np.ndim(each) else each for each in found])
-
-
-def _support(estimator: Any) -> NDArray[np.bool_] | None:
-    try:
-        return np.asarray(estimator.get_support(), bool)
-    except Exception:
-        return None
-
-
-def _columns_of(estimator: Any) -> frozenset[str]:
-    """Return the names of the columns that a pipeline picks."""
-    found: set[str] = set()
-    for part in [estimator, *_parts(estimator)]:
-        for _, _, columns in getattr(part, "transformers", ()):
-            if isinstance(columns, str):
-                found.add(columns)
-            elif isinstance(columns, list | tuple):
-                found.update(str(each) for each in columns)
-    return frozenset(found)
-
-
 def _one_each(output: Any) -> NDArray[Any] | None:
     """Return one prediction a row; of two probabilities the second."""
     if getattr(output, "ndim", 0) == 2 and output.shape[1] == 2:
         return np.asarray(output)[:, 1]
     return values_of(output) if hasattr(output, "shape") else None
-
-
-def _settings(estimator: Any) -> frozenset[float]:
-    try:
-        values = estimator.get_params(deep=True).values()
-    except Exception:
-        return frozenset()
-    return frozenset(float(each) for each in values if isinstance(each, int | float) and np.isfinite(each))
 
 
 def _is_part(said: Any, output: Any) -> bool:

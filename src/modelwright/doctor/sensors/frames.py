@@ -122,19 +122,15 @@ class Frames:
             if measured.target.dtype.kind not in "biuf" or not np.array_equal(true, measured.target):
                 continue
             coded = each.output.loc[held.index].to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float32)
-            same = [
-                at
-                for at in range(held.values.shape[1])
-                if np.array_equal(held.values[:, at], coded, equal_nan=True)
-            ]
+            columns = enumerate(held.values.T)
+            same = [at for at, column in columns if np.array_equal(column, coded, equal_nan=True)]
             if not same or len(np.unique(coded)) < 2:
                 continue
             name = held.names[same[0]] if held.names else f"column {same[0]}"
             yield Finding(
                 kind="feature-gives-target-away",
                 severity=Severity.SEVERE,
-                title=f"{name} is computed from the target over groups of rows, the measured rows' own target "
-                "in it.",
+                title=f"{name} is computed from the target over groups, measured rows among them.",
                 evidence={"feature": name, "rows": len(each.given), "rows_held_out": len(held)},
                 causes=(
                     cause("target-copied-into-feature", each.place),

@@ -164,9 +164,8 @@ class RowBook:
     def _selected(self, page: _Page, pairs: list[tuple[int, int]]) -> frozenset[int]:
         """Return the preparation that chose exactly these columns."""
         support, preparation = self._chosen.get(page.number, (None, 0))
-        if support is None or {int(page.columns[at]) for _, at in pairs} != support & set(
-            page.columns.tolist()
-        ):
+        mine = frozenset(int(page.columns[at]) for _, at in pairs)
+        if support is None or mine != support & frozenset(page.columns.tolist()):
             return frozenset()
         return frozenset((preparation,))
 

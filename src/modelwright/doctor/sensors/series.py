@@ -107,8 +107,8 @@ def _windows(study: Study, times: NDArray[np.int64]) -> Iterator[Finding]:
             continue
         design = np.column_stack([np.ones(known.sum()), lagged[known]])
         with_now = _misfit(design, feature[known])
-        if with_now > 1e-4:
-            continue
+        if with_now > 1e-4 or _misfit(design[:, :2], feature[known]) <= 1e-4:
+            continue  # no sum of targets, or the target itself, which is looked at elsewhere
         without = _misfit(np.delete(design, 1, axis=1), feature[known])
         if without > 100 * max(with_now, 1e-6):
             name = study.sheet.names[place] if study.sheet.names else f"column {place}"
@@ -168,11 +168,11 @@ def _targets_among_features(study: Study, measured: Measurement) -> Iterator[Fin
     yield Finding(
         kind="times-interleaved",
         severity=Severity.WARNING,
-        title=f"Targets that {study.name} is measured on stand among the features of rows that it learnt from.",
+        title=f"Targets that {study.name} is measured on are features of rows that it learnt from.",
         evidence={
             "share_of_targets_in_a_feature": max(shares.values()),
             "features": [study.sheet.names[at] if study.sheet.names else at for at in lags[:10]],
         },
         causes=(cause("random-split-of-time-series", study.place),),
-        next_check="split at a point in time, so that no lag of a training row reaches a row that is measured",
+        next_check="split at a point in time, so that no lag reaches a row that is measured",
     )

@@ -167,7 +167,8 @@ def _shares(rows: _Rows) -> Iterator[Finding]:
             yield Finding(
                 kind="classes-differ-between-splits",
                 severity=Severity.WARNING,
-                title=f"Classes are not as frequent among measured rows as among those that {rows.study.name} "
+                title=f"Classes are not as frequent among measured rows as among those that {rows.study.name}"
+                " "
                 f"learnt from: {apart:.0%} of the rows would have to change sides.",
                 evidence={
                     "classes": classes[:20].tolist(),
@@ -224,7 +225,7 @@ def _follows_time(values: NDArray[np.float64]) -> bool:
 
 
 def _imbalance(studies: Sequence[Study]) -> Iterator[Finding]:
-    """Accuracy is all that is asked, one class is far more frequent, and the model adds little to naming it."""
+    """Accuracy is all that is asked, and the model adds little to naming the most frequent class."""
     scored = [(s, m) for s in studies if s.classes for m in s.held_out() if m.scores and m.target is not None]
     names = {name for _, m in scored for name, _ in m.scores}
     if not scored or names - {"accuracy", "accuracy_score"}:
