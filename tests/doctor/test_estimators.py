@@ -103,7 +103,7 @@ for train, test in TimeSeriesSplit(4).split(frame):
     model = HistGradientBoostingRegressor(max_iter=30).fit(frame.iloc[train], y.iloc[train])
     print(mean_absolute_error(y.iloc[test], model.predict(frame.iloc[test])))
 """,
-    "a picture of all rows by their main axes": "X, y = load_digits(return_X_y=True)\nX, y = X[:600], y[:600]\n"
+    "a picture of all rows by their main axes": "X, y = (part[:600] for part in load_digits(return_X_y=True))\n"
     "axes = PCA(2).fit_transform(StandardScaler().fit_transform(X))\n"
     + _SPLIT
     + """
@@ -222,6 +222,11 @@ model = make_pipeline(StandardScaler(), Ridge())
 print(cross_val_score(model, X, y).mean())
 model.fit(X, y)
 print("on its own rows", model.score(X, y))
+""",
+    "two kinds of iris, which one column tells apart": """
+X, y = load_iris(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X[:100], y[:100], stratify=y[:100], random_state=0)
+print(LogisticRegression().fit(X_train, y_train).score(X_test, y_test))
 """,
     "a rare class with a fair score": """
 from sklearn.datasets import make_classification
