@@ -103,7 +103,7 @@ for train, test in TimeSeriesSplit(4).split(frame):
     model = HistGradientBoostingRegressor(max_iter=30).fit(frame.iloc[train], y.iloc[train])
     print(mean_absolute_error(y.iloc[test], model.predict(frame.iloc[test])))
 """,
-    "a picture of all rows by their main axes": "X, y = (part[:600] for part in load_digits(return_X_y=True))\n"
+    "a picture of all rows by their main axes": "X, y = load_wine(return_X_y=True)\n"
     "axes = PCA(2).fit_transform(StandardScaler().fit_transform(X))\n"
     + _SPLIT
     + """

@@ -87,7 +87,7 @@ def codes_of(encoder: Any) -> str:
 def support_of(estimator: Any) -> NDArray[np.bool_] | None:
     """Return which columns an estimator chose (column,)."""
     try:
-        return np.asarray(estimator.getsupport_of(), bool)
+        return np.asarray(estimator.get_support(), bool)
     except Exception:
         return None
 
