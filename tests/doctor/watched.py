@@ -8,8 +8,7 @@ from typing import Any
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.sensors.all import make_sensors
-from modelwright.doctor.watch.gym_watch import GymWatch
-from modelwright.doctor.watch.torch_watch import TorchWatch
+from modelwright.doctor.watch.listening import Listening
 from modelwright.doctor.watch.watch import Watch
 
 __all__ = ["CORRIDOR", "DIGITS", "Told", "plant", "run_watched"]
@@ -143,14 +142,12 @@ def run_watched(program: str, folder: Path) -> Told:
     path = folder / "program.py"
     path.write_text(program)
     watch = Watch(make_sensors)
-    instruments = (TorchWatch(watch), GymWatch(watch))
-    for instrument in instruments:
-        instrument.start()
+    listening = Listening(watch)
+    listening.start()
     try:
         variables = runpy.run_path(str(path))
     finally:
         watch.end()
         findings = watch.findings()
-        for instrument in instruments:
-            instrument.stop()
+        listening.stop()
     return Told(findings=findings, variables=variables)

@@ -13,6 +13,7 @@ from modelwright.doctor.sensors.clipped_losses import ClippedLosses
 from modelwright.doctor.sensors.dependence import Dependence
 from modelwright.doctor.sensors.detachment import Detachment
 from modelwright.doctor.sensors.episode_ends import EpisodeEnds
+from modelwright.doctor.sensors.estimators import Estimators
 from modelwright.doctor.sensors.exploration import Exploration
 from modelwright.doctor.sensors.first_values import FirstValues
 from modelwright.doctor.sensors.gradient_order import GradientOrder
@@ -39,6 +40,7 @@ __all__ = ["make_sensors", "watch_words"]
 
 
 _KINDS = {
+    Estimators: "rows and columns of estimators",
     GradientOrder: "order of gradients and steps",
     ParameterUse: "parameters, gradients and optimizers",
     LossInputs: "what losses are given",
@@ -93,4 +95,8 @@ def make_sensors(scene: Scene) -> Sequence[Sensor]:
 def watch_words(scene: Scene) -> Sequence[str]:
     """Return what was looked at in a program, in words."""
     left_out = _OF_ROWS if scene.environments else _OF_ACTING
-    return [words for kind, words in _KINDS.items() if kind not in left_out] if scene.steps else []
+    heard = [words for kind, words in _KINDS.items() if kind not in left_out and kind is not Estimators]
+    return [
+        *((_KINDS[Estimators],) if scene.estimations else ()),
+        *(heard if scene.steps else ()),
+    ]

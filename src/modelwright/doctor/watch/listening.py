@@ -71,5 +71,44 @@ def _listen_to_environments(watch: Watch) -> Any:
     return instrument
 
 
-_LISTEN = {"torch": _listen_to_torch, "gymnasium": _listen_to_environments}
+def _listen_to_estimators(watch: Watch) -> Any:
+    from modelwright.doctor.watch.sklearn_watch import SklearnWatch
+
+    instrument = SklearnWatch(watch)
+    instrument.start()
+    return instrument
+
+
+def _listen_to_metrics(watch: Watch) -> Any:
+    from modelwright.doctor.watch.sklearn_watch import SklearnWatch
+
+    instrument = SklearnWatch(watch)
+    instrument.start_metrics(sys.modules["sklearn.metrics"])
+    return instrument
+
+
+def _listen_to_splits(watch: Watch) -> Any:
+    from modelwright.doctor.watch.sklearn_watch import SklearnWatch
+
+    instrument = SklearnWatch(watch)
+    instrument.start_selection(sys.modules["sklearn.model_selection"])
+    return instrument
+
+
+def _listen_to_frames(watch: Watch) -> Any:
+    from modelwright.doctor.watch.pandas_watch import PandasWatch
+
+    instrument = PandasWatch(watch)
+    instrument.start(sys.modules["pandas"])
+    return instrument
+
+
+_LISTEN = {
+    "torch": _listen_to_torch,
+    "gymnasium": _listen_to_environments,
+    "sklearn": _listen_to_estimators,
+    "sklearn.metrics": _listen_to_metrics,
+    "sklearn.model_selection": _listen_to_splits,
+    "pandas": _listen_to_frames,
+}
 """Library -> what begins to listen to it, once it is imported, and has `stop`."""

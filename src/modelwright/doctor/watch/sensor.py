@@ -8,7 +8,7 @@ from modelwright.base.finding import Finding
 from modelwright.doctor.watch.experience import Experience
 from modelwright.doctor.watch.place import Place
 
-__all__ = ["Call", "Operation", "Scene", "Sensor"]
+__all__ = ["Call", "Estimation", "Operation", "Scene", "Sensor"]
 
 
 @dataclass(slots=True)
@@ -74,6 +74,29 @@ class Operation:
 
 
 @dataclass(slots=True)
+class Estimation:
+    """One call of an estimator, a metric or a splitter, as the user made it.
+
+    Attributes:
+        what: `fit`, `transform`, `predict`, `score`, `resample`, `metric` or `split`.
+        name: The method's or function's own.
+        by: The estimator or splitter; None for functions.
+        given: The rows; of a metric what is true.
+        target: The targets; of a metric what was predicted.
+        output: What it gave.
+        place: Of the user's line that led here; of a splitter the line that made it.
+    """
+
+    what: str
+    name: str
+    by: Any
+    given: Any
+    target: Any
+    output: Any
+    place: Place | None
+
+
+@dataclass(slots=True)
 class Scene:
     """What every sensor knows.
 
@@ -86,6 +109,8 @@ class Scene:
         changes: (step, size) of steps that were looked at: change of the parameters over their size.
         environments: Whether the program steps environments.
         experience: What the environments did.
+        estimations: How many calls of scikit-learn were heard.
+        estimating: Whether the program is inside of one of them now.
         loaded: ids of parameters that got their values from a state that was loaded.
         drawn: ids of parameters whose values were seen to be drawn -> a weak reference to each.
         places: What happened -> places of the user's code, the most frequent first seen.
@@ -99,6 +124,8 @@ class Scene:
     changes: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     environments: bool = False
     experience: Experience = field(default_factory=Experience)
+    estimations: int = 0
+    estimating: bool = False
     loaded: set[int] = field(default_factory=set[int])
     drawn: dict[int, Any] = field(default_factory=dict[int, Any])
     places: dict[str, dict[Place, int]] = field(default_factory=dict[str, dict[Place, int]])
@@ -203,6 +230,9 @@ class Sensor:
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """Hear that a model was called as a whole, also while the watch does not look closely."""
+
+    def on_estimation(self, estimation: Estimation) -> None:
+        """Hear that an estimator of scikit-learn, a metric or a splitter was called."""
 
     # ---- heard while the watch looks closely ----
 

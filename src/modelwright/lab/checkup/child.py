@@ -64,7 +64,8 @@ def main(words: list[str]) -> None:
 def _unchecked(watch: Watch) -> Iterator[str]:
     scene = watch.scene
     if "torch" not in sys.modules:
-        yield "learning: the script does not use torch"
+        if not scene.estimations:
+            yield "learning: the script uses neither torch nor an estimator of scikit-learn"
     elif not scene.steps:
         yield "learning: no optimizer of torch took a step"
     elif not scene.environments:
