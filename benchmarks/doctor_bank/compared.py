@@ -1,5 +1,6 @@
 """The table of the doctor beside its peers, each on the same texts."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
@@ -23,6 +24,16 @@ NAMES = {
 }
 ADDED = {"rl-debugger": "deep-checker"}
 """RLDebugger's checks of networks are TheDeepChecker's: its row is both."""
+WIRED = {
+    "loss-curve": "hears the value of each loss at every `backward`, by the line that calls it.",
+    "deep-checker": "hears what the doctor's sensors hear; without gradient by finite differences, fit of one "
+    "small batch and corrupted labels, which need the loss as a function.",
+    "rl-debugger": "hears environments and networks; without exploration rate, Q-targets, divergence of "
+    "policies and dropout, which its user's loop has to hand over.",
+    "lightning": "anomaly detection is on; validation before training is the program's own run, whether it "
+    "raises; one batch of each `DataLoader` again and again, where the program has one and does not act.",
+    "traincheck": "learns from two good runs of each program, drops what a third breaks, on shortened runs.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +72,9 @@ def peer_lines(evidence: Evidence) -> Iterator[str]:
         if peer == "doctor":
             continue
         yield _line(name, peer, said.get(peer, {}), evidence)
+    yield ""
+    for peer, how in WIRED.items():
+        yield f"- {NAMES[peer]}: {how}{_unanswered(peer, evidence)}"
 
 
 def _line(name: str, peer: str, said: dict[tuple[str, str], _Told], evidence: Evidence) -> str:
@@ -82,6 +96,15 @@ def _line(name: str, peer: str, said: dict[tuple[str, str], _Told], evidence: Ev
         f"| {_share(sum(each.first for each in ours), len(cases))} | {len(shared)} | {false} "
         f"| {f'{rate_bound(false, len(shared)):.0%}' if shared else '-'} | {own} | {_cost(peer, evidence)} |"
     )
+
+
+def _unanswered(peer: str, evidence: Evidence) -> str:
+    """Return how often it gave no answer, and why most often."""
+    failed = [row["failed"][0] for row in evidence.peers if row["peer"] == peer and row.get("failed")]
+    if not failed:
+        return ""
+    commonest, count = Counter(failed).most_common(1)[0]
+    return f" No whole answer for {len(failed)} texts; most often ({count}): {commonest}."
 
 
 def _share(count: int, of: int) -> str:
