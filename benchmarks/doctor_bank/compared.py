@@ -26,8 +26,8 @@ ADDED = {"rl-debugger": "deep-checker"}
 """RLDebugger's checks of networks are TheDeepChecker's: its row is both."""
 WIRED = {
     "loss-curve": "hears the value of each loss at every `backward`, by the line that calls it.",
-    "deep-checker": "hears what the doctor's sensors hear; without gradient by finite differences, fit of one "
-    "small batch and corrupted labels, which need the loss as a function.",
+    "deep-checker": "hears what the sensors hear; without gradients by finite differences, the fit of "
+    "one small batch and corrupted labels, which need the loss as a function.",
     "rl-debugger": "hears environments and networks; without exploration rate, Q-targets, divergence of "
     "policies and dropout, which its user's loop has to hand over.",
     "lightning": "anomaly detection is on; validation before training is the program's own run, whether it "

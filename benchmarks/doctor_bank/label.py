@@ -13,7 +13,7 @@ The rule, set before the measurement:
   the same as above at five seeds, with every gap to the same side, whichever it is.
 - Faults of one program that print the same at every seed are one fault; each of their names is right.
 
-With fewer than five seeds nothing is called harmful.
+With fewer than five seeds no p-value is that small, and nothing is called harmful.
 """
 
 import math
@@ -31,6 +31,8 @@ from .statistics import sign_flip_p
 __all__ = ["LEAST_SEEDS", "MEASURING", "Label", "alike", "label", "measure"]
 
 LEAST_SEEDS = 5
+"""With fewer, no p-value is as small as the rule asks."""
+
 MEASURING = frozenset(
     {
         "accuracy-under-imbalance",
@@ -98,7 +100,7 @@ def label(name: str, without: Mapping[str, Row], with_it: Mapping[str, Row]) -> 
         return Label(state="equivalent", seeds=len(seeds), p=None, loss=loss, broken=broken)
     two_sided = name in MEASURING
     p = sign_flip_p(differences, two_sided=two_sided)
-    is_harmful = len(seeds) >= LEAST_SEEDS and p <= (1 / 16 if two_sided else 1 / 32)
+    is_harmful = p <= (1 / 16 if two_sided else 1 / 32)
     return Label(state="harmful" if is_harmful else "active", seeds=len(seeds), p=p, loss=loss, broken=broken)
 
 
