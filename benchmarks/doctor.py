@@ -29,7 +29,7 @@ from doctor_bank.mutant import Mutant, half_of, mutants
 from doctor_bank.overhead import pair
 from doctor_bank.page import write_page
 from doctor_bank.rows import Row, Rows
-from doctor_peers.wiring import PEERS, examine_peers, words_of
+from doctor_peers.wiring import PEERS, examine_peers, peers_key, words_of
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("labels", "detection", "healthy", "peers", "overhead", "page")
@@ -106,8 +106,12 @@ def said(row: Row, mutant: Mutant) -> str:
 
 def peer_jobs(chosen: Sequence[Mutant], seeds: Sequence[int], names: Sequence[str]) -> Iterator[Job]:
     """Yield runs of the peers."""
-    rows = Rows(RESULTS / "doctor_peers.jsonl", (*TELLING, "peer"))
+    rows, code = Rows(RESULTS / "doctor_peers.jsonl", (*TELLING, "peer")), peers_key()
     found = rows.load()
+
+    def is_kept(mutant: Mutant, seed: int, name: str) -> bool:
+        row = found.get((mutant.program.name, mutant.name, seed, name), {})
+        return row.get("key") == mutant.key and row.get("code") == code
 
     def run(mutant: Mutant, seed: int, wanted: Sequence[str]) -> str:
         taken = examine_peers(mutant, seed, wanted)
@@ -117,11 +121,7 @@ def peer_jobs(chosen: Sequence[Mutant], seeds: Sequence[int], names: Sequence[st
 
     for seed in seeds:
         for mutant in chosen:
-            wanted = [
-                name
-                for name in names
-                if found.get((mutant.program.name, mutant.name, seed, name), {}).get("key") != mutant.key
-            ]
+            wanted = [name for name in names if not is_kept(mutant, seed, name)]
             if wanted:
                 yield (
                     _title(mutant, seed),

@@ -72,6 +72,15 @@ def _detection(evidence: Evidence) -> Iterator[str]:
     yield ""
     yield "## What it finds"
     yield ""
+    missing = sum(each.label is None or each.label.seeds < LEAST_SEEDS for each in evidence.cases)
+    silent = sum(each.row is None for each in evidence.cases)
+    if missing or silent:
+        yield (
+            f"**Not complete**: of {len(evidence.cases)} faults, {missing} are not measured at "
+            f"{LEAST_SEEDS} seeds (none of them counts as harmful yet), and on {silent} the doctor has not "
+            "been run."
+        )
+        yield ""
     yield "| half | kind | faults | run | found | right first | in three | line | near it | updates to it |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     measured = {

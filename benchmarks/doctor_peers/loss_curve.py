@@ -68,5 +68,7 @@ class LossCurve(Peer):
 
 def points(values: list[float]) -> Any:
     """Return the means of 50 stretches of a curve, or the curve where it is shorter (stretch,)."""
-    parts = np.array_split(np.asarray(values), min(_STRETCHES, max(1, len(values))))
+    if not values:
+        return np.zeros(0)
+    parts = np.array_split(np.asarray(values), min(_STRETCHES, len(values)))
     return np.array([part.mean() for part in parts])

@@ -15,8 +15,9 @@ from typing import Any
 from doctor_bank.execute import execute
 from doctor_bank.mutant import Mutant
 from doctor_bank.rows import Row
+from modelwright.base.fingerprint import sha256_hex
 
-__all__ = ["PEERS", "examine_peers", "words_of"]
+__all__ = ["PEERS", "examine_peers", "peers_key", "words_of"]
 
 LISTENING = ("loss-curve", "deep-checker", "rl-debugger")
 PEERS = (*LISTENING, "lightning")
@@ -40,6 +41,11 @@ def examine_peers(mutant: Mutant, seed: int, wanted: Sequence[str]) -> list[Row]
     return rows
 
 
+def peers_key() -> str:
+    """Return twelve hexadecimal digits of the hash of the peers' code."""
+    return sha256_hex(b"".join(file.read_bytes() for file in sorted(_HERE.glob("*.py"))))[:12]
+
+
 def words_of(peer: str) -> tuple[str, ...]:
     """Return words before a script's path that run it under one peer, whose alarms are thrown away."""
     if peer == "lightning":
@@ -56,7 +62,7 @@ def _row(
 ) -> Row:
     head = {"program": mutant.program.name, "name": mutant.name, "kind": mutant.kind, "seed": seed}
     taken = {"alarms": list(alarms), "steps": steps, "seconds": round(seconds, 2)}
-    return head | {"peer": peer, "key": mutant.key} | taken
+    return head | {"peer": peer, "key": mutant.key, "code": peers_key()} | taken
 
 
 def _told(mutant: Mutant, seed: int, child: Path, words: str) -> tuple[dict[str, Any], float]:
