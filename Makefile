@@ -6,10 +6,12 @@
 #   WORKERS      processes of `make test`
 #   PYTEST       more arguments for pytest: make test PYTEST='tests/data -x', make test PYTEST='-m slow'
 #   BENCH        which benchmarks: make bench BENCH=journal
+#   DOCTOR       parts and options: make bench-doctor DOCTOR='detection --half tuning --minutes 60'
 
 PYTHON ?=
 WORKERS ?= 2
 PYTEST ?=
+DOCTOR ?=
 BENCH ?= journal cohort error_rates environments returns speed long_tests
 ifeq ($(shell uname -s),Linux)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -24,10 +26,10 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint bench docs
+.PHONY: help setup demo test lint bench bench-doctor docs
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 setup: .venv/.dev ## .venv with all that development needs (the others do it by themselves)
 
@@ -45,6 +47,9 @@ lint: .venv/.dev ## ruff and strict pyright
 
 bench: .venv/.dev ## measure again what benchmarks/results says, a few hours; BENCH=journal for one
 	set -e; for name in $(BENCH); do $(RUN) benchmarks/$$name.py; done
+
+bench-doctor: .venv/.dev ## the doctor and its peers on the bank of faults, a day; goes on where it stopped; DOCTOR='page'
+	$(RUN) benchmarks/doctor.py $(DOCTOR)
 
 docs: .venv/.dev ## execute docs/tour.ipynb and take the README's picture anew
 	$(RUN) -m pytest tests/lab/test_notebook.py
