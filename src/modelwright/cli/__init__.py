@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName, Untrusted, WorldFailed
-from modelwright.cli import doctor, execute, keep, look, scrutinize
+from modelwright.cli import doctor, examine, execute, keep, look, scrutinize
 from modelwright.cli.command import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
@@ -24,7 +24,14 @@ from modelwright.cli.command import (
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = {**execute.COMMANDS, **look.COMMANDS, **scrutinize.COMMANDS, **doctor.COMMANDS, **keep.COMMANDS}
+COMMANDS = {
+    **execute.COMMANDS,
+    **look.COMMANDS,
+    **scrutinize.COMMANDS,
+    **doctor.COMMANDS,
+    **examine.COMMANDS,
+    **keep.COMMANDS,
+}
 _FAMILIES = ((Misuse, EXIT_MISUSE), (WorldFailed, EXIT_WORLD), (Untrusted, EXIT_UNTRUSTED))
 
 

@@ -2,26 +2,49 @@
 
 import linecache
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.causes import CAUSES
-from modelwright.lab.checkup.script import Checkup
 
 __all__ = ["page_of"]
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def page_of(checkup: Checkup) -> str:
+class Told(Protocol):
+    """What a page tells of."""
+
+    @property
+    def heading(self) -> str:
+        """First line."""
+        ...
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What is wrong."""
+        ...
+
+    @property
+    def checked(self) -> Sequence[str]:
+        """What was looked at."""
+        ...
+
+    @property
+    def unchecked(self) -> Sequence[str]:
+        """What could not be, and why."""
+        ...
+
+
+def page_of(checkup: Told) -> str:
     """Return the page."""
     return "\n".join(_lines(checkup))
 
 
-def _lines(checkup: Checkup) -> Iterator[str]:
+def _lines(checkup: Told) -> Iterator[str]:
     yield ""
-    yield f"== doctor: {' '.join(checkup.script)} ({checkup.steps} steps, {checkup.seconds:.1f} s)"
+    yield f"== {checkup.heading}"
     action = [finding for finding in checkup.findings if finding.severity is not Severity.INFO]
     if not action:
         yield "Nothing wrong was found."

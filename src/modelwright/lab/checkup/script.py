@@ -45,6 +45,11 @@ class Checkup:
     exit_status: int
 
     @property
+    def heading(self) -> str:
+        """First line of the page."""
+        return f"doctor: {' '.join(self.script)} ({self.steps} steps, {self.seconds:.1f} s)"
+
+    @property
     def is_well(self) -> bool:
         """Whether nothing was found that needs action."""
         return all(finding.severity is Severity.INFO for finding in self.findings)
