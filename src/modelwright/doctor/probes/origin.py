@@ -15,7 +15,7 @@ def origin_of(*things: Any) -> Place | None:
         each = thing
         while isinstance(each, functools.partial):
             each = each.func
-        for made in (each, getattr(type(each), "forward", None), getattr(type(each), "__call__", None)):
+        for made in (each, getattr(type(each), "forward", None), vars(type(each)).get("__call__")):
             code = getattr(getattr(made, "__wrapped__", made), "__code__", None)
             if code is not None and is_users(code.co_filename):
                 return Place(code.co_filename, code.co_firstlineno, code.co_name)
