@@ -148,7 +148,12 @@ class Noisy(Dataset[Any]):
 
 
 def supervised(model: Any, loss: Any = None, data: Any = None, **more: Any) -> dict[str, Any]:
-    return {"model": model, "loss": loss or nn.CrossEntropyLoss(), "data": classes() if data is None else data, **more}
+    return {
+        "model": model,
+        "loss": loss or nn.CrossEntropyLoss(),
+        "data": classes() if data is None else data,
+        **more,
+    }
 
 
 def adam(rate: float) -> Callable[[Any], Any]:
@@ -378,7 +383,11 @@ class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.embed, self.layer, self.head = nn.Embedding(7, 16), nn.GRU(16, 16, batch_first=True), nn.Linear(16, 7)
+        self.embed, self.layer, self.head = (
+            nn.Embedding(7, 16),
+            nn.GRU(16, 16, batch_first=True),
+            nn.Linear(16, 7),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.layer(self.embed(x))[0])
@@ -421,9 +430,7 @@ HEALTHY: dict[str, Callable[[], Any]] = {
         perceptron(), nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 1.0, 3.0]), label_smoothing=0.1)
     ),
     "a last layer of zeros": lambda: supervised(Around(perceptron(), after=lambda x: x * 0.01)),
-    "log-probabilities and their loss": lambda: supervised(
-        perceptron(4, nn.LogSoftmax(dim=1)), nn.NLLLoss()
-    ),
+    "log-probabilities and their loss": lambda: supervised(perceptron(4, nn.LogSoftmax(dim=1)), nn.NLLLoss()),
     "probabilities and their loss": lambda: supervised(
         perceptron(1, nn.Sigmoid()), nn.BCELoss(), (numbers()[0], (numbers()[1] > 0).float())
     ),

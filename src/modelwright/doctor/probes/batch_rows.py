@@ -87,11 +87,11 @@ def _order(subject: Subject, made: Fork, inputs: Any, out: Tensor) -> Iterator[F
     yield Finding(
         kind="rows-treated-by-place",
         severity=Severity.SEVERE,
-        title="In evaluation mode a row's output depends on its place in the batch, or on the rows around it.",
+        title="In evaluation mode a row's output depends on its place, or on the rows around it.",
         evidence=evidence,
         causes=_causes(subject),
-        next_check="look for an operation over axis 0: a softmax or mean without dim, a view where a transpose "
-        "belongs, a recurrent or attention layer without batch_first, a code of places added to axis 0",
+        next_check="look for an operation over axis 0: a softmax or mean without dim, a view where a "
+        "transpose belongs, a recurrent or attention layer without batch_first, a code of places added to axis 0",
         subject=type(subject.model).__name__,
     )
 

@@ -22,7 +22,18 @@ _RANGES = {
     "Tanh": (-1.0, 1.0, "tanh"),
     "Softplus": (0.0, float("inf"), "softplus"),
 }
-_SHAPES = ("View", "Squeeze", "Unsqueeze", "Reshape", "Select", "Transpose", "Permute", "TBackward", "Slice", "Alias")
+_SHAPES = (
+    "View",
+    "Squeeze",
+    "Unsqueeze",
+    "Reshape",
+    "Select",
+    "Transpose",
+    "Permute",
+    "TBackward",
+    "Slice",
+    "Alias",
+)
 _SHARE = 0.02
 """Targets out of reach before anything is said."""
 
