@@ -38,6 +38,7 @@ KEYS = {
     ("report", "digits"): {"report"},
     ("scrutinize",): {"subjects", "aliases"},
     ("scrutinize", "torch.nn.functional:cross_entropy", "layers:cross_entropy"): {"outcome", "cases"},
+    ("examine", "model.py:make"): {"findings", "checked", "unchecked", "about"},
     ("doctor", "-m", "this"): {"findings", "checked", "unchecked", "steps"},
 }
 """What each command's object holds, at least."""

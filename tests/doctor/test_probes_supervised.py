@@ -1,4 +1,4 @@
-"""Probes of models, losses and data: a planted fault is found and named first, odd but right things are not."""
+"""Probes of models, losses and data: a planted fault is named first, odd but right things are not."""
 
 import math
 from collections.abc import Callable

@@ -91,7 +91,7 @@ def _order(subject: Subject, made: Fork, inputs: Any, out: Tensor) -> Iterator[F
         evidence=evidence,
         causes=_causes(subject),
         next_check="look for an operation over axis 0: a softmax or mean without dim, a view where a "
-        "transpose belongs, a recurrent or attention layer without batch_first, a code of places added to axis 0",
+        "transpose belongs, a recurrent or attention layer without batch_first, a code of places on axis 0",
         subject=type(subject.model).__name__,
     )
 

@@ -52,7 +52,7 @@ class Causality:
                 Finding(
                     kind="sees-the-future",
                     severity=Severity.SEVERE,
-                    title="Outputs at a time change when only later inputs do: the model sees what it predicts.",
+                    title="Outputs at a time change when only later inputs do: it sees what it predicts.",
                     evidence={
                         "change_of_outputs_up_to_a_time_when_inputs_after_it_change": {
                             str(time): moved for time, moved in earlier.items()

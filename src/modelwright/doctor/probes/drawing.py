@@ -1,5 +1,6 @@
 """Draw a sample out of whatever holds data: arrays, a data set of torch's, a loader."""
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -154,10 +155,8 @@ def _of_items(items: Iterable[Any], **more: Any) -> Sample:
 
 def _of_loader(loader: Any) -> Sample:
     total = None
-    try:
+    with contextlib.suppress(TypeError, AttributeError, NotImplementedError):
         total = len(loader.dataset)
-    except (TypeError, AttributeError, NotImplementedError):
-        pass
     if total == 0:
         return Sample(inputs=None, targets=None, total=0)
     item = getattr(loader.dataset, "__getitem__", None)

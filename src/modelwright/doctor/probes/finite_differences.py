@@ -56,7 +56,7 @@ class FiniteDifferences:
                 loss = _loss(made, batch)
         except (RuntimeError, TypeError) as error:
             return Outcome(unchecked=(f"{self.words}: double precision is refused ({str(error)[:80]})",))
-        if not isinstance(loss, Tensor) or not loss.requires_grad or loss.dtype != torch.float64:
+        if not loss.requires_grad or loss.dtype != torch.float64:
             return Outcome(unchecked=(f"{self.words}: the loss is not computed in double precision",))
         if float(loss.detach()) != float(_loss(made, batch).detach()):
             return Outcome(unchecked=(f"{self.words}: the loss draws random numbers",))
@@ -149,16 +149,16 @@ def _finding(subject: Subject, wrong: list[dict[str, Any]], own: list[str], cuts
     return Finding(
         kind="gradient-is-not-the-slope",
         severity=Severity.INFO if meant and not own else Severity.WARNING,
-        title=f"The gradient of {wrong[0]['parameter']} is {wrong[0]['gradient']:.4g} along a line on which the "
-        f"loss has the slope {wrong[0]['slope']:.4g}.",
+        title=f"The gradient of {wrong[0]['parameter']} is {wrong[0]['gradient']:.4g} along a line on which "
+        f"the loss has the slope {wrong[0]['slope']:.4g}.",
         evidence={
             "parameters": wrong[:20],
             "functions_with_a_backward_of_their_own": own,
             "operations_that_stop_gradients": sorted(cuts),
         },
         causes=tuple(cause(name, place) for name in names),
-        next_check="gradients that are stopped or passed straight on purpose are right; else test the function "
-        "with torch.autograd.gradcheck, and look for detach, .data and no_grad",
+        next_check="gradients that are stopped or passed straight on purpose are right; else test the "
+        "function with torch.autograd.gradcheck, and look for detach, .data and no_grad",
         subject=wrong[0]["parameter"],
     )
 

@@ -57,7 +57,7 @@ class FirstLoss:
                 Finding(
                     kind="first-loss-far-above-chance",
                     severity=Severity.WARNING,
-                    title=f"The loss begins at {first:.4g}, and outputs that say nothing would have {chance:.4g}.",
+                    title=f"The loss begins at {first:.4g}; outputs that say nothing have {chance:.4g}.",
                     evidence={
                         "first_loss": first,
                         "loss_of_outputs_that_say_nothing": chance,
@@ -65,8 +65,8 @@ class FirstLoss:
                         "largest_output": float(output.abs().max()),
                     },
                     causes=tuple(causes),
-                    next_check="print the size of the activations module by module; the first that is far above 1 "
-                    "says where",
+                    next_check="print the size of the activations module by module; the first that is far "
+                    "above 1 says where",
                 ),
             )
         )

@@ -1,9 +1,10 @@
 """One pass: the model takes a batch, the loss gives one finite number, and gradients come of it."""
 
+import math
 from collections.abc import Iterator
 
 import torch
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.probes.fork import Fork, fork
@@ -54,7 +55,7 @@ def _values(subject: Subject) -> Iterator[Finding]:
     wrong = {
         name: bad
         for name, value in subject.model.named_parameters()
-        if not isinstance(value, UninitializedTensorMixin) and (bad := _bad(value))
+        if not is_lazy(value) and (bad := _bad(value))
     }
     if wrong:
         name, bad = next(iter(wrong.items()))
@@ -113,7 +114,7 @@ def _pass(subject: Subject, sample: Sample) -> Iterator[Finding]:
             next_check="call the model and the loss on one batch by hand, and print shapes",
         )
         return
-    if loss != loss or loss in (float("inf"), -float("inf")):
+    if not math.isfinite(loss):
         yield Finding(
             kind="values-not-finite",
             severity=Severity.SEVERE,
@@ -123,8 +124,8 @@ def _pass(subject: Subject, sample: Sample) -> Iterator[Finding]:
                 "inputs_that_are_not_finite": sum(map(_bad, tensors_of(batch.inputs))),
                 "targets_that_are_not_finite": sum(map(_bad, tensors_of(batch.targets))),
             },
-            next_check="fill missing values of inputs and targets first; then find the first module whose output "
-            "is not finite: logarithms and divisions",
+            next_check="fill missing values of inputs and targets first; then find the first module whose "
+            "output is not finite: logarithms and divisions",
         )
 
 

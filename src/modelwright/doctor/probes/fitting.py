@@ -12,17 +12,15 @@ from modelwright.doctor.probes.sample import Sample
 __all__ = ["fit", "mean_loss", "scale_rates"]
 
 
-def fit(
-    made: Fork, sample: Sample, steps: int, limit: Limit, *, batch_size: int | None = None
-) -> list[float]:
+def fit(made: Fork, sample: Sample, steps: int, limit: Limit) -> list[float]:
     """Let the optimizer take steps; return the loss of each batch.
 
-    Ends early where time is over or the loss is no number. Batches are drawn anew in each epoch, by numbers of
-    the loop's own.
+    Ends early where time is over or the loss is no number. Batches are drawn anew in each epoch, by
+    numbers of the loop's own.
     """
     made.model.train()
     losses: list[float] = []
-    size = min(batch_size or sample.batch_size, sample.count)
+    size = max(1, min(sample.batch_size, sample.count))
     for index in _numbers(sample.count, size, steps):
         if limit.is_over:
             break

@@ -83,8 +83,8 @@ def _findings(first: float, reached: dict[float, float], rate: float) -> tuple[F
             Finding(
                 kind="learning-rate-low",
                 severity=Severity.WARNING,
-                title=f"A hundred steps at the rate {rate:.3g} take {max(own, 0.0):.2%} off the loss, and a rate a "
-                f"hundredfold or more takes off {higher:.0%}.",
+                title=f"A hundred steps at the rate {rate:.3g} take {max(own, 0.0):.2%} off the loss, and a "
+                f"rate a hundredfold or more takes off {higher:.0%}.",
                 evidence=evidence,
                 causes=(cause("learning-rate-too-low"),),
                 next_check="try the rate at which the loss falls fastest, divided by three",

@@ -69,7 +69,7 @@ def _pairs(subject: Subject, loss: Any, output: Tensor, batch: Sample) -> Iterat
     generator = torch.Generator().manual_seed(0)
     # Outputs that surely differ from row to row, whatever the model gives.
     noise = torch.randn(output.shape, generator=generator, dtype=torch.float64)
-    made = output + noise.to(output) * (output.std() if output.numel() > 1 else 1.0).clamp(min=0.1)
+    made = output + noise.to(output) * output.std().nan_to_num(1.0).clamp(min=0.1)
     if _bounded(output):
         made = output[torch.randperm(len(output), generator=generator).to(output.device)]
         if bool((made == output).all()):
@@ -90,8 +90,8 @@ def _pairs(subject: Subject, loss: Any, output: Tensor, batch: Sample) -> Iterat
     yield Finding(
         kind="loss-pairs-no-rows",
         severity=Severity.SEVERE,
-        title=f"The loss of outputs {tuple(output.shape)} and targets {tuple(targets.shape)} stays the same when "
-        "targets are shuffled: every output meets every target.",
+        title=f"The loss of outputs {tuple(output.shape)} and targets {tuple(targets.shape)} stays the same "
+        "when targets are shuffled: every output meets every target.",
         evidence={
             "loss": first,
             "losses_with_shuffled_targets": others,

@@ -1,4 +1,4 @@
-"""In evaluation mode nothing is random: the same batch twice gives the same outputs, an item is itself again."""
+"""In evaluation mode nothing is random: a batch gives the same outputs twice, an item is itself again."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

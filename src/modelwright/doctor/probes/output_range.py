@@ -69,7 +69,7 @@ class OutputRange:
                 Finding(
                     kind="outputs-cannot-reach-targets",
                     severity=Severity.SEVERE,
-                    title=f"The model ends in a {name}, and {share:.0%} of the targets lie outside of its range.",
+                    title=f"The model ends in a {name}, and {share:.0%} of the targets are outside its range.",
                     evidence={
                         "last_operation": name,
                         "range": [low, str(high) if high == float("inf") else high],
@@ -98,7 +98,7 @@ def _range(node: Any) -> tuple[float, float, str]:
 
 
 def _wants_more(loss: Any, targets: Tensor, low: float, high: float, beyond: Tensor) -> bool:
-    """Return whether the loss has its least value at outputs that are the targets, and pulls beyond the range.
+    """Return whether the loss is least at outputs that are the targets, and pulls beyond the range.
 
     A loss that scales outputs or targets itself has no least value there, and is left alone.
     """

@@ -80,7 +80,7 @@ def _bytes(value: Tensor | None) -> Iterator[bytes]:
     if value is None:
         yield b"none"
         return
-    if isinstance(value, torch.nn.parameter.UninitializedTensorMixin):
+    if torch.nn.parameter.is_lazy(value):
         yield b"not yet"
         return
     yield str((value.dtype, tuple(value.shape))).encode()

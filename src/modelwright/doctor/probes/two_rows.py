@@ -1,5 +1,6 @@
 """Two rows with different targets can be told apart by anything that learns at all."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -56,7 +57,7 @@ class TwoRows:
                 settled |= falls < _SETTLED
                 if limit.is_over:
                     return Outcome(unchecked=(f"{self.words}: {limit.seconds:.0f} s were too short",))
-                if seen < blind - _BETTER * max(abs(blind), 1e-6) or seen != seen:
+                if seen < blind - _BETTER * max(abs(blind), 1e-6) or math.isnan(seen):
                     return Outcome()
                 tried.append({"loss": seen, "loss_without_inputs": blind, "steps": steps})
         if not settled:
@@ -127,8 +128,8 @@ def _finding(subject: Subject, pair: Sample, tried: list[dict[str, float]]) -> F
     return Finding(
         kind="two-rows-not-fitted",
         severity=Severity.SEVERE,
-        title=f"The model cannot learn two rows apart: after {max(each['steps'] for each in tried):.0f} steps it "
-        "is no better than where both rows have one input.",
+        title=f"The model cannot learn two rows apart: after {max(each['steps'] for each in tried):.0f} steps "
+        "it is no better than where both rows have one input.",
         evidence={
             "tried": tried,
             "outputs_of_the_two_rows_are_the_same": same,
@@ -136,6 +137,6 @@ def _finding(subject: Subject, pair: Sample, tried: list[dict[str, float]]) -> F
             "parameters": len(list(made.model.named_parameters())),
         },
         causes=causes,
-        next_check="follow one of the two rows through the modules, and find where it becomes what the other is",
+        next_check="follow one of the two rows through the modules, and find where it becomes the other",
         subject=type(subject.model).__name__,
     )
