@@ -69,7 +69,7 @@ class OutputRange:
                 Finding(
                     kind="outputs-cannot-reach-targets",
                     severity=Severity.SEVERE,
-                    title=f"The model ends in a {name}, and {share:.0%} of the targets are outside its range.",
+                    title=f"The model ends in a {name}, and {share:.0%} of the targets lie outside it.",
                     evidence={
                         "last_operation": name,
                         "range": [low, str(high) if high == float("inf") else high],

@@ -128,8 +128,8 @@ def _finding(subject: Subject, pair: Sample, tried: list[dict[str, float]]) -> F
     return Finding(
         kind="two-rows-not-fitted",
         severity=Severity.SEVERE,
-        title=f"The model cannot learn two rows apart: after {max(each['steps'] for each in tried):.0f} steps "
-        "it is no better than where both rows have one input.",
+        title=f"The model cannot learn two rows apart: after {max(each['steps'] for each in tried):.0f} "
+        "steps it is no better than where both rows have one input.",
         evidence={
             "tried": tried,
             "outputs_of_the_two_rows_are_the_same": same,
