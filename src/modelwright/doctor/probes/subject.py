@@ -65,7 +65,7 @@ class Subject:
         missing = [name for name in names if getattr(self, name) is None]
         if not missing:
             return None
-        if "model" in missing or "estimator" in missing or "agent" in missing:
+        if self.agent is not None or {"model", "estimator", "agent"} & set(missing):
             return ""
         return "the factory gives no " + " and no ".join(_WORDS.get(name, name) for name in missing)
 
