@@ -36,7 +36,7 @@ class LearningRates:
     def lacks(self, subject: Subject) -> str | None:
         """See `Probe`."""
         missing = subject.lacks("model", "loss", "sample", "optimizer")
-        return missing or subject.crowds()
+        return subject.crowds() if missing is None else missing
 
     def look(self, subject: Subject, limit: Limit) -> Outcome:
         """See `Probe`."""

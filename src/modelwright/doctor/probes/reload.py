@@ -32,7 +32,8 @@ class Reload:
 
     def lacks(self, subject: Subject) -> str | None:
         """See `Probe`."""
-        return subject.lacks("model", "sample", "again") or subject.crowds()
+        missing = subject.lacks("model", "sample", "again")
+        return subject.crowds() if missing is None else missing
 
     def look(self, subject: Subject, limit: Limit) -> Outcome:
         """See `Probe`."""

@@ -36,7 +36,8 @@ class TwoRows:
 
     def lacks(self, subject: Subject) -> str | None:
         """See `Probe`."""
-        return subject.lacks("model", "loss", "sample") or subject.crowds()
+        missing = subject.lacks("model", "loss", "sample")
+        return subject.crowds() if missing is None else missing
 
     def look(self, subject: Subject, limit: Limit) -> Outcome:
         """See `Probe`."""
