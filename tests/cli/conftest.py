@@ -53,6 +53,30 @@ ROWS = "a,b,leak,y\n" + "".join(
 )
 
 
+MODEL = """
+import torch
+
+
+def make():
+    torch.manual_seed(0)
+    x = torch.randn(64, 3)
+    return {"model": torch.nn.Linear(3, 1), "loss": torch.nn.MSELoss(), "data": (x, x[:, :1])}
+
+
+def broken():
+    return {**make(), "loss": lambda output, target: -torch.nn.functional.mse_loss(output, target)}
+
+
+def raising():
+    raise RuntimeError("planted")
+
+
+def nothing():
+    return 3
+"""
+"""What `examine` is shown."""
+
+
 class HereExecutor:
     """Trains in this process: the same training without the seconds that a worker takes to start."""
 
@@ -82,6 +106,7 @@ def make_project(root: Path) -> Path:
     (root / "experiments" / "twin.yaml").write_text(DIGITS)
     (root / "experiments" / "trees.yaml").write_text(TREES)
     (root / "rows.csv").write_text(ROWS)
+    (root / "model.py").write_text(MODEL)
     return root
 
 

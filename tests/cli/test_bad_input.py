@@ -79,7 +79,7 @@ NEW_JOURNAL = "modelwright run digits makes one"
 # fmt: off
 NAMES = [
     wrong("rnu", "digits", rule="No command", got="rnu", nearest="run",
-          next="choose one of: compare, doctor, export"),
+          next="choose one of: compare, doctor, examine"),
     wrong("--journal", "x", "list", rule="command comes first", got="--journal",
           nearest="modelwright list --journal x"),
     wrong("run", "digts", rule="No experiment", got="digts", nearest="digits",
@@ -151,6 +151,12 @@ NAMES = [
           nearest="modelwright practice progress --page"),
     wrong("practice", "check", rule="project has a journal", got="no /", next="modelwright practice start",
           status=WORLD),
+    wrong("examine", rule="needs FACTORY", got="no FACTORY", nearest="modelwright examine model.py:make"),
+    wrong("examine", "model.py", rule="named file.py:make", got="model.py", nearest="model.py:make"),
+    wrong("examine", "mdel.py:make", rule="factory's file must exist", got="mdel.py", nearest="*",
+          status=WORLD),
+    wrong("examine", "model.py:make", "--seconds", "0", rule="--seconds is a number", got="0",
+          nearest="--seconds 90"),
     wrong("export", "mlfow", rule="No tracker", got="mlfow", nearest="mlflow"),
     wrong("list", "--status", "finnished", rule="status of a run", got="finnished", nearest="finished"),
 ]

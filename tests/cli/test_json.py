@@ -39,6 +39,7 @@ KEYS = {
     ("scrutinize",): {"subjects", "aliases"},
     ("scrutinize", "torch.nn.functional:cross_entropy", "layers:cross_entropy"): {"outcome", "cases"},
     ("practice", "progress"): {"weeks", "lines", "drills", "open", "doubtful"},
+    ("examine", "model.py:make"): {"findings", "checked", "unchecked", "about"},
     ("doctor", "-m", "this"): {"findings", "checked", "unchecked", "steps"},
 }
 """What each command's object holds, at least."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName, Untrusted, WorldFailed
-from modelwright.cli import doctor, execute, keep, look, practice, scrutinize
+from modelwright.cli import doctor, examine, execute, keep, look, practice, scrutinize
 from modelwright.cli.command import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
@@ -29,6 +29,7 @@ COMMANDS = {
     **look.COMMANDS,
     **scrutinize.COMMANDS,
     **doctor.COMMANDS,
+    **examine.COMMANDS,
     **practice.COMMANDS,
     **keep.COMMANDS,
 }

@@ -1,1 +1,1 @@
-"""Trials on copies: what would happen if."""
+"""Active probes: small trials on copies of a model, a loss, data or an agent that a factory makes."""

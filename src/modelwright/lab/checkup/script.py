@@ -48,6 +48,11 @@ class Checkup:
     likeliest: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
+    def heading(self) -> str:
+        """First line of the page."""
+        return f"doctor: {' '.join(self.script)} ({self.steps} steps, {self.seconds:.1f} s)"
+
+    @property
     def is_well(self) -> bool:
         """Whether nothing was found that needs action."""
         return all(finding.severity is Severity.INFO for finding in self.findings)
