@@ -64,11 +64,10 @@ def main() -> None:
         raise
     finally:
         if os.getpid() == process:
-            watch.busy = True
-            for peer in peers.values():
-                peer.end()
+            with watch.quiet():
+                for peer in peers.values():
+                    peer.end()
             # A peer that raised was dropped by the watch, which keeps a finding about it.
-            watch.busy = False
             failed = [finding.evidence for finding in watch.findings()]
             told = {
                 "peers": {name: peer.record() for name, peer in peers.items()},

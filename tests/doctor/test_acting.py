@@ -67,7 +67,12 @@ VARIANTS = {
             "best = target(nexts).gather(1, online(nexts).argmax(dim=1)[:, None]).squeeze(1)",
         )
     ],
-    "no target network": [("best = target(nexts)", "best = online(nexts)")],
+    "no target network": [
+        ("target = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 2))\n", ""),
+        ("target.load_state_dict(online.state_dict())\noptimizer", "optimizer"),
+        (_SYNC, ""),
+        ("best = target(nexts)", "best = online(nexts)"),
+    ],
     "a soft update": [
         (
             _SYNC,

@@ -190,7 +190,8 @@ class Advantages(Sensor):
                 if not tables:
                     continue
                 try:
-                    (slope,) = torch.autograd.grad(loss, [part], retain_graph=True, allow_unused=True)
+                    slopes: Any = torch.autograd.grad(loss, [part], retain_graph=True, allow_unused=True)
+                    slope = slopes[0]
                 except RuntimeError:
                     return
                 if slope is not None and bool(slope.count_nonzero()):

@@ -159,7 +159,9 @@ class Dependence(Sensor):
             times = plain.dim() >= 2 and plain.shape[1] == given.shape[1] >= 3
             across = times and self._mixes(twin, given, other, plain, 1) is not None
             flat = given.dim() == 2 and given.is_floating_point()
-            if rows is not None and (flat or by_row or across):
+            seen, ahead = self._sequences.seen, self._sequences.ahead
+            timed = seen >= _ENOUGH and max(ahead.values()) == seen  # so the second axis is time
+            if rows is not None and (flat or by_row or across or timed):
                 self._found.append(self._mixed(twin, rows))
             elif self._sequences.seen >= _ENOUGH:
                 self._judge_sequences(self._sees_future(twin, given, plain))

@@ -41,6 +41,7 @@ class Exploration(Sensor):
         self._batches = 0
         self._largest: set[int] = set()
         self._smallest: set[int] = set()
+        self._takes_least = False
         self._other_law = False
         self._models: dict[int, Any] = {}
         self._place: Place | None = None
@@ -90,6 +91,8 @@ class Exploration(Sensor):
         shape = getattr(given, "shape", ())
         if isinstance(along, int) and len(shape) == 2 and shape[0] >= _FEWEST_ROWS:
             (self._largest if "max" in name else self._smallest).add(int(shape[1]))
+        elif "min" in name:
+            self._takes_least = True
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
@@ -105,7 +108,7 @@ class Exploration(Sensor):
         yield from self._always(told, numbers)
         yield from self._never(told)
         yield from self._ever_more(codes)
-        yield from self._worst(np.concatenate(codes))
+        yield from self._worst(np.concatenate(codes), numbers)
 
     def _numbers(self) -> set[int]:
         """Return the environments that values are learnt from."""
@@ -206,9 +209,11 @@ class Exploration(Sensor):
             next_check="act at random where a draw from [0, 1) is below epsilon, and greedily otherwise",
         )
 
-    def _worst(self, codes: NDArray[np.uint8]) -> Iterable[Finding]:
+    def _worst(self, codes: NDArray[np.uint8], numbers: set[int]) -> Iterable[Finding]:
         chosen = codes[(codes != UNASKED) & (codes != UNKNOWN)]
-        if self._smallest or len(chosen) < 100:
+        # Of two actions, a program may call either the first.
+        told_apart = self._takes_least or all(self._acts.of[each].choices > 2 for each in numbers)
+        if self._smallest or len(chosen) < 100 or not told_apart:
             return
         bet = BernoulliBet("above")
         bet.see(chosen == WORST, 0.5)

@@ -24,7 +24,19 @@ _BOUNDS = {
 }
 _OF_NUMBERS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _OF_LOGITS = ("cross_entropy", "binary_cross_entropy_with_logits")
-_SHAPES = ("View", "Squeeze", "Unsqueeze", "Reshape", "UnsafeView", "Transpose", "T0", "TBackward", "Alias")
+_SHAPES = (
+    "View",
+    "Squeeze",
+    "Unsqueeze",
+    "Reshape",
+    "UnsafeView",
+    "Transpose",
+    "T0",
+    "TBackward",
+    "Alias",
+    "Select",
+    "Slice",
+)
 
 
 @dataclass(slots=True)

@@ -32,7 +32,10 @@ _GAIN = 0.5
 """... and the program gained less than this share of what the change gained."""
 
 _LOW_GAIN = 0.35
-"""The same for larger rates and other first weights: programs that are stopped early are nothing wrong."""
+"""The same for what is left out, and for inputs brought to scale."""
+
+_EARLY_GAIN = 0.15
+"""The same for larger rates: a program that is stopped early is nothing wrong."""
 
 _NEAR = 1.3
 """A change that removes something is named before a better rate, if its loss is at most so many times."""
@@ -162,8 +165,10 @@ class Settings(Sensor):
             yield _Trial("inputs-not-scaled", "with inputs brought to scale", _LOW_GAIN, change(scaled=True))
         for factor in (0.1, 0.01):
             yield _Trial("learning-rate-too-high", f"rate x {factor}", _GAIN, change(rate=factor))
-        for factor in (10.0, 100.0):
-            yield _Trial("learning-rate-too-low", f"rate x {factor:.0f}", _LOW_GAIN, change(rate=factor))
+        if self._first[0] or self.scene.loaded:
+            return  # what was learnt before may only be refined
+        for factor in (10.0, 100.0, 1000.0):
+            yield _Trial("learning-rate-too-low", f"rate x {factor:.0f}", _EARLY_GAIN, change(rate=factor))
 
     @staticmethod
     def _is_better(loss: float, own: float, first: float, gain: float) -> bool:

@@ -104,8 +104,10 @@ def _of_objects(table: NDArray[Any]) -> Sheet:
 
 
 def _hashed(column: Any) -> NDArray[np.float32]:
-    from pandas.util import hash_array
+    import pandas.util
 
+    hash_array: Any = pandas.util.hash_array
+    texts: Any
     texts, codes = np.unique(np.array([str(each) for each in column], dtype=object), return_inverse=True)
     return (hash_array(texts) >> np.uint64(40)).astype(np.float32)[codes]
 

@@ -101,6 +101,8 @@ class Capture:
     def step(self, optimizer: Any) -> None:
         """Close a step that is about to be taken."""
         tapes, self._tapes = self._tapes, []
+        if self._optimizer not in (None, optimizer):
+            self.reason = "several optimizers take turns"
         if self.reason or not tapes:
             return
         if self._optimizer is None:
@@ -111,9 +113,6 @@ class Capture:
                 members=tuple(tuple(id(p) for p in g["params"]) for g in optimizer.param_groups),
             )
             self.rates = [0.0] * len(self.recipe.groups)
-        elif self._optimizer is not optimizer:
-            self.reason = "several optimizers take turns"
-            return
         self.steps.append(tapes)
 
     def note_rates(self, optimizer: Any) -> None:

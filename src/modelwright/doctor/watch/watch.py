@@ -3,7 +3,8 @@
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from modelwright.base.finding import Finding, Severity
@@ -82,12 +83,22 @@ class Watch:
         try:
             with self._lock:
                 for hear in hearing:
-                    hear(*what)
-        except Exception as error:
-            self._drop(error)
+                    try:
+                        hear(*what)
+                    except Exception as error:
+                        self._drop(error)
         finally:
             _BUSY.now = before
             self.seconds += time.perf_counter() - began
+
+    @contextmanager
+    def quiet(self) -> Generator[None]:
+        """Hear nothing of what happens meanwhile in this thread."""
+        before, _BUSY.now = _BUSY.now, True
+        try:
+            yield
+        finally:
+            _BUSY.now = before
 
     def begin_phase(self) -> None:
         """Keep what sensors found that look at one phase of a program at a time, and make them anew."""
@@ -131,13 +142,9 @@ class Watch:
     def findings(self) -> list[Finding]:
         """Return what all sensors have found."""
         found = list(self._past)
-        before, _BUSY.now = _BUSY.now, True
-        try:
-            with self._lock:
-                for sensor in tuple(self._sensors):
-                    found += self._asked(sensor)
-        finally:
-            _BUSY.now = before
+        with self.quiet(), self._lock:
+            for sensor in tuple(self._sensors):
+                found += self._asked(sensor)
         alike = {(each.kind, each.causes): each for each in reversed(found)}
         return [*(each for each in found if alike[each.kind, each.causes] is each), *self._failed]
 
