@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 from practice_bank import PAGE, SOURCE
 
-import modelwright.faults.plant
 import modelwright.practice.check
-import modelwright.practice.choice
 import modelwright.practice.hints
 import modelwright.practice.start
 from modelwright.faults.plant import Program, programs
@@ -41,7 +39,6 @@ def small_bank(bank: tuple[Program, ...]) -> Iterator[None]:
     """Let drills take their programs from the small bank."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (
-            modelwright.faults.plant,
             modelwright.practice.start,
             modelwright.practice.check,
             modelwright.practice.hints,

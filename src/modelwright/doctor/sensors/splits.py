@@ -15,6 +15,12 @@ __all__ = ["Splits"]
 _ENOUGH_ROWS = 40
 _ALL = 0.9
 _MANY = 0.05
+_BEFORE = 0.3
+"""Share of the rows met again that were learnt from before they were measured, at least."""
+
+_DIFFERENT = 0.5
+"""Share of a batch's rows that differ from one another, or a row is no name of its own."""
+
 _LARGEST_ROW = 16_384
 
 
@@ -28,6 +34,7 @@ class Splits(Sensor):
         self._learnt: set[int] = set()
         self._waiting: list[set[int]] = []
         self._measured: list[set[int]] = []
+        self._known_before = 0
         self._place: Place | None = None
 
     def on_call(self, call: Call) -> None:
@@ -41,6 +48,7 @@ class Splits(Sensor):
             self._waiting.append(rows)
         elif len(rows) >= 2:
             self._measured.append(rows)
+            self._known_before += len(rows & self._learnt)
             self._place = call.place
 
     def on_step_end(self, optimizer: Any) -> None:
@@ -61,6 +69,9 @@ class Splits(Sensor):
         both = self._learnt & measured
         share_learnt, share_measured = len(both) / len(self._learnt), len(both) / len(measured)
         shares = [len(rows & self._learnt) / len(rows) for rows in self._measured]
+        # What is first met without gradients and learnt from later is acted on, not measured.
+        if self._known_before < _BEFORE * sum(len(rows & self._learnt) for rows in self._measured):
+            return
         everywhere = min(shares) > 0.3 * float(np.mean(shares)) > 0
         evidence = {
             "rows_learnt_from": len(self._learnt),
@@ -98,4 +109,5 @@ def _rows(given: Any) -> set[int] | None:
     if given.dim() < 2 or given.shape[0] < 2 or not 4 <= given[0].numel() <= _LARGEST_ROW:
         return None
     values = given.detach().reshape(given.shape[0], -1).cpu().numpy()
-    return {hash(row.tobytes()) for row in values}
+    found = {hash(row.tobytes()) for row in values}
+    return found if len(found) >= _DIFFERENT * len(values) else None

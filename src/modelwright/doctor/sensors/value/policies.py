@@ -79,6 +79,9 @@ class Policies:
         """Hear of a call of a critic on pairs."""
         if not call.grad or seen.rest is None:
             return
+        made = self._scene.experience.transitions
+        if not made or seen.rest.shape[1] != made[-1].action.size:
+            return  # what stands beside the observation is no action: a state that a network hands on
         output = call.output[0] if isinstance(call.output, tuple | list) else call.output
         if not getattr(output, "requires_grad", False):
             return
