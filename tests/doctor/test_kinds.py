@@ -1,0 +1,31 @@
+"""Every kind of finding is in the tables of the docs, and every cause that code names is a known one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from modelwright.doctor.causes import CAUSES
+
+ROOT = Path(__file__).parents[2]
+DOCS = "".join((ROOT / "docs" / name).read_text() for name in ("doctor.md", "examine.md"))
+FILES = sorted(
+    path
+    for folder in ("doctor/sensors", "doctor/probes", "doctor/watch", "lab/checkup")
+    for path in (ROOT / "src" / "modelwright" / folder).rglob("*.py")
+)
+_KIND = re.compile(r'Finding\(\s*kind="([a-z0-9-]+)"')
+_CAUSE = re.compile(r'\bcause\("([a-z0-9-]+)"')
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_what_a_file_finds_is_in_the_docs_and_points_to_known_causes(path: Path) -> None:
+    text = path.read_text()
+    assert [kind for kind in _KIND.findall(text) if f"`{kind}`" not in DOCS] == []
+    assert [name for name in _CAUSE.findall(text) if name not in CAUSES] == []
+
+
+def test_kinds_are_found_in_the_text() -> None:
+    found = {kind for path in FILES for kind in _KIND.findall(path.read_text())}
+    assert len(found) > 60
+    assert "`no-such-kind`" not in DOCS
