@@ -270,7 +270,7 @@ FILES = [
     wrong("run", "own", rule="needs data with a group column", got="none is named", next="split.kind=random",
           files=own(CSV, "split: {kind: grouped}", rows__csv=ROWS)),
     wrong(*RUN, "variants.logistic={learner: 'mine.py:train'}", rule="learner's file must exist",
-          got="mine.py", status=WORLD),
+          got="mine.py", nearest="model.py", status=WORLD),
     wrong(*RUN, "variants.logistic={learner: 'mine.py:train'}", rule="No function in mine.py", got="train",
           nearest="tain", files={"mine.py": "def tain(features, target, seed):\n    yield {}\n"}),
     wrong(*RUN, "variants.logistic={learner: 'mine.py:train'}", rule="must import without an error",

@@ -44,12 +44,14 @@ def test_the_same_code_again_is_mended_exactly_and_the_fault_is_told(check, desk
     assert (last.body["fault"], last.body["family"], last.body["difficulty"]) == (LOW, "supervised", 2)
 
 
+@pytest.mark.slow
 def test_lines_that_are_printed_more_are_no_difference(check) -> None:
     assert check(
         LOW, lambda text: mend(text).replace("slope = 0.0\n", "slope = 0.0\nprint('here')\n")
     ).exactly
 
 
+@pytest.mark.slow
 def test_a_mend_by_another_way_passes(check) -> None:
     def other(text: str) -> str:
         return text.replace("rng.choice(train)", "train[step % 80]").replace("0.0005", "0.04")
@@ -89,7 +91,9 @@ CHEATS = {
 }
 
 
-@pytest.mark.parametrize("name", CHEATS)
+@pytest.mark.parametrize(
+    "name", [each if at < 3 else pytest.param(each, marks=pytest.mark.slow) for at, each in enumerate(CHEATS)]
+)
 def test_what_does_not_mend_it_does_not_pass_and_is_told_why(name: str, check, desk) -> None:
     change, why = CHEATS[name]
     before = len(desk.journal.entries(kind="drill.solved"))
@@ -110,6 +114,7 @@ def test_a_score_that_was_too_good_is_mended_by_a_lower_one(check) -> None:
     assert "better than another run" in still.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_mild_fault_is_mended_exactly_or_not_at_all(check) -> None:
     assert check("too-mild", lambda text: text.replace("draw(79)", "draw(80)")).mended
     found = check("too-mild", lambda text: text.replace("draw(79)", "draw(78)"))
@@ -132,6 +137,7 @@ def test_what_the_doctor_finds_anew_stands_in_the_way(check) -> None:
     assert "the doctor finds: Rows come in one order. (order-fixed)" in found.reasons[0]
 
 
+@pytest.mark.slow
 def test_what_the_doctor_finds_in_the_sound_program_too_does_not(check) -> None:
     def finds(file: Path) -> list[Finding]:
         return [Finding(kind="always", severity=Severity.WARNING, title="Always.")]

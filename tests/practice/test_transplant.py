@@ -7,6 +7,8 @@ import pytest
 from modelwright.practice.execution import Execution, Task
 from modelwright.practice.trace import Trace
 
+pytestmark = pytest.mark.slow
+
 SOURCE = """
 import argparse, copy, json
 import torch
