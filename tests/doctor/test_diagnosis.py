@@ -177,6 +177,13 @@ def test_a_severe_cause_that_the_table_does_not_know_stays_before_one_that_it_fi
     assert [each.kind for each in told.findings] == ["new", "k"]
 
 
+def test_what_only_says_how_learning_went_comes_after_what_says_why() -> None:
+    went = finding("nothing-learnt", Severity.WARNING, "learning-rate-too-high")
+    why = finding("learns-better-otherwise", Severity.WARNING, "weight-decay-too-high")
+    told = diagnose([went, why], Likelihoods(runs={}, seen={}))
+    assert [each.kind for each in told.findings] == ["learns-better-otherwise", "nothing-learnt"]
+
+
 def test_information_is_no_outcome() -> None:
     told = [
         finding("a", Severity.INFO, "x"),

@@ -6,6 +6,8 @@ from typing import Any
 from modelwright.base.errors import NotPermitted
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.card import html_of, markdown_of
+from modelwright.doctor.diagnosis.diagnosis import diagnose
+from modelwright.doctor.diagnosis.likelihoods import Likelihoods
 from modelwright.doctor.report import report_of
 from modelwright.doctor.sensors.all import make_sensors, watch_words
 from modelwright.doctor.watch.listening import Listening
@@ -94,7 +96,7 @@ class Doctor:
     # ---- what it says ----
 
     def _ask(self, watch: Watch) -> None:
-        self._found = tuple(watch.findings())
+        self._found = diagnose(watch.findings(), Likelihoods.measured()).findings
         self._checked = tuple(watch_words(watch.scene))
         self._seconds, self.steps = watch.seconds, watch.scene.steps
 

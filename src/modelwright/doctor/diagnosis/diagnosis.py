@@ -37,13 +37,18 @@ class Diagnosis:
         return not self.likeliest
 
 
+_SYMPTOMS = frozenset({"nothing-learnt", "loss-grows", "loss-not-finite"})
+"""Kinds that say how learning went: what else was found is nearer to why."""
+
+
 def diagnose(findings: Sequence[Finding], table: Likelihoods) -> Diagnosis:
     """Return what is likely wrong, given all findings of a run.
 
-    Severe findings come first, then warnings, then information; within each, by the probability of what they
-    name. Causes of a severe finding keep their order: they follow from an identity that is broken, and no
-    table knows better. A finding whose first cause has no row has the probability of `unknown`; a cause
-    without a row keeps its place. Where no fault fits, nothing but the severity decides.
+    Severe findings come first, then warnings, then information; within each, what only says how learning went
+    comes last, and the others stand by the probability of what they name. Causes of a severe finding keep
+    their order: they follow from an identity that is broken, and no table knows better. A finding whose first
+    cause has no row has the probability of `unknown`; a cause without a row keeps its place. Where no fault
+    fits, the probability does not count.
 
     Args:
         findings: As sensors gave them.
@@ -55,10 +60,10 @@ def diagnose(findings: Sequence[Finding], table: Likelihoods) -> Diagnosis:
     likeliest = _likeliest(probabilities, alike(table)) if found else ()
     told = [_with_causes(each, probabilities) if likeliest else each for each in findings]
 
-    def place(finding: Finding) -> tuple[int, float]:
+    def place(finding: Finding) -> tuple[int, bool, float]:
         name = finding.causes[0].name if finding.causes else ""
         likely = probabilities.get(name, probabilities[UNKNOWN]) if likeliest else 0.0
-        return _WEIGHTS[finding.severity], -round(likely, 9)
+        return _WEIGHTS[finding.severity], finding.kind in _SYMPTOMS, -round(likely, 9)
 
     # Python's sort is stable: what is alike stays in the order of the sensors.
     told.sort(key=place)
