@@ -91,6 +91,23 @@ def test_what_only_looks_odd_in_values_is_not_called_wrong(variant: str, tmp_pat
     assert run_watched(plant(CORRIDOR, *VARIANTS[variant]), tmp_path).findings == []
 
 
+def test_cuts_taken_for_ends_need_no_action_where_the_time_is_seen(tmp_path: Path) -> None:
+    edits, _ = FAULTS["cut episodes taken for ended ones"]
+    timed = [
+        (
+            "return np.array([self.place, 1.0], np.float32), {}",
+            "return np.array([self.place, 0.0], np.float32), {}",
+        ),
+        (
+            "observation = np.array([self.place, 1.0], np.float32)",
+            "observation = np.array([self.place, self.steps / 12], np.float32)",
+        ),
+    ]
+    told = run_watched(plant(CORRIDOR, *edits, *timed), tmp_path)
+    assert told.kinds == []
+    assert [each.causes[0].name for each in told.findings] == ["truncation-as-terminal"]
+
+
 def test_rows_are_found_among_what_happened() -> None:
     experience = Experience()
     experience.began(7, np.array([0.0, 1.0]))

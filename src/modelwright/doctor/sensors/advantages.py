@@ -306,7 +306,8 @@ class Advantages(Sensor):
     def _severity(self, fault: str) -> Severity:
         if fault != "truncation-as-terminal":
             return Severity.SEVERE
-        return Severity.INFO if self._time_is_seen else Severity.WARNING
+        seen = self._time_is_seen or self.scene.experience.tells_time()
+        return Severity.INFO if seen else Severity.WARNING
 
     def _signs(self) -> Iterator[Finding]:
         record = self._records["advantages"]

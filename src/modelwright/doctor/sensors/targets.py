@@ -329,14 +329,18 @@ class Targets(Sensor):
                 )
             wrong = [each for each in record.wrong() if each.faults]
             if wrong:
-                yield _finding(record, wrong, place)
+                yield _finding(record, wrong, place, by_choice=self.scene.experience.tells_time())
 
 
-def _finding(record: Record, wrong: list[Fit], place: Place | None) -> Finding:
+def _finding(record: Record, wrong: list[Fit], place: Place | None, *, by_choice: bool) -> Finding:
+    """Return what is wrong; cuts taken for ends are for information where observations tell the time."""
     faults = wrong[0].faults
+    severity = Severity.SEVERE
+    if faults == ("truncation-as-terminal",):
+        severity = Severity.INFO if by_choice else Severity.WARNING
     return Finding(
         kind="targets-differ-from-experience",
-        severity=Severity.WARNING if faults == ("truncation-as-terminal",) else Severity.SEVERE,
+        severity=severity,
         title="Targets of values are not what the environment's answers give: "
         f"{_WORDS.get(faults[0], faults[0].replace('-', ' '))}.",
         evidence={
