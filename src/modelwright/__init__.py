@@ -59,7 +59,6 @@ __all__ = [
     "Interval",
     "Journal",
     "Launch",
-    "LightningDoctor",
     "Look",
     "Outcome",
     "Project",
@@ -69,7 +68,6 @@ __all__ = [
     "Severity",
     "Source",
     "SplitPlan",
-    "StableBaselinesDoctor",
     "Step",
     "Verdict",
     "compose",
@@ -81,6 +79,7 @@ __all__ = [
     "scrutinize",
 ]
 
+# The callbacks are not in __all__: their libraries are imported with them, and may be missing.
 _HOMES = {
     "Budget": "modelwright.experiment.design",
     "Dataset": "modelwright.data.dataset",

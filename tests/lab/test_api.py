@@ -18,6 +18,7 @@ PUBLIC = [
     "Budget",
     "Dataset",
     "Design",
+    "Doctor",
     "Environment",
     "Evaluation",
     "Experience",

@@ -157,12 +157,14 @@ def test_a_lost_folder_is_named_and_put_back(desk, written) -> None:
     import shutil
 
     drill = written(LOW, mend)
+    page = (drill.folder / "TASK.md").read_text()
     shutil.rmtree(drill.folder)
     with pytest.raises(SourceMissing) as caught:
         check_drill(desk.journal, drill, examine=no_findings, tell=lambda _: None)
     assert f"practice restore {drill.name}" in str(caught.value)
     restore_drill(desk.journal, drill)
     assert "0.0005" in drill.file.read_text()
+    (drill.folder / "TASK.md").write_text(page)  # other tests read it
 
 
 def test_one_process_at_a_time_checks_a_drill(desk, written) -> None:

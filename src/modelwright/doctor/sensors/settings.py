@@ -19,7 +19,7 @@ _FEWEST_STEPS = 60
 
 _TWIN_STEPS = 200
 _FEWEST_TWIN_STEPS = 40
-_LEAST_SECONDS, _MOST_SECONDS, _SHARE = 4.0, 20.0, 0.3
+_LEAST_SECONDS, _MOST_SECONDS, _SHARE = 8.0, 20.0, 0.3
 """Time for all trials: a share of the program's own, within bounds."""
 
 _PATIENCE = 4.0
@@ -32,13 +32,13 @@ _GAIN = 0.5
 """... and the program gained less than this share of what the change gained."""
 
 _LOW_GAIN = 0.35
-"""The same for what is left out, and for inputs brought to scale."""
+"""The same for what is left out."""
 
 _EARLY_GAIN = 0.15
-"""The same for larger rates: a program that is stopped early is nothing wrong."""
+"""The same for larger rates and scaled inputs: a program that is stopped early is nothing wrong."""
 
-_NEAR = 1.3
-"""A change that removes something is named before a better rate, if its loss is at most so many times."""
+_NEAR = 0.8
+"""A change that removes something is named before a better rate, if it gains at least this share as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +161,15 @@ class Settings(Sensor):
             yield _Trial("weight-decay-too-high", "without weight decay", _GAIN, change(decay=False), True)
         if any("Dropout" in type(part).__name__ for m in self._capture.models for part in m.modules()):
             yield _Trial("dropout-too-high", "without dropout", _LOW_GAIN, change(dropout=False), True)
-        if twins.can_scale:
-            yield _Trial("inputs-not-scaled", "with inputs brought to scale", _LOW_GAIN, change(scaled=True))
         for factor in (0.1, 0.01):
             yield _Trial("learning-rate-too-high", f"rate x {factor}", _GAIN, change(rate=factor))
-        if self._first[0] or self.scene.loaded:
+        models = self._capture.models
+        if self._first[0] or any(self.scene.is_loaded(p) for model in models for p in model.parameters()):
             return  # what was learnt before may only be refined
+        if twins.can_scale:
+            yield _Trial(
+                "inputs-not-scaled", "with inputs brought to scale", _EARLY_GAIN, change(scaled=True)
+            )
         for factor in (10.0, 100.0, 1000.0):
             yield _Trial("learning-rate-too-low", f"rate x {factor:.0f}", _EARLY_GAIN, change(rate=factor))
 
@@ -181,8 +184,9 @@ class Settings(Sensor):
         return loss < _LOSS * own if own > 0 else loss < own
 
     def _finding(self, helped: list[_Trial], losses: dict[str, float], own: float, steps: int) -> Finding:
-        best = min(helped, key=lambda trial: trial.loss)
-        near = [trial for trial in helped if trial.loss <= _NEAR * best.loss]
+        first = losses["first weights"]
+        most = max(first - trial.loss for trial in helped)
+        near = [trial for trial in helped if first - trial.loss >= _NEAR * most]
         near.sort(key=lambda trial: (not trial.plain, trial.loss))
         place = self.scene.place_of("on_optimizer")
         places = {
