@@ -7,6 +7,11 @@ from policies import EPISODES, VECTOR
 from watched import plant, run_watched
 
 _MASK = "going = 1.0 - ends[t]"
+_FLAT = "    advantages, returns = advantages.flatten(), returns.flatten()\n"
+_NORMALISED = (
+    "    advantages = (advantages - advantages.mean({axis}, keepdim=True)) / "
+    "(advantages.std({axis}, keepdim=True) + 1e-8)\n"
+)
 
 FAULTS = {
     "no mask of ends": (VECTOR, [(_MASK, "going = 1.0")], "terminal-mask-missing", "delta = "),
@@ -105,6 +110,24 @@ FAULTS = {
         "clip-coefficient-too-large",
         "bounded = torch.clamp(ratio, -9.0, 11.0)",
     ),
+    "environments compared with each other at each step": (
+        VECTOR,
+        [
+            ("a = (a - a.mean()) / (a.std() + 1e-8)", "pass"),
+            (_FLAT, _NORMALISED.format(axis=1) + _FLAT),
+        ],
+        "advantage-normalised-over-wrong-axis",
+        "advantages = (advantages - advantages.mean(1",
+    ),
+    "each environment by itself": (
+        VECTOR,
+        [
+            ("a = (a - a.mean()) / (a.std() + 1e-8)", "pass"),
+            (_FLAT, _NORMALISED.format(axis=0) + _FLAT),
+        ],
+        "advantage-normalised-over-wrong-axis",
+        "advantages = (advantages - advantages.mean(0",
+    ),
     "a mean over an action's numbers": (
         VECTOR,
         [("policy.log_prob(action).sum(-1)", "policy.log_prob(action).mean(-1)")],
@@ -133,6 +156,13 @@ VARIANTS = {
     "a tenth of the reward": (
         VECTOR,
         [("torch.as_tensor(reward).float()", "0.1 * torch.as_tensor(reward).float()")],
+    ),
+    "advantages normalised over the whole rollout": (
+        VECTOR,
+        [
+            ("a = (a - a.mean()) / (a.std() + 1e-8)", "pass"),
+            (_FLAT, _FLAT + "    advantages = (advantages - advantages.mean()) / advantages.std()\n"),
+        ],
     ),
     "a loss as the larger of two": (
         VECTOR,

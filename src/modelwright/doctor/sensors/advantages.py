@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.advantage_axes import fits_over_one_axis
 from modelwright.doctor.sensors.advantage_ways import FITS, REFUTED, AdvantageFit, advantage_ways, fit_way
 from modelwright.doctor.sensors.policy_updates import PolicyUpdates, in_order, keys_of
 from modelwright.doctor.sensors.rollout import Rollout
@@ -83,7 +84,7 @@ class Advantages(Sensor):
 
     # ---- what is heard ----
 
-    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+    def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         if self._steps_since_acting:
             self._begin, self._steps_since_acting = self.scene.experience.count - 1, 0
@@ -123,6 +124,7 @@ class Advantages(Sensor):
         """See `Sensor`."""
         self._updates.forget()
         self._tables.forget()
+        self._arithmetic = {}
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
@@ -144,23 +146,23 @@ class Advantages(Sensor):
         self._prepare()
         if self._rollout is None or len(self._rollout.transitions) < _FEWEST_ROWS:
             return
+        if "values" not in self._looked:
+            self._look_at_values(loss, self._rollout)
         if "advantages" not in self._looked:
             given = self._updates.weights(loss, self._rollout)
             if given is not None:
                 self._policy = True
                 self._looked.add("advantages")
                 self._look("advantages", given.rows, given.weights, self._values)
-        if "values" not in self._looked:
-            self._look_at_values(loss, self._rollout)
 
     def _prepare(self) -> None:
         """Know the rollout and its values, before anything changes."""
         if self._steps_since_acting or self._rollout is not None or not self.scene.close:
             return
-        for what in ("mask", "product", "sum"):
+        for what in ("mask", "product", "sum", "deviation"):
             counts = {place: n for (kind, place), n in self._arithmetic.items() if kind == what}
             if counts:
-                self._places[what] = max(counts, key=counts.__getitem__)
+                self._places.setdefault(what, max(counts, key=counts.__getitem__))
         self._rollout = Rollout.since(self.scene.experience, self._begin)
         if self._rollout is not None and len(self._rollout.transitions) >= _FEWEST_ROWS:
             self._values = self._tables.ask(self._rollout)
@@ -253,6 +255,13 @@ class Advantages(Sensor):
             for way in ways:
                 if way.fault:
                     yield way.fault, fit_way(way, rows, weights, known, sure)
+            values = self._records["values"]
+            if what == "advantages" and values.known is not None and values.discount is not None:
+                for table in tables:
+                    pair = values.known, values.discount
+                    fit = fits_over_one_axis(self._rollout, table, rows, weights, pair)
+                    if fit is not None:
+                        yield "advantage-normalised-over-wrong-axis", fit
 
     def _note(self, record: _Record, fits: dict[str, AdvantageFit], smallest: float) -> None:
         assert self._rollout is not None
@@ -333,7 +342,10 @@ class Advantages(Sensor):
 
     def _place(self, fault: str) -> Place | None:
         """Return where masks, or else sums over what follows, are computed, as far as tensors do it."""
-        wanted = ("policy",) if fault == "policy-loss-sign" else ("mask", "product", "sum", "policy")
+        wanted = {
+            "policy-loss-sign": ("policy",),
+            "advantage-normalised-over-wrong-axis": ("deviation", "policy"),
+        }.get(fault, ("mask", "product", "sum", "policy"))
         found = [self._places[each] for each in wanted if self._places.get(each) is not None]
         return found[0] if found else self.scene.place_of("backward")
 
@@ -363,4 +375,5 @@ _ARITHMETIC = {
     **dict.fromkeys(("rsub", "__rsub__", "logical_not", "__invert__"), "mask"),
     **dict.fromkeys(("mul", "__mul__", "__rmul__", "mul_", "__imul__"), "product"),
     **dict.fromkeys(("add", "__add__", "__radd__", "add_", "sub", "__sub__"), "sum"),
+    **dict.fromkeys(("std", "var", "std_mean", "var_mean"), "deviation"),
 }

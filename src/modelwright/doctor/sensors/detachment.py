@@ -28,7 +28,7 @@ class Detachment(Sensor):
         self._wrong = {"advantages": 0, "targets": 0}
         self._places: dict[str, Place | None] = {}
 
-    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+    def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         if self._stepped:
             self._begin, self._stepped = self.scene.experience.count - 1, False

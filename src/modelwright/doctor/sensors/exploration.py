@@ -50,8 +50,10 @@ class Exploration(Sensor):
         """See `Sensor`."""
         self._acts.began(environment, observation)
 
-    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+    def on_environment_step(self, environment: Any) -> None:
         """See `Sensor`."""
+        if self._other_law:
+            return
         transitions = self.scene.experience.transitions
         if transitions:
             self._acts.stepped(environment, transitions[-1], self.scene.steps)
@@ -60,7 +62,7 @@ class Exploration(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if self.scene.environments or not self.scene.steps:
+        if not self._other_law and (self.scene.environments or not self.scene.steps):
             self._acts.called(args, output)
 
     def on_call(self, call: Call) -> None:

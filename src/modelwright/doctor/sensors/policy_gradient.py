@@ -27,7 +27,7 @@ class PolicyGradient(Sensor):
         self._ones: list[float] = []
         self._ratio_place: Place | None = None
 
-    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+    def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         self._steps_since_acting = 0
 

@@ -68,7 +68,7 @@ class Targets(Sensor):
         self._acting: dict[Place, int] = {}
         self._stepped = self._partly = False
 
-    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+    def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         self._seen.clear()
         self._stepped = self._partly = False

@@ -57,6 +57,7 @@ class _Place:
     observation: bytes
     step: int = 0
     last: int = -1
+    unheard: Any = None
 
 
 @dataclass(slots=True)
@@ -87,7 +88,8 @@ class Experience:
         """Take note of the first observation of an episode."""
         number = self._numbers.setdefault(environment, len(self._numbers))
         before = self._places.get(environment)
-        self._places[environment] = _Place(number, key_of(observation), last=before.last if before else -1)
+        last = before.last if before and before.unheard is None else -1
+        self._places[environment] = _Place(number, key_of(observation), last=last)
         self.sizes.add(_size_of(observation))
 
     def stepped(
@@ -100,15 +102,15 @@ class Experience:
         after = key_of(observation)
         self.transitions.append(
             Transition(
-                environment=place.number,
-                step=place.step,
-                observation=place.observation,
-                action=_numbers_of(action),
-                reward=float(reward),
-                terminated=bool(terminated),
-                truncated=bool(truncated),
-                following=after,
-                before=place.last,
+                place.number,
+                place.step,
+                place.observation,
+                _numbers_of(action),
+                float(reward),
+                bool(terminated),
+                bool(truncated),
+                after,
+                place.last,
             )
         )
         number = self.first + len(self.transitions) - 1
@@ -124,6 +126,19 @@ class Experience:
             self._known.clear()
             self._every.clear()
             self._indexed = self._every_indexed = 0
+
+    def passed(self, environment: int, observation: Any) -> None:
+        """Take note that an environment stepped while nobody listens."""
+        place = self._places.get(environment)
+        if place is not None:
+            place.unheard = observation
+            place.step += 1
+
+    def hear_again(self) -> None:
+        """Begin anew where environments stand, after steps that nobody heard."""
+        for place in self._places.values():
+            if place.unheard is not None:
+                place.observation, place.unheard, place.last = key_of(place.unheard), None, -1
 
     def _index(self) -> None:
         for at in range(self._indexed, len(self.transitions)):
@@ -219,7 +234,9 @@ def key_of(observation: Any) -> bytes:
     Parts of a mapping or a tuple stand one after the other.
     """
     try:
-        numbers = np.asarray(_whole(observation), np.float32).tobytes()
+        if type(observation) is not np.ndarray:
+            observation = _whole(observation)
+        numbers = np.asarray(observation, np.float32).tobytes()
     except (TypeError, ValueError):
         numbers = repr(observation).encode()
     return numbers if len(numbers) <= _LONGEST_KEY else hashlib.blake2b(numbers, digest_size=16).digest()
@@ -242,6 +259,8 @@ def _size_of(observation: Any) -> int:
 
 def _numbers_of(action: Any) -> NDArray[np.float64]:
     try:
-        return np.array(_whole(action), np.float64).reshape(-1)
+        if not isinstance(action, int | np.integer | np.ndarray):
+            action = _whole(action)
+        return np.array(action, np.float64).reshape(-1)
     except (TypeError, ValueError):
         return np.zeros(0)

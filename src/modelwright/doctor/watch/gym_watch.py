@@ -1,5 +1,6 @@
 """What a watch hears of Gymnasium: every reset and step of an environment, as the program sees it."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -13,11 +14,18 @@ __all__ = ["GymWatch"]
 
 _METHODS = ("step", "reset")
 
+_HEARD_FIRST = 15_000
+"""Steps of environments that are heard in any case."""
+
+_MOST_SHARE, _LEAST_SHARE = 0.03, 0.02
+"""Where sensors took more than this share of the time, environments are not heard until it is this one."""
+
 
 class GymWatch:
     """Listens to environments of every class, those that are defined later included.
 
-    An environment inside of wrappers is heard once, at the outermost.
+    An environment inside of wrappers is heard once, at the outermost. Where steps are so quick that hearing
+    them takes a share of the time that a user would notice, some stretches between updates are not heard.
 
     Args:
         watch: Is told.
@@ -28,6 +36,9 @@ class GymWatch:
         self._patches = Patches()
         self._depth = 0
         self._ends: list[tuple[Any, bool, bool]] = []
+        self._steps = -1
+        self._rests = False
+        self._outermost: set[type] = set()
 
     def start(self) -> None:
         """Begin to listen."""
@@ -68,36 +79,76 @@ class GymWatch:
         return heard
 
     def _step(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        watch, scene = self._watch, self._watch.scene
+        experience = scene.experience
+
         @wraps(step)
-        def heard(environment: Any, action: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._depth or not self._watch.live:
-                answer = step(environment, action, *args, **kwargs)
-                if (
-                    self._depth
-                    and isinstance(answer, tuple)
-                    and len(answer) == 5
-                    and (answer[2] or answer[3])
-                ):
-                    self._ends.append((environment, bool(answer[2]), bool(answer[3])))
+        def heard(environment: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._depth:
+                answer = step(environment, *args, **kwargs)
+                if not self._rests and type(answer) is tuple and len(answer) == 5:
+                    self._inner(environment, answer)
                 return answer
+            if not watch.live:
+                return step(environment, *args, **kwargs)
+            updated = scene.steps != self._steps
+            if updated:
+                self._steps = scene.steps
+                self._weigh()
             self._depth = 1
-            self._ends.clear()
             try:
-                answer = step(environment, action, *args, **kwargs)
+                answer = step(environment, *args, **kwargs)
             finally:
                 self._depth = 0
-            if self._watch.listens and isinstance(answer, tuple) and len(answer) == 5:
-                observation, reward, terminated, truncated, _ = answer
-                scene = self._watch.scene
-                scene.environments = True
-                scene.experience.stepped(id(environment), action, observation, reward, terminated, truncated)
-                if self._ends:
-                    ends = [*self._ends, (environment, bool(terminated), bool(truncated))]
-                    self._watch.tell("on_episode_end", ends)
-                self._watch.tell("on_environment_step", environment, action, answer)
+            if type(answer) is not tuple or len(answer) != 5:
+                return answer
+            if self._rests:
+                experience.passed(id(environment), answer[0])
+            elif watch.listens:
+                action = args[0] if args else next(iter(kwargs.values()), None)
+                self._tell(environment, action, answer, updated or scene.close)
             return answer
 
         return heard
+
+    def _inner(self, environment: Any, answer: tuple[Any, ...]) -> None:
+        """Take note that an environment inside of wrappers ended an episode."""
+        if answer[2] is not False or answer[3] is not False:
+            terminated, truncated = bool(answer[2]), bool(answer[3])
+            if terminated or truncated:
+                self._ends.append((environment, terminated, truncated))
+
+    def _tell(self, environment: Any, action: Any, answer: tuple[Any, ...], acting: bool) -> None:
+        began = time.perf_counter()
+        observation, reward, terminated, truncated, _ = answer
+        watch, scene = self._watch, self._watch.scene
+        scene.environments = True
+        self._outermost.add(type(environment))
+        scene.experience.stepped(id(environment), action, observation, reward, terminated, truncated)
+        watch.seconds += time.perf_counter() - began
+        if self._ends:
+            watch.tell("on_episode_end", [*self._ends, (environment, bool(terminated), bool(truncated))])
+            self._ends.clear()
+        if acting:
+            watch.tell("on_acting", environment)
+        watch.tell("on_environment_step", environment)
+
+    def _weigh(self) -> None:
+        """Rest, or hear again: at the first step after an update, so that stretches of acting stay whole."""
+        experience = self._watch.scene.experience
+        if experience.count < _HEARD_FIRST:
+            return
+        share = self._watch.share
+        if self._rests and share < _LEAST_SHARE:
+            self._rests = False
+            experience.hear_again()
+        elif not self._rests and share > _MOST_SHARE:
+            self._rests = True
+            self._ends.clear()
+            # What is inside of wrappers was heard long enough.
+            self._patches.undo(
+                keep={gymnasium.Space, *(each for kind in self._outermost for each in kind.__mro__)}
+            )
 
     def _reset(self, reset: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(reset)

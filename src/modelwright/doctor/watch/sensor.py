@@ -219,8 +219,17 @@ class Sensor:
     def on_scaler(self, what: str, optimizer: Any) -> None:
         """Hear that a gradient scaler did `unscale` or `step`."""
 
-    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
-        """Hear that an environment stepped, as the program sees it, inside of a vector environment too."""
+    def on_acting(self, environment: Any) -> None:
+        """Hear that an environment stepped, the first time after a step of an optimizer.
+
+        While the watch looks closely, each step is told.
+        """
+
+    def on_environment_step(self, environment: Any) -> None:
+        """Hear each step of environments; `Experience` has it, as the newest.
+
+        As the program sees it, inside of a vector environment too.
+        """
 
     def on_environment_reset(self, environment: Any, observation: Any) -> None:
         """Hear that an environment was reset."""

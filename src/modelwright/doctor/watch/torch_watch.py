@@ -36,11 +36,15 @@ _LOOK_STEPS = 2
 _FIRST_ROLLOUTS, _ROLLOUT_GROWTH = 4, 1.2
 """Of stretches of acting, updates after these are looked at, and later ever rarer ones."""
 
+_MOST_SHARE, _COSTLY_GROWTH = 0.03, 1.5
+"""Where sensors took more than this share of the time, these looks become rarer sooner."""
+
 _MOST_EVENTS = 30_000
 """Modules called and operations done, after which a look ends though no step was taken."""
 
-_MOST_EVALUATIONS = 40
-"""Calls of models without gradients that are looked at closely in one stretch."""
+_FIRST_EVALUATIONS, _MOST_EVALUATIONS = 2000, 40
+"""Calls of models without gradients that are looked at closely in each of the first two stretches of them,
+so that what is computed between acting and learning is heard, too; and in a later one."""
 
 
 class TorchWatch:
@@ -213,7 +217,8 @@ class TorchWatch:
         """A model is called without gradients: look at the first few stretches of such calls."""
         self._evaluations += 1
         if self._scene.close:
-            if self._evaluations > _MOST_EVALUATIONS and self._scene.steps >= self._until:
+            most = _FIRST_EVALUATIONS if self._stretches < 2 else _MOST_EVALUATIONS
+            if self._evaluations > most:
                 self._look(False)
         elif self._evaluations <= _MOST_EVALUATIONS and self._stretches < 4 and self._watch.listens:
             self._look(True)
@@ -226,7 +231,8 @@ class TorchWatch:
         self._acted_before = now
         self._rollouts += 1
         if self._rollouts >= self._next_rollout:
-            grown = self._rollouts * _ROLLOUT_GROWTH
+            growth = _ROLLOUT_GROWTH if self._watch.share < _MOST_SHARE else _COSTLY_GROWTH
+            grown = self._rollouts * growth
             self._next_rollout = self._rollouts + 1 if self._rollouts < _FIRST_ROLLOUTS else grown
             self._until = max(self._until, self._scene.steps + _LOOK_STEPS)
             self._look(True)

@@ -45,6 +45,7 @@ class Watch:
         self.scene = Scene()
         self.live = False
         self.seconds = 0.0
+        self._began = time.perf_counter()
         self._thread = threading.get_ident()
         self._lock = threading.RLock()  # findings may be asked for in another thread
         self._sensors = list(sensors(self.scene))
@@ -61,6 +62,11 @@ class Watch:
                 for sensor in self._sensors
                 if getattr(type(sensor), event) is not plain
             ]
+
+    @property
+    def share(self) -> float:
+        """Share of the time since it was made that sensors took."""
+        return self.seconds / max(1e-9, time.perf_counter() - self._began)
 
     @property
     def listens(self) -> bool:
