@@ -12,6 +12,8 @@ from modelwright.doctor.sensors.class_weights import ClassWeights
 from modelwright.doctor.sensors.clipped_losses import ClippedLosses
 from modelwright.doctor.sensors.dependence import Dependence
 from modelwright.doctor.sensors.detachment import Detachment
+from modelwright.doctor.sensors.drawn_actions import DrawnActions
+from modelwright.doctor.sensors.environment_copies import EnvironmentCopies
 from modelwright.doctor.sensors.episode_ends import EpisodeEnds
 from modelwright.doctor.sensors.estimators import Estimators
 from modelwright.doctor.sensors.exploration import Exploration
@@ -67,6 +69,8 @@ _KINDS = {
     TargetNetworks: "target networks",
     PolicyGradient: "entropy and ratios",
     EpisodeEnds: "ends of episodes",
+    EnvironmentCopies: "environments side by side",
+    DrawnActions: "actions as they were drawn",
     Exploration: "random and greedy actions",
     Replay: "what is drawn from memory",
     Surrogate: "clipped objectives",
@@ -78,6 +82,8 @@ _OF_ACTING = (
     TargetNetworks,
     PolicyGradient,
     EpisodeEnds,
+    EnvironmentCopies,
+    DrawnActions,
     Exploration,
     Replay,
     Surrogate,

@@ -160,6 +160,11 @@ class Experience:
         return 0, b""
 
     @property
+    def numbers(self) -> Mapping[int, int]:
+        """Numbers of environments by their id."""
+        return self._numbers
+
+    @property
     def count(self) -> int:
         """Transitions so far, those that are no more kept included."""
         return self.first + len(self.transitions)

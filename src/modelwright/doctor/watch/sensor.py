@@ -254,8 +254,8 @@ class Sensor:
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """Hear that a distribution gave its `entropy` or a `log_prob`."""
 
-    def on_log_prob(self, distribution: Any, value: Any) -> None:
-        """Hear that a distribution is asked how likely a value is."""
+    def on_log_prob(self, distribution: Any, value: Any, result: Any, place: Place | None) -> None:
+        """Hear that a distribution is asked how likely a value is, and what it answers."""
 
     def on_close(self, begins: bool) -> None:
         """Hear that the watch begins or ends to look closely."""

@@ -274,9 +274,10 @@ class _Calls:
             def heard(distribution: Any, *args: Any, **kwargs: Any) -> Any:
                 result = method(distribution, *args, **kwargs)
                 if self._scene.close and self._watch.listens:
-                    self._watch.tell("on_distribution", what, result, place_of_caller(2))
+                    place = place_of_caller(2)
+                    self._watch.tell("on_distribution", what, result, place)
                     if what == "log_prob" and args:
-                        self._watch.tell("on_log_prob", distribution, args[0])
+                        self._watch.tell("on_log_prob", distribution, args[0], result, place)
                 return result
 
             return heard

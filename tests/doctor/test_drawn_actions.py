@@ -1,0 +1,83 @@
+"""Actions as they were drawn, and environments side by side: faults planted, and what only looks odd."""
+
+from pathlib import Path
+
+import pytest
+from policies import VECTOR
+from watched import plant, run_watched
+
+_DRAW = "            action = policy.sample()\n"
+_ASKED = "log_prob(action)"
+_STEP = "envs.step(action.numpy())"
+
+_CHOICES = (
+    VECTOR.replace("Box(-1, 1, (2,))", "Discrete(3)")
+    .replace("np.clip(np.sum(action), -1, 1)", "action - 1")
+    .replace(
+        "policy = torch.distributions.Normal(self.actor(x), self.log_std.exp())",
+        "policy = torch.distributions.Categorical(logits=self.mask(self.actor(x), x, action is None))",
+    )
+    .replace("nn.Linear(16, 2))\n        self.log_std", "nn.Linear(16, 3))\n        self.log_std")
+    .replace(
+        "policy.log_prob(action).sum(-1), policy.entropy().sum(-1)",
+        "policy.log_prob(action), policy.entropy()",
+    )
+    .replace(
+        "    def act(self",
+        "    def mask(self, logits, x, acts):\n"
+        "        forbidden = torch.stack([x[:, 0] < 0, x[:, 0] > 9, x[:, 0] > 0], 1)\n"
+        "        return logits.masked_fill(forbidden, -1e8)\n\n"
+        "    def act(self",
+    )
+)
+
+FAULTS = {
+    "the action that is kept is the clipped one": (
+        VECTOR,
+        [(_DRAW, _DRAW.replace("sample()", "sample().clamp(-1, 1)"))],
+        "log-prob-of-clipped-action",
+        _ASKED,
+    ),
+    "no mask in the update": (
+        _CHOICES,
+        [("return logits.masked_fill(forbidden, -1e8)", "return logits.masked_fill(forbidden & acts, -1e8)")],
+        "mask-missing-in-update",
+        _ASKED,
+    ),
+    "one seed for all environments": (
+        VECTOR,
+        [("envs.reset(seed=0)", "envs.reset(seed=[7, 7, 7, 7])")],
+        "environments-with-one-seed",
+        "envs.reset(seed=[7, 7, 7, 7])",
+    ),
+}
+
+VARIANTS = {
+    "only the environment gets clipped actions": (
+        VECTOR,
+        [(_STEP, "envs.step(action.clamp(-1, 1).numpy())")],
+    ),
+    "masks everywhere": (_CHOICES, []),
+    "no mask": (_CHOICES, [("return logits.masked_fill(forbidden, -1e8)", "return logits")]),
+    "seeds far from each other": (VECTOR, [("envs.reset(seed=0)", "envs.reset(seed=[7, 70, 700, 7000])")]),
+    "all begin at the same place": (
+        VECTOR,
+        [("self.np_random.uniform(-1, 1), 0", "0.25, 0"), ("envs.reset(seed=0)", "envs.reset(seed=[7] * 4)")],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_of_actions_is_named_with_its_line(fault: str, tmp_path: Path) -> None:
+    program, edits, name, line = FAULTS[fault]
+    told = run_watched(plant(program, *edits), tmp_path)
+    assert told.kinds
+    found, text = told.first_cause
+    assert found == name
+    assert line in text
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_only_looks_odd_in_actions_is_not_called_wrong(variant: str, tmp_path: Path) -> None:
+    program, edits = VARIANTS[variant]
+    assert run_watched(plant(program, *edits), tmp_path).findings == []
