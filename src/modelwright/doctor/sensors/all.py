@@ -22,6 +22,7 @@ from modelwright.doctor.sensors.gradient_order import GradientOrder
 from modelwright.doctor.sensors.learning import Learning
 from modelwright.doctor.sensors.loss_inputs import LossInputs
 from modelwright.doctor.sensors.loss_sign import LossSign
+from modelwright.doctor.sensors.measured_rows import MeasuredRows
 from modelwright.doctor.sensors.measures import Measures
 from modelwright.doctor.sensors.modes import Modes
 from modelwright.doctor.sensors.numbers import Numbers
@@ -52,6 +53,7 @@ _KINDS = {
     SharedModules: "layers that are one",
     Dependence: "rows and tokens that depend on each other",
     Measures: "what is measured",
+    MeasuredRows: "rows of one evaluation and the next",
     Accumulators: "sums over batches",
     Modes: "modes",
     Schedules: "schedules",
@@ -90,7 +92,7 @@ _OF_ACTING = (
     Detachment,
     Advantages,
 )
-_OF_ROWS = (Batches, Splits, Learning, Settings)
+_OF_ROWS = (Batches, Splits, MeasuredRows, Learning, Settings)
 
 
 def make_sensors(scene: Scene) -> Sequence[Sensor]:

@@ -96,8 +96,9 @@ class DrawnActions(Sensor):
             yield Finding(
                 kind="log-probability-of-clipped-actions",
                 severity=Severity.WARNING,
-                title=f"Of actions whose log-probability is learnt from, {np.median(most):.0%} of the numbers "
-                "lie exactly on a bound of the environment's actions: they were clipped after they were drawn.",
+                title="Of actions whose log-probability is learnt from, "
+                f"{np.median(most):.0%} of the numbers lie exactly on a bound of the environment's actions: "
+                "they were clipped after they were drawn.",
                 evidence={
                     "share_on_a_bound": [round(each, 4) for each in self._on_bound[:60]],
                     "updates": len(self._on_bound),
