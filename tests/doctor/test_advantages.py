@@ -12,6 +12,13 @@ _NORMALISED = (
     "    advantages = (advantages - advantages.mean({axis}, keepdim=True)) / "
     "(advantages.std({axis}, keepdim=True) + 1e-8)\n"
 )
+_SHARED = (
+    (
+        "self.critic = nn.Sequential(nn.Linear(2, 16)",
+        "trunk = nn.Linear(2, 16)\n        self.critic = nn.Sequential(trunk",
+    ),
+    ("self.actor = nn.Sequential(nn.Linear(2, 16)", "self.actor = nn.Sequential(trunk"),
+)
 
 FAULTS = {
     "no mask of ends": (VECTOR, [(_MASK, "going = 1.0")], "terminal-mask-missing", "delta = "),
@@ -128,6 +135,15 @@ FAULTS = {
         "advantage-normalised-over-wrong-axis",
         "advantages = (advantages - advantages.mean(0",
     ),
+    "values that outweigh the policy in what both share": (
+        VECTOR,
+        [
+            *_SHARED,
+            ("0.5 * value_loss", "60.0 * value_loss"),
+        ],
+        "value-loss-weight-too-high",
+        "loss.backward()",
+    ),
     "a mean over an action's numbers": (
         VECTOR,
         [("policy.log_prob(action).sum(-1)", "policy.log_prob(action).mean(-1)")],
@@ -156,6 +172,17 @@ VARIANTS = {
     "a tenth of the reward": (
         VECTOR,
         [("torch.as_tensor(reward).float()", "0.1 * torch.as_tensor(reward).float()")],
+    ),
+    "a trunk that values and policy share": (VECTOR, [*_SHARED, ("0.5 * value_loss", "2.0 * value_loss")]),
+    "a large weight where nothing is shared": (VECTOR, [("0.5 * value_loss", "60.0 * value_loss")]),
+    "sums in place of means": (
+        VECTOR,
+        [
+            *_SHARED,
+            ("bounded * a).mean()", "bounded * a).sum()"),
+            ("pow(2).mean()", "pow(2).sum()"),
+            ("lr=3e-3", "lr=1e-3"),
+        ],
     ),
     "advantages normalised over the whole rollout": (
         VECTOR,

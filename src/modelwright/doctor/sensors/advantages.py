@@ -17,6 +17,7 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.advantage_axes import fits_over_one_axis
 from modelwright.doctor.sensors.advantage_ways import FITS, REFUTED, AdvantageFit, advantage_ways, fit_way
+from modelwright.doctor.sensors.loss_weights import LossWeights
 from modelwright.doctor.sensors.policy_updates import PolicyUpdates, in_order, keys_of
 from modelwright.doctor.sensors.rollout import Rollout
 from modelwright.doctor.sensors.value_tables import ValueTable, ValueTables, tensors_of
@@ -81,6 +82,7 @@ class Advantages(Sensor):
         self._arithmetic: dict[tuple[str, Place], int] = {}
         self._places: dict[str, Place | None] = {}
         self._time_is_seen = False
+        self._loss_weights = LossWeights()
 
     # ---- what is heard ----
 
@@ -153,7 +155,8 @@ class Advantages(Sensor):
             if given is not None:
                 self._policy = True
                 self._looked.add("advantages")
-                self._look("advantages", given.rows, given.weights, self._values)
+                fit = self._look("advantages", given.rows, given.weights, self._values)
+                self._loss_weights.policy(loss, given.log_probabilities[-1].tensor, given.weights, fit)
 
     def _prepare(self) -> None:
         """Know the rollout and its values, before anything changes."""
@@ -199,24 +202,25 @@ class Advantages(Sensor):
                 if slope is not None and bool(slope.count_nonzero()):
                     self._looked.add("values")
                     weights = -slope.detach().double().cpu().numpy().reshape(-1)
-                    self._look("values", rows, weights, tables)
+                    self._loss_weights.values(loss, part, self._look("values", rows, weights, tables))
                     return
 
     def _look(
         self, what: str, rows: NDArray[np.int64], weights: NDArray[np.float64], tables: list[ValueTable]
-    ) -> None:
+    ) -> AdvantageFit | None:
+        """Take note of which ways fit; return the right one that does."""
         assert self._rollout is not None
         there = np.flatnonzero((rows >= 0) & np.isfinite(weights))
         there = there[:: max(1, len(there) // _MOST_ROWS)]
         if len(there) < _FEWEST_ROWS:
-            return
+            return None
         rows, weights = rows[there], weights[there]
         far = float(np.abs(weights - weights.mean()).max())
         if far <= 1e-4 * float(np.abs(weights).max()) or _different(weights / far) < _FEWEST_DIFFERENT:
-            return  # too much alike to tell ways apart
+            return None  # too much alike to tell ways apart
         record = self._records[what]
         if record.searches >= (_MOST_SEARCHES if record.faults else _MOST_IN_VAIN):
-            return
+            return None
         smallest = np.inf
         fits: dict[str, AdvantageFit] = {}
         for fault, fit in self._tried(what, rows, weights, tables, record.known):
@@ -225,6 +229,7 @@ class Advantages(Sensor):
             if fit.residual < FITS and fit.plausible and fault not in fits:
                 fits[fault] = fit
         self._note(record, fits, smallest)
+        return fits.get("")
 
     def _tried(
         self,
@@ -287,6 +292,7 @@ class Advantages(Sensor):
     def findings(self) -> Iterable[Finding]:
         """Return what no right way of computing advantages explains, and one wrong way does."""
         yield from self._signs()
+        yield from self._loss_weights.findings(self.scene.place_of("backward"))
         named: set[str] = set()
         for what, record in self._records.items():
             if record.refuted < (1 if record.right > _ENOUGH else _ENOUGH) or not record.faults:
