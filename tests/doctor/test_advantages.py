@@ -135,6 +135,12 @@ FAULTS = {
         "advantage-normalised-over-wrong-axis",
         "advantages = (advantages - advantages.mean(0",
     ),
+    "values that leave the policy nothing of the norm": (
+        VECTOR,
+        [("0.5 * value_loss", "60.0 * value_loss")],
+        "value-loss-weight-too-high",
+        "loss.backward()",
+    ),
     "values that outweigh the policy in what both share": (
         VECTOR,
         [
@@ -174,7 +180,13 @@ VARIANTS = {
         [("torch.as_tensor(reward).float()", "0.1 * torch.as_tensor(reward).float()")],
     ),
     "a trunk that values and policy share": (VECTOR, [*_SHARED, ("0.5 * value_loss", "2.0 * value_loss")]),
-    "a large weight where nothing is shared": (VECTOR, [("0.5 * value_loss", "60.0 * value_loss")]),
+    "a large weight where nothing is shared": (
+        VECTOR,
+        [
+            ("0.5 * value_loss", "60.0 * value_loss"),
+            ("        nn.utils.clip_grad_norm_(agent.parameters(), 0.5)", "        pass"),
+        ],
+    ),
     "sums in place of means": (
         VECTOR,
         [

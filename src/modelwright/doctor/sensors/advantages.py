@@ -128,6 +128,11 @@ class Advantages(Sensor):
         self._tables.forget()
         self._arithmetic = {}
 
+    def on_clip(self, parameters: Any, limit: float, norm: Any) -> None:
+        """See `Sensor`."""
+        if norm is not None and self.scene.close and float(norm) > limit:
+            self._loss_weights.clipped([parameters] if hasattr(parameters, "grad") else parameters)
+
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
         if self._policy or self._updates.heard:

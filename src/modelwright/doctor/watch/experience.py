@@ -68,11 +68,15 @@ class Experience:
         transitions: Them.
         first: Number of the first that is still kept.
         sizes: How many numbers observations have.
+        unheard: Steps that nobody heard.
+        stretches: How often it was heard anew after such steps.
     """
 
     transitions: list[Transition] = field(default_factory=list[Transition])
     first: int = 0
     sizes: set[int] = field(default_factory=set[int])
+    unheard: int = 0
+    stretches: int = 0
     _places: dict[int, _Place] = field(default_factory=dict[int, _Place])
     _numbers: dict[int, int] = field(default_factory=dict[int, int])
     _before: dict[bytes, list[int]] = field(default_factory=dict[bytes, list[int]])
@@ -129,6 +133,7 @@ class Experience:
 
     def passed(self, environment: int, observation: Any) -> None:
         """Take note that an environment stepped while nobody listens."""
+        self.unheard += 1
         place = self._places.get(environment)
         if place is not None:
             place.unheard = observation
@@ -136,6 +141,7 @@ class Experience:
 
     def hear_again(self) -> None:
         """Begin anew where environments stand, after steps that nobody heard."""
+        self.stretches += 1
         for place in self._places.values():
             if place.unheard is not None:
                 place.observation, place.unheard, place.last = key_of(place.unheard), None, -1

@@ -18,7 +18,10 @@ _HEARD_FIRST = 15_000
 """Steps of environments that are heard in any case."""
 
 _MOST_SHARE, _LEAST_SHARE = 0.03, 0.02
-"""Where sensors took more than this share of the time, environments are not heard until it is this one."""
+"""Where sensors took more than this share of the time, environments are not heard until it is this one ..."""
+
+_LONGEST_REST, _SHORTEST_STRETCH = 0.4, 0.12
+"""... or until the number of all steps has grown by so much; they are then heard for such a growth."""
 
 
 class GymWatch:
@@ -38,6 +41,8 @@ class GymWatch:
         self._ends: list[tuple[Any, bool, bool]] = []
         self._steps = -1
         self._rests = False
+        self._until = _HEARD_FIRST
+        self._unheard = 0
         self._outermost: set[type] = set()
 
     def start(self) -> None:
@@ -136,19 +141,19 @@ class GymWatch:
     def _weigh(self) -> None:
         """Rest, or hear again: at the first step after an update, so that stretches of acting stay whole."""
         experience = self._watch.scene.experience
-        if experience.count < _HEARD_FIRST:
-            return
-        share = self._watch.share
-        if self._rests and share < _LEAST_SHARE:
-            self._rests = False
-            experience.hear_again()
-        elif not self._rests and share > _MOST_SHARE:
+        heard = experience.count
+        if self._rests:
+            unheard = experience.unheard - self._unheard
+            if self._watch.share < _LEAST_SHARE or unheard > _LONGEST_REST * (heard + self._unheard):
+                self._rests, self._unheard = False, experience.unheard
+                self._until = heard + int(_SHORTEST_STRETCH * (heard + self._unheard))
+                experience.hear_again()
+        elif heard >= self._until and self._watch.share > _MOST_SHARE:
             self._rests = True
             self._ends.clear()
             # What is inside of wrappers was heard long enough.
-            self._patches.undo(
-                keep={gymnasium.Space, *(each for kind in self._outermost for each in kind.__mro__)}
-            )
+            kept = {gymnasium.Space, *(each for kind in self._outermost for each in kind.__mro__)}
+            self._patches.undo(keep=kept)
 
     def _reset(self, reset: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(reset)

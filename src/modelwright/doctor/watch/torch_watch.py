@@ -71,6 +71,8 @@ class TorchWatch:
         self._acted_before = 0, -1
         self._rollouts = 0.0
         self._next_rollout = 1.0
+        self._first_rollouts = float(_FIRST_ROLLOUTS)
+        self._stretches_heard = 0
         self._root_kinds: set[type] = set()
         self._stepped: set[int] = set()
 
@@ -230,10 +232,14 @@ class TorchWatch:
             return
         self._acted_before = now
         self._rollouts += 1
+        if self._scene.experience.stretches != self._stretches_heard:  # what is heard anew is looked at anew
+            self._stretches_heard = self._scene.experience.stretches
+            self._first_rollouts = self._rollouts + _FIRST_ROLLOUTS
+            self._next_rollout = self._rollouts
         if self._rollouts >= self._next_rollout:
             growth = _ROLLOUT_GROWTH if self._watch.share < _MOST_SHARE else _COSTLY_GROWTH
             grown = self._rollouts * growth
-            self._next_rollout = self._rollouts + 1 if self._rollouts < _FIRST_ROLLOUTS else grown
+            self._next_rollout = self._rollouts + 1 if self._rollouts < self._first_rollouts else grown
             self._until = max(self._until, self._scene.steps + _LOOK_STEPS)
             self._look(True)
 
