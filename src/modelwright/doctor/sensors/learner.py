@@ -29,10 +29,11 @@ class _Side:
     _calm: int = 0
     _passed: int = 0
 
+    @property
     def due(self) -> bool:
-        """Return whether the next batch is to be read: seldom, once a whole pass brought no new row."""
+        """Whether the next batch is to be read though the last pass brought no new row: seldom."""
         self._passed += 1
-        return not self.settled or self._passed % _STRIDE == 0
+        return self._passed % _STRIDE == 0
 
     def idle(self, rows: int) -> None:
         """Take note that so many rows came that belong to the other side."""
@@ -98,6 +99,7 @@ class Learner:
         asked_at: Group of measured rows -> the line that measured them.
         within: Whether it learns inside of an estimator of scikit-learn.
         floats: Whether its targets are numbers rather than classes.
+        still: Whether it learns in evaluation mode.
     """
 
     module: Any
@@ -108,6 +110,11 @@ class Learner:
     asked_at: dict[int, Place | None] = field(default_factory=dict[int, Place | None])
     within: bool = False
     floats: bool = False
+    still: bool = False
+
+    def knows(self, table: NDArray[np.float32]) -> bool:
+        """Return whether all rows are among those learnt from or those measured."""
+        return bool((self.learnt.rows.has(table) | self.asked.rows.has(table)).all())
 
     def held(self) -> list[Held]:
         """Return measured rows that were not learnt from, by the stretch in which they were first met."""

@@ -34,7 +34,8 @@ _COMPARES = ("eq", "__eq__", "ne", "__ne__")
 _COUNTS = frozenset(
     "argmax max squeeze flatten view reshape detach cpu to gt __gt__ ge __ge__ float long int bool double sum "
     "mean item add __add__ __iadd__ add_ __radd__ div __truediv__ __itruediv__ true_divide mul __mul__ __imul__ "
-    "sigmoid softmax log_softmax cat __getitem__ shape dim numel size type clone round topk relu".split()
+    "sigmoid softmax log_softmax cat __getitem__ shape dim numel size type clone round topk relu "
+    "_set_grad_enabled".split()
 )
 """What is done to answers in order to count right ones, or to compute the loss beside."""
 
@@ -73,9 +74,12 @@ class NetworkRows(Sensor):
         if said is None or not said.dim() or said.numel() > _LARGEST_OUTPUT:
             return
         learner = self._learner(module)
-        learns = torch.is_grad_enabled() and said.requires_grad
+        recorded = torch.is_grad_enabled() and said.requires_grad
+        learns = recorded and (module.training or learner.still)
         side = learner.learnt if learns else learner.asked
-        if not side.whole or not side.due():
+        if not side.whole or (
+            side.settled and not side.due and (learns or self._ends_known(learner, args, said))
+        ):
             self._skipped |= learns
             return
         if self._spent > _LEAST_S and self._spent > _SHARE * (began - self._began):
@@ -87,7 +91,7 @@ class NetworkRows(Sensor):
             side.whole = side.whole and table is None
             self._skipped |= learns
             return
-        if learns:
+        if recorded:
             if learner.place is None:
                 learner.place, learner.within = place_of_caller(), self.scene.estimating
             self._waiting = self._waiting[1 - _MOST_WAITING :]
@@ -95,6 +99,11 @@ class NetworkRows(Sensor):
         else:
             self._measure(learner, table, said)
         self._spent += time.perf_counter() - began
+
+    def _ends_known(self, learner: Learner, args: tuple[Any, ...], said: Any) -> bool:
+        """Return whether the first and the last row of a batch were met before: others seldom are new then."""
+        ends = _table(args, int(said.shape[0]), ends=True)
+        return ends is None or not learner.asked.rows.fits(ends.shape[1]) or learner.knows(ends)
 
     def _learner(self, module: Any) -> Learner:
         for each in reversed(self._learners):
@@ -122,6 +131,7 @@ class NetworkRows(Sensor):
                 else:
                     learner.learnt.add(other, self.scene.steps)
             places = learner.learnt.add(table, self.scene.steps)
+            learner.still |= not mode
             target = targets_of(loss, said) if len(mine) == 1 else None
             if target is not None:
                 learner.floats |= target.dtype.kind == "f"
@@ -208,8 +218,14 @@ class NetworkRows(Sensor):
         return self._findings
 
 
-def _table(args: tuple[Any, ...], rows: int) -> NDArray[np.float32] | None:
-    """Return what enters a network as numbers (row, column): some columns where they are many."""
+def _table(args: tuple[Any, ...], rows: int, ends: bool = False) -> NDArray[np.float32] | None:
+    """Return what enters a network as numbers (row, column): some columns where they are many.
+
+    Args:
+        args: What it was called with.
+        rows: Of the batch.
+        ends: Whether only the first and the last row are asked for.
+    """
     parts = [each for each in tensors_in(args) if each.dim() and each.shape[0] == rows]
     if not any(each.is_floating_point() and each.dim() >= 2 for each in parts):
         return None
@@ -220,7 +236,9 @@ def _table(args: tuple[Any, ...], rows: int) -> NDArray[np.float32] | None:
     if not rows or not width or rows * width > _LARGEST_ROW * 64 or width > _LARGEST_ROW:
         return None
     stride = -(-width // _MOST_COLUMNS)
-    tables = [each[:, ::stride].cpu().numpy() for each in flat if each.dtype != torch.bfloat16]
+    if ends:
+        flat = [each[:: max(1, rows - 1)] for each in flat]
+    tables = [each[:, ::stride].float().cpu().numpy() for each in flat]
     if not tables:
         return None
     return np.ascontiguousarray(np.concatenate(tables, axis=1), dtype=np.float32)

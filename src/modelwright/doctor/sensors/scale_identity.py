@@ -22,7 +22,7 @@ _EXACT, _TYPICAL = 2e-3, 3e-4
 
 _BETTER = 10.0
 _LEAST_BETTER = 2
-"""Columns that fit with measured rows, and not without them."""
+"""Columns that fit with measured rows, and not without them; one will do where all columns fit with them."""
 
 _SHARE = 0.5
 """Share of the measured columns for which it must hold: others are left as they are, codes for example."""
@@ -65,7 +65,8 @@ def check_scales(learner: Learner, scaled_at: Place | None) -> Iterator[Finding]
             # Of columns that fit either way the extremes, for example, are among the rows learnt from.
             only_both = ((both < _EXACT) & (alone > _BETTER * np.maximum(both, 1e-6))).sum()
             only_alone = ((alone < _EXACT) & (both > _BETTER * np.maximum(alone, 1e-6))).sum()
-            if only_both >= _LEAST_BETTER and only_alone <= 0.1 * only_both:
+            least = 1 if (both[np.isfinite(both)] < _EXACT).all() else _LEAST_BETTER
+            if only_both >= least and only_alone <= 0.1 * only_both:
                 yield _seen(learner, group, words, alone, both, place)
                 return
 
