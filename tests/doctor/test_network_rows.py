@@ -197,7 +197,10 @@ _RIGHT = {
             ),
             (
                 "        accuracy = (model(X_test).argmax(1) == y_test).float().mean().item()\n",
-                "        v = torch.tensor((X[valid] - mean) / std, dtype=torch.float32)\n        accuracy = (model(v).argmax(1) == torch.tensor(y[valid])).float().mean().item()\nwith torch.no_grad():\n    final = (model(X_test).argmax(1) == y_test).float().mean().item()\n",
+                "        v = torch.tensor((X[valid] - mean) / std, dtype=torch.float32)\n"
+                "        accuracy = (model(v).argmax(1) == torch.tensor(y[valid])).float().mean().item()\n"
+                "with torch.no_grad():\n"
+                "    final = (model(X_test).argmax(1) == y_test).float().mean().item()\n",
             ),
         ],
     ),
@@ -222,6 +225,18 @@ _RIGHT = {
                 "gone = rng.random(480) < 0.06\nX[gone, 4] = -999\nX[:, 5] = gone",
             ),
             ("X[train].std(0)", "X[train].std(0) + 1e-9"),
+        ],
+    ),
+    "labels counted from one where they are scored": (
+        "numpy",
+        [
+            (_READY, "from sklearn.metrics import accuracy_score\ny = y + 2 * (latent[:, 2] > 0)"),
+            ("nn.Linear(16, 2)", "nn.Linear(16, 4)"),
+            (
+                "        accuracy = (model(X_test).argmax(1) == y_test).float().mean().item()\n",
+                "        said = model(X_test).argmax(1).numpy() + 1\n"
+                "        accuracy = accuracy_score(y_test.numpy() + 1, said)\n",
+            ),
         ],
     ),
     "labels that overlap": (

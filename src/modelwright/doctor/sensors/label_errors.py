@@ -3,8 +3,8 @@
 Where classes overlap, a model is wrong where it is unsure, and hardly ever where it is sure. Labels that
 were written down wrong are contradicted everywhere alike: among the rows of which a model that has not seen
 them is surest as often as among others. So rows are put in order of how sure such a model is, and the
-mistakes of the surest quarter are compared with those of the two quarters after it. (Northcutt, Jiang & Chuang 2021
-count confident contradictions too, yet take those of overlapping classes for errors.)
+mistakes of the surest quarter are compared with those of the two quarters after it. (Northcutt, Jiang &
+Chuang 2021 count confident contradictions too, yet take those of overlapping classes for errors.)
 """
 
 from collections.abc import Iterator

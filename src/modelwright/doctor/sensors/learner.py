@@ -100,6 +100,7 @@ class Learner:
         within: Whether it learns inside of an estimator of scikit-learn.
         floats: Whether its targets are numbers rather than classes.
         still: Whether it learns in evaluation mode.
+        outputs: Numbers that it gives for each row; 0 where those are no columns.
     """
 
     module: Any
@@ -111,6 +112,7 @@ class Learner:
     within: bool = False
     floats: bool = False
     still: bool = False
+    outputs: int = 0
 
     def knows(self, table: NDArray[np.float32]) -> bool:
         """Return whether all rows are among those learnt from or those measured."""
@@ -165,6 +167,8 @@ class Learner:
         if classes and (said != np.rint(said)).any():  # of two classes one number: a logit, or a probability
             said = said > (0.0 if np.nanmin(said) < 0 else 0.5)
         whole = not np.isnan(true).any()
+        if classes and self.outputs <= 1:
+            whole &= bool(np.isin(true, target).all())  # else coded in another way, -1 and 1 for example
         study.measured.append(
             Measurement(
                 rows=len(known) + np.flatnonzero(fresh),

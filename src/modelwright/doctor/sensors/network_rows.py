@@ -32,10 +32,26 @@ _LOSSES = (
 )
 _COMPARES = ("eq", "__eq__", "ne", "__ne__")
 _COUNTS = frozenset(
-    "argmax max squeeze flatten view reshape detach cpu to gt __gt__ ge __ge__ float long int bool double sum "
-    "mean item add __add__ __iadd__ add_ __radd__ div __truediv__ __itruediv__ true_divide mul __mul__ __imul__ "
-    "sigmoid softmax log_softmax cat __getitem__ shape dim numel size type clone round topk relu "
-    "_set_grad_enabled".split()
+    (
+        *(
+            "argmax",
+            "max",
+            "squeeze",
+            "flatten",
+            "view",
+            "reshape",
+            "detach",
+            "cpu",
+            "to",
+            "gt",
+            "__gt__",
+            "ge",
+        ),
+        *("__ge__", "float", "long", "int", "bool", "double", "sum", "mean", "item", "add", "__add__"),
+        *("__iadd__", "add_", "__radd__", "div", "__truediv__", "__itruediv__", "true_divide", "mul"),
+        *("__mul__", "__imul__", "sigmoid", "softmax", "log_softmax", "cat", "__getitem__", "shape", "numel"),
+        *("type", "clone", "round", "topk", "relu", "_set_grad_enabled"),
+    )
 )
 """What is done to answers in order to count right ones, or to compute the loss beside."""
 
@@ -74,6 +90,7 @@ class NetworkRows(Sensor):
         if said is None or not said.dim() or said.numel() > _LARGEST_OUTPUT:
             return
         learner = self._learner(module)
+        learner.outputs = int(said.shape[1]) if said.dim() == 2 else 0
         recorded = torch.is_grad_enabled() and said.requires_grad
         learns = recorded and (module.training or learner.still)
         side = learner.learnt if learns else learner.asked
@@ -101,7 +118,7 @@ class NetworkRows(Sensor):
         self._spent += time.perf_counter() - began
 
     def _ends_known(self, learner: Learner, args: tuple[Any, ...], said: Any) -> bool:
-        """Return whether the first and the last row of a batch were met before: others seldom are new then."""
+        """Return whether the first and the last row of a batch were met before: others seldom are new."""
         ends = _table(args, int(said.shape[0]), ends=True)
         return ends is None or not learner.asked.rows.fits(ends.shape[1]) or learner.knows(ends)
 
@@ -165,6 +182,8 @@ class NetworkRows(Sensor):
         if self._asked is None or target is None or len(target) != len(self._asked[1]):
             return
         learner, places, _ = self._asked
+        if learner.outputs > 1 and (target.min() < 0 or target.max() >= learner.outputs):
+            return  # other codes than those that are learnt
         if target.dtype.kind in "biuf":
             known = places >= 0
             learner.asked.first[places[known]] = target[known]
@@ -197,7 +216,9 @@ class NetworkRows(Sensor):
             self._scaled_at = estimation.place
         elif estimation.what == "metric":
             self._otherwise |= estimation.name != "accuracy_score"
-            self._true(values_of(estimation.given))
+            said, given = values_of(estimation.target), self._asked[2] if self._asked else None
+            if said is not None and given is not None and np.array_equal(said, given):
+                self._true(values_of(estimation.given))  # else labels may be coded in another way
 
     # ---- the end ----
 
@@ -235,13 +256,11 @@ def _table(args: tuple[Any, ...], rows: int, ends: bool = False) -> NDArray[np.f
     width = sum(each.shape[1] for each in flat)
     if not rows or not width or rows * width > _LARGEST_ROW * 64 or width > _LARGEST_ROW:
         return None
-    stride = -(-width // _MOST_COLUMNS)
-    if ends:
-        flat = [each[:: max(1, rows - 1)] for each in flat]
-    tables = [each[:, ::stride].float().cpu().numpy() for each in flat]
-    if not tables:
-        return None
-    return np.ascontiguousarray(np.concatenate(tables, axis=1), dtype=np.float32)
+    rows_apart, columns_apart = max(1, rows - 1) if ends else 1, -(-width // _MOST_COLUMNS)
+    tables: list[NDArray[np.float32]] = []
+    for each in flat:
+        tables.append(each[::rows_apart, ::columns_apart].float().cpu().numpy())
+    return np.ascontiguousarray(np.concatenate(tables, axis=1))
 
 
 def _said(output: Any) -> NDArray[Any] | None:
