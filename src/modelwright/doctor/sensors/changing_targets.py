@@ -49,7 +49,7 @@ def check_changing_targets(learner: Learner) -> Iterator[Finding]:
             "first_targets": one[:20].tolist(),
             "second_targets": other[:20].tolist(),
         },
-        causes=(cause("features-shuffled-against-labels", learner.place),),
+        causes=(cause("features-shuffled-against-labels", learner.compared_at or learner.place),),
         next_check="index rows and targets of a batch with the same numbers",
         subject=learner.name,
     )

@@ -96,6 +96,7 @@ class Learner:
         asked: Rows that it was measured on and had not learnt from; `first` what is true, `second` is
             what it said.
         place: Of the line that calls it to learn.
+        compared_at: Of the line that compares what it says with targets.
         asked_at: Group of measured rows -> the line that measured them.
         within: Whether it learns inside of an estimator of scikit-learn.
         floats: Whether its targets are numbers rather than classes.
@@ -108,6 +109,7 @@ class Learner:
     learnt: _Side = field(default_factory=_Side)
     asked: _Side = field(default_factory=_Side)
     place: Place | None = None
+    compared_at: Place | None = None
     asked_at: dict[int, Place | None] = field(default_factory=dict[int, Place | None])
     within: bool = False
     floats: bool = False

@@ -30,6 +30,7 @@ _LOSSES = (
     *("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
     *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"),
 )
+_DIFFERENCES = ("sub", "__sub__", "__rsub__", "rsub", "gather")
 _COMPARES = ("eq", "__eq__", "ne", "__ne__")
 _COUNTS = frozenset(
     (
@@ -190,6 +191,8 @@ class NetworkRows(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
+        if self._waiting and operation.root is None and operation.name in (*_LOSSES, *_DIFFERENCES):
+            self._waiting[-1][0].compared_at = operation.place
         if self._asked is None or torch.is_grad_enabled() or operation.root is not None:
             return
         rows = len(self._asked[1])
