@@ -170,6 +170,13 @@ def test_a_fault_in_rows_that_are_prepared_by_hand_is_named_first(fault: str, tm
 
 _RIGHT = {
     **{style: (style, []) for style in STYLES},
+    "rows that come centred from their source": (
+        "numpy",
+        [
+            (_READY, "X = (X - X.mean(0)) / X.std(0) / np.sqrt(480)"),
+            ("mean, std = X[train].mean(0), X[train].std(0)", "mean, std = 0.0, X[train].std(0)"),
+        ],
+    ),
     "ends cut off": (
         "dataset",
         [("self.rows = (rows - low) / (high - low)", "self.rows = ((rows - low) / (high - low)).clip(0, 1)")],

@@ -33,9 +33,8 @@ _Misfit = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float6
 def check_scales(learner: Learner, scaled_at: Place | None) -> Iterator[Finding]:
     """Yield a finding where rows are standardised with statistics of rows that are then measured.
 
-    Means of zero and deviations of one, least values of zero and largest of one, means of zero alone: each is
-    an identity for the rows whose statistics were used and for no others. What is learnt fits alone where all
-    is well.
+    Means of zero and deviations of one, least values of zero and largest of one: each is an identity for the
+    rows whose statistics were used and for no others. What is learnt fits alone where all is well.
 
     Args:
         learner: A network with its rows.
@@ -181,16 +180,12 @@ def _measured(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return different & np.isfinite(values).all(axis=0)
 
 
+# Means of zero alone are none: sets come centred from their source, scikit-learn's diabetes for example.
 def _standardised(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     mean, deviation, rows = _moments(values, weights)
     anew = deviation * np.sqrt(rows / (rows - 1))  # pandas and torch divide by one row less
     size = np.minimum(np.abs(deviation - 1), np.abs(anew - 1))
     return np.where(_measured(values), np.maximum(np.abs(mean), size), np.nan)
-
-
-def _centred(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    mean, deviation, _ = _moments(values, weights)
-    return np.where(_measured(values), np.abs(mean) / np.maximum(deviation, 1e-12), np.nan)
 
 
 def _ranged(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -212,5 +207,4 @@ def _moments(
 _WAYS: dict[str, _Misfit] = {
     "means of zero and deviations of one": _standardised,
     "least values of zero and largest of one": _ranged,
-    "means of zero": _centred,
 }
