@@ -25,6 +25,7 @@ from modelwright.doctor.sensors.loss_sign import LossSign
 from modelwright.doctor.sensors.measured_rows import MeasuredRows
 from modelwright.doctor.sensors.measures import Measures
 from modelwright.doctor.sensors.modes import Modes
+from modelwright.doctor.sensors.network_rows import NetworkRows
 from modelwright.doctor.sensors.numbers import Numbers
 from modelwright.doctor.sensors.output_range import OutputRange
 from modelwright.doctor.sensors.parameter_use import ParameterUse
@@ -62,6 +63,7 @@ _KINDS = {
     FirstValues: "first values",
     Batches: "scale of inputs, order of labels",
     Splits: "rows learnt and measured",
+    NetworkRows: "rows and columns of networks",
     ClassWeights: "weights of classes",
     Activations: "units",
     Numbers: "losses",
@@ -92,7 +94,7 @@ _OF_ACTING = (
     Detachment,
     Advantages,
 )
-_OF_ROWS = (Batches, Splits, MeasuredRows, Learning, Settings)
+_OF_ROWS = (Batches, Splits, MeasuredRows, NetworkRows, Learning, Settings)
 
 
 def make_sensors(scene: Scene) -> Sequence[Sensor]:

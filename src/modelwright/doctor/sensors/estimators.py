@@ -19,6 +19,7 @@ from modelwright.doctor.sensors.estimator_kind import (
     support_of,
 )
 from modelwright.doctor.sensors.frames import Frames
+from modelwright.doctor.sensors.isolated import isolated
 from modelwright.doctor.sensors.pairing import check_pairing
 from modelwright.doctor.sensors.preparation_leaks import check_preparation
 from modelwright.doctor.sensors.row_book import RowBook, Traced
@@ -28,6 +29,7 @@ from modelwright.doctor.sensors.study import Measurement, Preparation, Study
 from modelwright.doctor.sensors.table_checks import check_table
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Estimation, Scene, Sensor
+from modelwright.doctor.watch.watch import SENSOR_FAILED
 
 __all__ = ["Estimators"]
 
@@ -267,17 +269,17 @@ class Estimators(Sensor):
         studies = [each for each in self._studies if each.measured]
         network = self._network()
         traced = [*studies, network] if network is not None else studies
-        yield from _once(check_preparation(traced, self._preparations))
-        yield from _once(self._frames.check(studies))
-        yield from _once(check_rows_twice(studies))
-        yield from _once(check_pairing(studies))
+        yield from _once(isolated(check_preparation, traced, self._preparations))
+        yield from _once(isolated(self._frames.check, studies))
+        yield from _once(isolated(check_rows_twice, studies))
+        yield from _once(isolated(check_pairing, studies))
         yield from _once(check_table(studies))
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
     seen: set[str] = set()
     for each in findings:
-        if each.kind not in seen:
+        if each.kind not in seen or each.kind == SENSOR_FAILED:
             seen.add(each.kind)
             yield each
 

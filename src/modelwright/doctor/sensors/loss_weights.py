@@ -25,8 +25,8 @@ _NORMALISED = 0.7, 1.3
 class LossWeights:
     """Reads the weight of a squared error of values off the slopes of one loss.
 
-    The slope in a value is 2 c (v - R) / n, so that the weight of rewards in it is 2 c / n; their weight in what
-    the loss gives to log-probabilities is 1 / n, or 1 / (n deviations) where advantages are normalised.
+    The slope in a value is 2 c (v - R) / n, so that the weight of rewards in it is 2 c / n; their weight in
+    what the loss gives to log-probabilities is 1 / n, or 1 / (n deviations) where advantages are normalised.
     """
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.source_lines import only_line_of
 from modelwright.doctor.sensors.study import Study
 
 __all__ = ["check_pairing"]
@@ -124,7 +125,9 @@ def _finding(study: Study, title: str, evidence: dict[str, float]) -> Finding:
         severity=Severity.WARNING,
         title=title,
         evidence=evidence,
-        causes=(cause("features-shuffled-against-labels", study.place),),
+        causes=(
+            cause("features-shuffled-against-labels", only_line_of(study.place, ("shuffle",)) or study.place),
+        ),
         next_check="check that row i of the features has target i where fit() is called; look at what sorts, "
         "shuffles or joins one of them before",
         subject=study.name,

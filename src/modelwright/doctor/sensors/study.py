@@ -78,6 +78,7 @@ class Study:
         measured: What it was asked.
         columns: Names of the columns that it uses, where it names them.
         settings: Plain numbers among its settings, and how its class is called.
+        ordered: Whether rows are in the order in which the program has them.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Study:
     measured: list[Measurement] = field(default_factory=list[Measurement])
     columns: frozenset[str] = frozenset()
     settings: frozenset[float] = frozenset()
+    ordered: bool = True
 
     def held_out(self) -> list[Measurement]:
         """Return what was measured on rows that were not all learnt from."""

@@ -11,6 +11,9 @@ from modelwright.data.dataset import Dataset
 from modelwright.data.gaps import check_gaps
 from modelwright.data.leak import check_leaks
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.far_codes import check_far_codes
+from modelwright.doctor.sensors.isolated import isolated
+from modelwright.doctor.sensors.label_errors import check_label_errors
 from modelwright.doctor.sensors.near_copies import check_near_copies
 from modelwright.doctor.sensors.series import check_series
 from modelwright.doctor.sensors.sheet import Sheet
@@ -50,10 +53,11 @@ def check_table(studies: Sequence[Study]) -> Iterable[Finding]:
         _units,
         _near,
         _shares,
+        _labels,
     )
     for check in checks:
-        yield from check(rows)
-    yield from _imbalance(studies)
+        yield from isolated(check, rows)
+    yield from isolated(_imbalance, studies)
 
 
 def _last(studies: Sequence[Study]) -> _Rows | None:
@@ -78,6 +82,10 @@ def _series(rows: _Rows) -> Iterable[Finding]:
 def _units(rows: _Rows) -> Iterable[Finding]:
     values = np.concatenate([rows.learnt.values, rows.held.values])
     return check_units(values, rows.names, rows.learnt.numeric, rows.place)
+
+
+def _labels(rows: _Rows) -> Iterable[Finding]:
+    return check_label_errors(rows.study)
 
 
 def _near(rows: _Rows) -> Iterable[Finding]:
@@ -134,6 +142,9 @@ def _codes(rows: _Rows) -> Iterator[Finding]:
     known = np.isfinite(rows.study.target.astype(np.float64)) if not rows.study.classes else None
     if known is not None and not known.all():
         return
+    if not rows.study.ordered:  # a network's, which may have been scaled: no code is left as it was
+        yield from check_far_codes(rows.learnt.values, rows.names, rows.place)
+        return
     columns: dict[str, object] = {}
     for found in check_gaps(_dataset(rows)):
         if found.kind != "disguised-missing":
@@ -184,8 +195,8 @@ def _shares(rows: _Rows) -> Iterator[Finding]:
                 next_check="stratify the split by the target; if rows are sorted by it, shuffle them first",
             )
             return
-    if len(held) < _ENOUGH:
-        return
+    if len(held) < _ENOUGH or not rows.study.ordered:
+        return  # in batches drawn at random a column that follows time cannot be known by its order
     outside = {name: share for name, share in _outside(learnt, held, rows) if share > 0.25}
     if len(outside) >= max(2, 0.15 * len(rows.names)) or any(share > 0.5 for share in outside.values()):
         worst = max(outside, key=outside.__getitem__)

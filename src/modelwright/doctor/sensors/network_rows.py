@@ -1,0 +1,274 @@
+"""Follows rows into networks: what is learnt, with which targets, and what is measured."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.estimator_kind import kind_of
+from modelwright.doctor.sensors.learner import Learner
+from modelwright.doctor.sensors.loss_targets import targets_of
+from modelwright.doctor.sensors.network_checks import check_networks
+from modelwright.doctor.sensors.sheet import values_of
+from modelwright.doctor.watch.place import Place, place_of_caller
+from modelwright.doctor.watch.sensor import Estimation, Operation, Scene, Sensor
+from modelwright.doctor.watch.tensors import tensors_in
+
+__all__ = ["NetworkRows"]
+
+_MOST_COLUMNS = 256
+_LARGEST_ROW = 200_000
+_LARGEST_OUTPUT = 1_000_000
+_MOST_LEARNERS = 3
+_MOST_WAITING = 16
+_LEAST_S, _SHARE = 1.0, 0.04
+_LOSSES = (
+    *("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
+    *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"),
+)
+_DIFFERENCES = ("sub", "__sub__", "__rsub__", "rsub", "gather")
+_COMPARES = ("eq", "__eq__", "ne", "__ne__")
+_COUNTS = frozenset(
+    (
+        *(
+            "argmax",
+            "max",
+            "squeeze",
+            "flatten",
+            "view",
+            "reshape",
+            "detach",
+            "cpu",
+            "to",
+            "gt",
+            "__gt__",
+            "ge",
+        ),
+        *("__ge__", "float", "long", "int", "bool", "double", "sum", "mean", "item", "add", "__add__"),
+        *("__iadd__", "add_", "__radd__", "div", "__truediv__", "__itruediv__", "true_divide", "mul"),
+        *("__mul__", "__imul__", "sigmoid", "softmax", "log_softmax", "cat", "__getitem__", "shape", "numel"),
+        *("type", "clone", "round", "topk", "relu", "_set_grad_enabled"),
+    )
+)
+"""What is done to answers in order to count right ones, or to compute the loss beside."""
+
+
+class NetworkRows(Sensor):
+    """Keeps different rows that networks learn from and are measured on, up to 20,000 of each."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._learners: list[Learner] = []
+        self._waiting: list[tuple[Learner, NDArray[np.float32], Any, bool]] = []
+        self._skipped = False
+        self._batch: list[Any] = []
+        self._asked: tuple[Learner, NDArray[np.int64], NDArray[Any] | None] | None = None
+        self._scaled_at: Place | None = None
+        self._counted: tuple[Learner, Place | None] | None = None
+        self._otherwise = False
+        self._findings: list[Finding] = []
+        self._began = time.perf_counter()
+        self._spent = 0.0
+        self._ended = False
+
+    # ---- what comes ----
+
+    def on_batch(self, loader: Any, batch: Any) -> None:
+        """See `Sensor`."""
+        leaves = [each for each in tensors_in(batch) if each.dim() and not each.requires_grad]
+        self._batch = [each for each in leaves if each.numel() == each.shape[0]]
+
+    def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
+        """See `Sensor`."""
+        if self.scene.environments or self._ended:
+            return
+        began = time.perf_counter()
+        said = next((each for each in tensors_in(output)), None)
+        if said is None or not said.dim() or said.numel() > _LARGEST_OUTPUT:
+            return
+        learner = self._learner(module)
+        learner.outputs = int(said.shape[1]) if said.dim() == 2 else 0
+        recorded = torch.is_grad_enabled() and said.requires_grad
+        learns = recorded and (module.training or learner.still)
+        side = learner.learnt if learns else learner.asked
+        if not side.whole or (
+            side.settled and not side.due and (learns or self._ends_known(learner, args, said))
+        ):
+            self._skipped |= learns
+            return
+        if self._spent > _LEAST_S and self._spent > _SHARE * (began - self._began):
+            side.whole = False
+            self._skipped |= learns
+            return
+        table = _table(args, int(said.shape[0]))
+        if table is None or not side.rows.fits(table.shape[1]):
+            side.whole = side.whole and table is None
+            self._skipped |= learns
+            return
+        if recorded:
+            if learner.place is None:
+                learner.place, learner.within = place_of_caller(), self.scene.estimating
+            self._waiting = self._waiting[1 - _MOST_WAITING :]
+            self._waiting.append((learner, table, said.detach(), module.training))
+        else:
+            self._measure(learner, table, said)
+        self._spent += time.perf_counter() - began
+
+    def _ends_known(self, learner: Learner, args: tuple[Any, ...], said: Any) -> bool:
+        """Return whether the first and the last row of a batch were met before: others seldom are new."""
+        ends = _table(args, int(said.shape[0]), ends=True)
+        return ends is None or not learner.asked.rows.fits(ends.shape[1]) or learner.knows(ends)
+
+    def _learner(self, module: Any) -> Learner:
+        for each in reversed(self._learners):
+            if each.module is module:
+                return each
+        learner = Learner(module=module, name=type(module).__name__)
+        self._learners = [*self._learners[1 - _MOST_LEARNERS :], learner]
+        return learner
+
+    # ---- learning ----
+
+    def on_backward(self, loss: Any) -> None:
+        """See `Sensor`."""
+        waiting, self._waiting = self._waiting, []
+        skipped, self._skipped = self._skipped, False
+        if not waiting or skipped or loss.grad_fn is None:
+            return
+        began = time.perf_counter()
+        for learner in {id(each[0]): each[0] for each in waiting}.values():
+            mine = [each for each in waiting if each[0] is learner]
+            _, table, said, mode = mine[-1]
+            for _, other, output, training in mine[:-1]:
+                if mode and not training:
+                    self._measure(learner, other, output)
+                else:
+                    learner.learnt.add(other, self.scene.steps)
+            places = learner.learnt.add(table, self.scene.steps)
+            learner.still |= not mode
+            target = targets_of(loss, said) if len(mine) == 1 else None
+            if target is not None:
+                learner.floats |= target.dtype.kind == "f"
+                learner.learnt.say(places, target)
+        self._spent += time.perf_counter() - began
+
+    # ---- measuring ----
+
+    def _measure(self, learner: Learner, table: NDArray[np.float32], output: Any) -> None:
+        fresh = ~learner.learnt.rows.has(table)
+        said = _said(output)
+        self._asked = None
+        if not fresh.any():
+            learner.asked.idle(len(table))
+            return
+        group = self.scene.steps
+        if group not in learner.asked_at:
+            learner.asked_at[group] = place_of_caller()
+        places = np.full(len(table), -1, np.int64)
+        places[fresh] = learner.asked.add(table[fresh], group)
+        if said is not None:
+            known = places >= 0
+            learner.asked.second[places[known]] = said[known]
+        self._asked = learner, places, said
+        targets = [each for each in self._batch if each.numel() == len(table)]
+        if len(targets) == 1:
+            self._true(values_of(targets[0].detach().reshape(-1)))
+
+    def _true(self, target: NDArray[Any] | None) -> None:
+        """What is true of the rows that were measured last."""
+        if self._asked is None or target is None or len(target) != len(self._asked[1]):
+            return
+        learner, places, _ = self._asked
+        if learner.outputs > 1 and (target.min() < 0 or target.max() >= learner.outputs):
+            return  # other codes than those that are learnt
+        if target.dtype.kind in "biuf":
+            known = places >= 0
+            learner.asked.first[places[known]] = target[known]
+
+    def on_operation(self, operation: Operation) -> None:
+        """See `Sensor`."""
+        if self._waiting and operation.root is None and operation.name in (*_LOSSES, *_DIFFERENCES):
+            self._waiting[-1][0].compared_at = operation.place
+        if self._asked is None or torch.is_grad_enabled() or operation.root is not None:
+            return
+        rows = len(self._asked[1])
+        if operation.name not in _COUNTS and operation.name not in (*_LOSSES, *_COMPARES):
+            self._otherwise = True  # perhaps another score
+        if operation.name in _LOSSES:
+            target = operation.argument(1, "target")
+            if hasattr(target, "numel") and target.numel() == rows:
+                self._true(values_of(target.detach().reshape(-1)))
+        elif operation.name in _COMPARES and len(operation.args) == 2 and self._asked[2] is not None:
+            sides = [each for each in operation.args if hasattr(each, "numel") and each.numel() == rows]
+            if len(sides) == 2:
+                values = [values_of(each.detach().reshape(-1)) for each in sides]
+                others = [each for each in values if each is not None and (each != self._asked[2]).any()]
+                if len(others) == 1:
+                    self._true(others[0])
+                self._counted = self._asked[0], operation.place
+                return
+            self._otherwise = True  # right ones of one class, perhaps
+
+    def on_estimation(self, estimation: Estimation) -> None:
+        """See `Sensor`."""
+        if estimation.what == "fit" and kind_of(estimation.by) == "scale":
+            self._scaled_at = estimation.place
+        elif estimation.what == "metric":
+            self._otherwise |= estimation.name != "accuracy_score"
+            said, given = values_of(estimation.target), self._asked[2] if self._asked else None
+            if said is not None and given is not None and np.array_equal(said, given):
+                self._true(values_of(estimation.given))  # else labels may be coded in another way
+
+    # ---- the end ----
+
+    def on_end(self) -> None:
+        """See `Sensor`."""
+        if self._ended:
+            return
+        for learner, table, output, training in self._waiting:
+            if not training:
+                self._measure(learner, table, output)
+        self._waiting, self._batch, self._ended = [], [], True
+        counted = None if self._otherwise else self._counted
+        self._findings = list(check_networks(self._learners, self._scaled_at, counted))
+        self._learners = []
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what is wrong with rows, splits and columns, once the program has ended."""
+        return self._findings
+
+
+def _table(args: tuple[Any, ...], rows: int, ends: bool = False) -> NDArray[np.float32] | None:
+    """Return what enters a network as numbers (row, column): some columns where they are many.
+
+    Args:
+        args: What it was called with.
+        rows: Of the batch.
+        ends: Whether only the first and the last row are asked for.
+    """
+    parts = [each for each in tensors_in(args) if each.dim() and each.shape[0] == rows]
+    if not any(each.is_floating_point() and each.dim() >= 2 for each in parts):
+        return None
+    if any(each.requires_grad or each.is_sparse or each.is_complex() for each in parts):
+        return None
+    flat = [each.detach().reshape(rows, -1) for each in parts]
+    width = sum(each.shape[1] for each in flat)
+    if not rows or not width or rows * width > _LARGEST_ROW * 64 or width > _LARGEST_ROW:
+        return None
+    rows_apart, columns_apart = max(1, rows - 1) if ends else 1, -(-width // _MOST_COLUMNS)
+    tables: list[NDArray[np.float32]] = []
+    for each in flat:
+        tables.append(each[::rows_apart, ::columns_apart].float().cpu().numpy())
+    return np.ascontiguousarray(np.concatenate(tables, axis=1))
+
+
+def _said(output: Any) -> NDArray[Any] | None:
+    """Return the class of each row, or its number; None where that is not plain."""
+    found = output.detach()
+    if found.dim() == 2 and found.shape[1] > 1:
+        return found.argmax(dim=1).cpu().numpy()
+    return found.reshape(-1).float().cpu().numpy() if found.numel() == found.shape[0] else None
