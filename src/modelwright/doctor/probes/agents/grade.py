@@ -1,0 +1,177 @@
+"""How what an agent learnt in a task stands to what is right there, and to what mistakes lead to."""
+
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from scipy.optimize import nnls
+
+from modelwright.doctor.probes.agents.course import Course, Look
+from modelwright.doctor.probes.agents.task import Task
+from modelwright.doctor.probes.agents.way import RIGHT, WAYS, Predicted, Stream, Way, predict, stream_of
+
+__all__ = ["FITS", "MISSES", "Grade", "Standing", "grade", "is_passed"]
+
+FITS = 0.12
+"""Distance, in units of the reward, within which values are those of a way."""
+
+MISSES = 0.2
+"""Distance from which on they are not the right ones."""
+
+_PASSES = 0.08
+_STILL = 0.06
+"""Change between the last two looks, in units of the reward, up to which learning has come to rest."""
+
+_LEAST, _MOST = 0.15, 7.0
+"""Sizes of the reward's unit that are believed; smaller ones are those of networks that learnt nothing."""
+
+_FAR_FORCE = 0.25
+_SURE = 0.75
+_UNKNOWN_DISCOUNT = 0.99
+
+
+class Standing(enum.StrEnum):
+    """What a course says."""
+
+    PASSED = "passed"
+    MISSED = "missed"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """What a course says of its agent.
+
+    Attributes:
+        standing: Whether it learnt what is right, came to rest at something else, or neither.
+        distance: From what is right, in units of the reward; infinity where no unit brings it there.
+        unit: Of the reward, as values have it; 1 where rewards are learnt as they are given.
+        distances: Way's number -> distance from it, where learning came to rest.
+        right: What is right, in that unit.
+    """
+
+    standing: Standing
+    distance: float = math.inf
+    unit: float = 1.0
+    distances: Mapping[int, float] = field(default_factory=dict[int, float])
+    right: tuple[float, ...] = ()
+
+
+def is_passed(course: Course, task: Task) -> bool:
+    """Return whether an agent learnt what is right in a task."""
+    return grade(course, task).standing is Standing.PASSED
+
+
+def grade(course: Course, task: Task) -> Grade:
+    """Compare what was learnt with what is right, and with what mistakes lead to."""
+    if course.error or not course.looks:
+        return Grade(standing=Standing.UNDECIDED)
+    return _of_values(course, task) if task.is_about_values else _of_actions(course, task)
+
+
+def _of_values(course: Course, task: Task) -> Grade:
+    last = course.looks[-1].values
+    if last is None or not all(map(math.isfinite, last)):
+        return Grade(standing=Standing.UNDECIDED)
+    gamma = _UNKNOWN_DISCOUNT if course.gamma is None else course.gamma
+    stream = _streams(task)
+    right = RIGHT if not course.timeouts_end else _ending()
+    soft = course.gives_action_values
+    wanted = predict(right, stream, gamma)
+    if wanted is None:
+        return Grade(standing=Standing.UNDECIDED)
+    distance, unit = _distance(last, wanted, soft=soft)
+    rests = _rests(course.looks, scale=max(unit, _LEAST))
+    made = Grade(
+        standing=Standing.UNDECIDED,
+        distance=distance,
+        unit=unit,
+        right=tuple(float(each) * (unit if distance <= MISSES else 1.0) for each in wanted.values),
+    )
+    if distance <= _PASSES and (rests or 0.85 < unit < 1.15):
+        return _with(made, Standing.PASSED)
+    if not rests:
+        return made
+    found = {
+        number: _distance(last, predicted, soft=soft)[0]
+        for number, way in enumerate(WAYS)
+        if course.gamma is not None or "discount-power-wrong" not in way.causes
+        if (predicted := predict(way, stream, gamma)) is not None
+    }
+    if distance <= FITS:
+        return _with(made, Standing.PASSED, found)
+    return _with(made, Standing.MISSED if distance >= MISSES else Standing.UNDECIDED, found)
+
+
+def _with(made: Grade, standing: Standing, distances: Mapping[int, float] | None = None) -> Grade:
+    return Grade(
+        standing=standing,
+        distance=made.distance,
+        unit=made.unit,
+        distances=distances or {},
+        right=made.right,
+    )
+
+
+def _ending() -> Way:
+    return next(way for way in WAYS if way.causes == ("truncation-as-terminal",))
+
+
+@cache
+def _streams(task: Task) -> Stream:
+    return stream_of(task)
+
+
+def _distance(values: Sequence[float], predicted: Predicted, *, soft: bool) -> tuple[float, float]:
+    """Return how far values are from predicted ones in the best unit of the reward, and that unit.
+
+    Args:
+        values: (observation,)
+        predicted: What a way leads to.
+        soft: Whether a bonus for every step that is followed by another is allowed for.
+    """
+    measured = np.array(values)
+    columns = [predicted.values[: len(values)]]
+    if soft:
+        columns.append(predicted.bonus[: len(values)])
+    weights = nnls(np.stack(columns, axis=1), measured)[0]
+    unit = float(weights[0])
+    if not _LEAST <= unit <= _MOST:
+        return math.inf, unit
+    left = measured - sum(weight * column for weight, column in zip(weights, columns, strict=True))
+    return float(np.abs(left).max()) / unit, unit
+
+
+def _rests(looks: Sequence[Look], *, scale: float) -> bool:
+    """Return whether the last two looks agree, though something was learnt between them."""
+    if len(looks) < 2 or looks[-1].values is None or looks[-2].values is None:
+        return False
+    change = np.abs(np.array(looks[-1].values) - np.array(looks[-2].values)).max()
+    size = max(scale, float(np.abs(looks[-1].values).max()))
+    return bool(0.0 < change <= _STILL * size)
+
+
+def _of_actions(course: Course, task: Task) -> Grade:
+    good = [_is_right(course, task, at, look=course.looks[-1]) for at in range(len(task.best))]
+    if all(each > _SURE for each in good):
+        return Grade(standing=Standing.PASSED, distance=1 - min(good))
+    if len(course.looks) < 2:
+        return Grade(standing=Standing.UNDECIDED)
+    before = [_is_right(course, task, at, look=course.looks[-2]) for at in range(len(task.best))]
+    if all(each < 0.1 for each in (*good, *before)):
+        return Grade(standing=Standing.MISSED, distance=1 - max(good))
+    return Grade(standing=Standing.UNDECIDED)
+
+
+def _is_right(course: Course, task: Task, at: int, *, look: Look) -> float:
+    """Return the share of right actions; for forces 1 near the best, 0 on the other side of it, else half."""
+    if not course.forces:
+        return look.actions[at][task.best[at]]
+    peak, done = np.array(task.peaks[at]), np.array(look.actions[at])
+    if np.abs(done - peak).max() < _FAR_FORCE:
+        return 1.0
+    along = peak != 0
+    return 0.0 if bool((np.sign(peak) * done < -0.6)[along].all()) else 0.5
