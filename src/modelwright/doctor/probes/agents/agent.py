@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
 
-__all__ = ["DISCOUNT", "WANTED", "Actor", "Agent", "read_agent"]
+__all__ = ["DISCOUNT", "DISCOUNTS", "WANTED", "Actor", "Agent", "read_agent"]
 
 DISCOUNT = 0.8
 """What agents discount by in the tasks, where that can be set: wrong powers of it show within a few steps."""
@@ -20,7 +20,9 @@ WANTED = (
     "Stable-Baselines3; make(environment, steps) gives one that has learnt for so many steps"
 )
 
-_DISCOUNTS = ("gamma", "discount", "discount_factor")
+DISCOUNTS = ("gamma", "discount", "discount_factor")
+"""What a factory's argument, or an agent's attribute, may be called that says the discount."""
+
 _TIMEOUTS = "timeouts_end"
 
 
@@ -51,7 +53,7 @@ class Agent:
     def __init__(self, factory: Callable[..., Any], environment: "gymnasium.Env[Any, Any]") -> None:
         self._factory, self._environment = factory, environment
         self._more = {
-            name: DISCOUNT for name in _DISCOUNTS if name in inspect.signature(factory).parameters
+            name: DISCOUNT for name in DISCOUNTS if name in inspect.signature(factory).parameters
         }
         self.begins_anew = len(_needed(factory)) == 2
         self.gives_action_values: bool | None = None
@@ -65,7 +67,7 @@ class Agent:
         """See the class."""
         if self._more:
             return DISCOUNT
-        found = next((getattr(self._made, each) for each in _DISCOUNTS if hasattr(self._made, each)), None)
+        found = next((getattr(self._made, each) for each in DISCOUNTS if hasattr(self._made, each)), None)
         return float(found) if isinstance(found, int | float) else None
 
     @property
@@ -251,7 +253,7 @@ def _needed(function: Callable[..., Any]) -> list[str]:
     return [
         name
         for name, each in parameters.items()
-        if each.default is each.empty and each.kind in places and name not in _DISCOUNTS
+        if each.default is each.empty and each.kind in places and name not in DISCOUNTS
     ]
 
 

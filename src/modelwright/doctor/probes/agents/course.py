@@ -49,7 +49,7 @@ class Course:
     Attributes:
         task: Name of the task.
         forces: Whether actions were forces.
-        looks: In order, each after more steps than the one before.
+        looks: In order, each after more steps than the one before; the first after none, where that can be.
         gamma: What the agent says that it discounts by.
         timeouts_end: Whether it is meant to take cuts for ends.
         gives_action_values: Whether values are those of actions.
@@ -65,6 +65,11 @@ class Course:
     gives_action_values: bool = False
     error: str = ""
     place: Place | None = None
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether it got as far as a look after some steps."""
+        return any(look.steps for look in self.looks)
 
 
 def take_course(
@@ -108,6 +113,8 @@ def take_course(
     try:
         agent = read_agent(factory, make_environment(task.name, forces=forces))
         total, more = 0, _FIRST_STEPS
+        if not agent.begins_anew:
+            looks.extend(_look_before(agent, task, forces=forces))
         while True:
             begun = time.monotonic()
             agent.learn(more, total + more)
@@ -134,6 +141,14 @@ def _begin() -> None:
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+def _look_before(agent: Agent, task: Task, *, forces: bool) -> list[Look]:
+    """Return what it says before it learnt, where it says anything then."""
+    try:
+        return [_look(agent, task, 0, forces=forces)]
+    except Exception:
+        return []
 
 
 def _look(agent: Agent, task: Task, steps: int, *, forces: bool) -> Look:

@@ -22,8 +22,11 @@ MISSES = 0.2
 """Distance from which on they are not the right ones."""
 
 _PASSES = 0.08
-_STILL = 0.06
+_STILL = 0.08
 """Change between the last two looks, in units of the reward, up to which learning has come to rest."""
+
+_LEARNT = 0.01
+"""Change since any look below which nothing was learnt."""
 
 _LEAST, _MOST = 0.15, 7.0
 """Sizes of the reward's unit that are believed; smaller ones are those of networks that learnt nothing."""
@@ -65,14 +68,20 @@ def is_passed(course: Course, task: Task) -> bool:
     return grade(course, task).standing is Standing.PASSED
 
 
-def grade(course: Course, task: Task) -> Grade:
-    """Compare what was learnt with what is right, and with what mistakes lead to."""
-    if course.error or not course.looks:
+def grade(course: Course, task: Task, unit: float | None = None) -> Grade:
+    """Compare what was learnt with what is right, and with what mistakes lead to.
+
+    Args:
+        course: What was learnt.
+        task: In which task.
+        unit: Of the reward, where it is known from easier tasks; None where any is allowed for.
+    """
+    if course.error or not course.has_learnt:
         return Grade(standing=Standing.UNDECIDED)
-    return _of_values(course, task) if task.is_about_values else _of_actions(course, task)
+    return _of_values(course, task, unit) if task.is_about_values else _of_actions(course, task)
 
 
-def _of_values(course: Course, task: Task) -> Grade:
+def _of_values(course: Course, task: Task, known: float | None) -> Grade:
     last = course.looks[-1].values
     if last is None or not all(map(math.isfinite, last)):
         return Grade(standing=Standing.UNDECIDED)
@@ -83,7 +92,7 @@ def _of_values(course: Course, task: Task) -> Grade:
     wanted = predict(right, stream, gamma)
     if wanted is None:
         return Grade(standing=Standing.UNDECIDED)
-    distance, unit = _distance(last, wanted, soft=soft)
+    distance, unit = _distance(last, wanted, soft=soft, known=known)
     rests = _rests(course.looks, scale=max(unit, _LEAST))
     made = Grade(
         standing=Standing.UNDECIDED,
@@ -91,19 +100,21 @@ def _of_values(course: Course, task: Task) -> Grade:
         unit=unit,
         right=tuple(float(each) * (unit if distance <= MISSES else 1.0) for each in wanted.values),
     )
-    if distance <= _PASSES and (rests or 0.85 < unit < 1.15):
-        return _with(made, Standing.PASSED)
-    if not rests:
+    as_given = distance if known is not None else _distance(last, wanted, soft=soft, known=1.0)[0]
+    passes = as_given <= _PASSES or (rests and distance <= _PASSES)
+    if not rests and not passes:
         return made
     found = {
-        number: _distance(last, predicted, soft=soft)[0]
+        number: _distance(last, predicted, soft=soft, known=known)[0]
         for number, way in enumerate(WAYS)
         if course.gamma is not None or "discount-power-wrong" not in way.causes
         if (predicted := predict(way, stream, gamma)) is not None
     }
-    if distance <= FITS:
+    nearest = min(found.values(), default=math.inf)
+    if passes or (distance <= FITS and nearest > _PASSES):
         return _with(made, Standing.PASSED, found)
-    return _with(made, Standing.MISSED if distance >= MISSES else Standing.UNDECIDED, found)
+    misses = distance >= MISSES or (distance > FITS and nearest <= _PASSES)
+    return _with(made, Standing.MISSED if misses else Standing.UNDECIDED, found)
 
 
 def _with(made: Grade, standing: Standing, distances: Mapping[int, float] | None = None) -> Grade:
@@ -125,40 +136,48 @@ def _streams(task: Task) -> Stream:
     return stream_of(task)
 
 
-def _distance(values: Sequence[float], predicted: Predicted, *, soft: bool) -> tuple[float, float]:
+def _distance(
+    values: Sequence[float], predicted: Predicted, *, soft: bool, known: float | None
+) -> tuple[float, float]:
     """Return how far values are from predicted ones in the best unit of the reward, and that unit.
+
+    Where values are larger than rewards, so are the distances that learning leaves: they are divided by that.
 
     Args:
         values: (observation,)
         predicted: What a way leads to.
         soft: Whether a bonus for every step that is followed by another is allowed for.
+        known: The unit, where it is known.
     """
     measured = np.array(values)
-    columns = [predicted.values[: len(values)]]
+    columns = [predicted.values[: len(values)]] if known is None else []
     if soft:
         columns.append(predicted.bonus[: len(values)])
-    weights = nnls(np.stack(columns, axis=1), measured)[0]
-    unit = float(weights[0])
+    left = measured - (0.0 if known is None else known) * predicted.values[: len(values)]
+    weights = nnls(np.stack(columns, axis=1), left)[0] if columns else np.zeros(0)
+    unit = float(weights[0]) if known is None else known
     if not _LEAST <= unit <= _MOST:
         return math.inf, unit
-    left = measured - sum(weight * column for weight, column in zip(weights, columns, strict=True))
-    return float(np.abs(left).max()) / unit, unit
+    left = left - sum(weight * column for weight, column in zip(weights, columns, strict=True))
+    size = max(1.0, float(np.abs(predicted.values).max()))
+    return float(np.abs(left).max()) / (unit * size), unit
 
 
 def _rests(looks: Sequence[Look], *, scale: float) -> bool:
     """Return whether the last two looks agree, though something was learnt between them."""
-    if len(looks) < 2 or looks[-1].values is None or looks[-2].values is None:
+    if len(looks) < 2 or not looks[-2].steps or looks[-1].values is None or looks[-2].values is None:
         return False
-    change = np.abs(np.array(looks[-1].values) - np.array(looks[-2].values)).max()
-    size = max(scale, float(np.abs(looks[-1].values).max()))
-    return bool(0.0 < change <= _STILL * size)
+    last = np.array(looks[-1].values)
+    size = max(scale, float(np.abs(last).max()))
+    changes = [np.abs(last - np.array(each.values)).max() for each in looks[:-1] if each.values is not None]
+    return bool(changes[-1] <= _STILL * size and max(changes) > _LEARNT * size)
 
 
 def _of_actions(course: Course, task: Task) -> Grade:
     good = [_is_right(course, task, at, look=course.looks[-1]) for at in range(len(task.best))]
     if all(each > _SURE for each in good):
         return Grade(standing=Standing.PASSED, distance=1 - min(good))
-    if len(course.looks) < 2:
+    if len(course.looks) < 2 or not course.looks[-2].steps:
         return Grade(standing=Standing.UNDECIDED)
     before = [_is_right(course, task, at, look=course.looks[-2]) for at in range(len(task.best))]
     if all(each < 0.1 for each in (*good, *before)):

@@ -18,6 +18,11 @@ _WAITING_STEPS = {False: 10_000, True: 50_000}
 """Steps after which values without what follows are no longer those of an agent that learns slowly, by whether
 they are values of actions: a target network may be renewed as seldom as that."""
 
+_NEARLY = 0.35
+"""Distance from values without what follows, of which first values of a target network are the rest."""
+
+_TELL_UNIT = ("value", "backpropagation")
+
 _ALIKE = 0.05
 """Difference of distances below which mistakes are not told apart."""
 
@@ -31,7 +36,8 @@ def judge(courses: Sequence[Course], place: Place | None = None) -> tuple[tuple[
     """
     by_task = {course.task: course for course in courses}
     tasks = [task for task in TASKS if task.name in by_task]
-    grades = {task.name: grade(by_task[task.name], task) for task in tasks}
+    unit = _unit(tasks, by_task)
+    grades = {task.name: grade(by_task[task.name], task, unit) for task in tasks}
     findings = [*_raised(tasks, by_task)]
     undecided: list[str] = []
     values = [task for task in tasks if task.is_about_values]
@@ -46,6 +52,15 @@ def judge(courses: Sequence[Course], place: Place | None = None) -> tuple[tuple[
             continue
         undecided.append(f"{task.words}: {_why_not(task, course, grades)}")
     return tuple(findings), tuple(dict.fromkeys(undecided))
+
+
+def _unit(tasks: Sequence[Task], by_task: Mapping[str, Course]) -> float | None:
+    """Return 1 where the easiest tasks say that rewards are learnt as they are given, None where they do not."""
+    easiest = [grade(by_task[task.name], task) for task in tasks if task.name in _TELL_UNIT]
+    tell = len(easiest) == len(_TELL_UNIT) and all(
+        each.standing is Standing.PASSED and abs(each.unit - 1) < 0.1 for each in easiest
+    )
+    return 1.0 if tell else None
 
 
 def _raised(tasks: Sequence[Task], by_task: Mapping[str, Course]) -> list[Finding]:
@@ -74,12 +89,14 @@ def _raised(tasks: Sequence[Task], by_task: Mapping[str, Course]) -> list[Findin
 
 
 def _why_not(task: Task, course: Course, grades: Mapping[str, Grade]) -> str:
-    if not course.looks:
+    if not course.has_learnt:
         return "there was no time for it"
     if task.is_about_values and course.looks[-1].values is None:
         return "the agent says no values"
     steps = f"{course.looks[-1].steps:,} steps"
-    missing = [name for name in task.needs if grades[name].standing is not Standing.PASSED] if grades else []
+    missing = [
+        name for name in task.needs if name in grades and grades[name].standing is not Standing.PASSED
+    ]
     if missing:
         return f"not decided after {steps}; {' and '.join(missing)} must be learnt first"
     return f"not decided after {steps}; it may need more of them (--seconds, or an agent that learns faster)"
@@ -108,7 +125,8 @@ def _values(
         for number in range(len(WAYS))
     }
     fitting = sorted((number for number, each in worst.items() if each <= FITS), key=worst.__getitem__)
-    waiting = [number for number in fitting if WAYS[number].waits]
+    near = fitting or [number for number, each in worst.items() if each <= _NEARLY]
+    waiting = [number for number in near if WAYS[number].waits]
     if waiting and not all(_has_waited(by_task[task.name]) for task in missed):
         for task in missed:
             steps = by_task[task.name].looks[-1].steps
@@ -236,6 +254,6 @@ def _why_worst(course: Course, task: Task, *, flipped: bool) -> Sequence[str]:
     worst = [row[1 - task.best[at]] for at, row in enumerate(rows)]
     if all(one > other for one, other in zip(best, worst, strict=True)):
         return ("policy-loss-sign", "greedy-inverted") if course.forces else ("greedy-inverted",)
-    if flipped or all(one < 0 for one in best):
+    if flipped or sum(best) + sum(worst) < 0:
         return ("reward-sign-flipped",)
     return ("gathered-wrong-action", "critic-sees-wrong-action")
