@@ -191,9 +191,7 @@ class Reinforce:
     def __init__(self, environment: Any, gamma: float, mistake: str = "") -> None:
         self.env, self.gamma, self.mistake = environment, gamma, mistake
         self.policy, self.baseline = network(2), network(1)
-        self.optimizer = torch.optim.Adam(
-            [*self.policy.parameters(), *self.baseline.parameters()], lr=1e-2
-        )
+        self.optimizer = torch.optim.Adam([*self.policy.parameters(), *self.baseline.parameters()], lr=1e-2)
         self.left = 0
 
     def act(self, observation: Any) -> int:

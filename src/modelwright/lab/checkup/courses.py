@@ -11,7 +11,7 @@ from typing import Any
 
 from modelwright.base.errors import ModelwrightError
 from modelwright.doctor.probes.agents.course import Course, take_course
-from modelwright.doctor.probes.agents.grade import is_passed
+from modelwright.doctor.probes.agents.grade import is_settled
 from modelwright.doctor.probes.agents.task import Task
 from modelwright.doctor.probes.limit import Limit
 
@@ -82,7 +82,7 @@ def _start(factory: Callable[..., Any], task: Task, seconds: float, *, forces: b
 def _learn(writer: Connection, factory: Callable[..., Any], task: Task, seconds: float, forces: bool) -> None:
     def tells(course: Course) -> bool:
         writer.send(course)
-        return is_passed(course, task)
+        return is_settled(course, task)
 
     try:
         writer.send((take_course(factory, task, Limit(seconds), tells, forces=forces), True))

@@ -96,7 +96,9 @@ def _make_ready(pipe: int) -> None:
     if torch.cuda.is_available():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         os.set_inheritable(pipe, True)
-        os.execv(sys.executable, [sys.executable, "-m", "modelwright.lab.checkup.examine_child", *sys.argv[1:]])
+        os.execv(
+            sys.executable, [sys.executable, "-m", "modelwright.lab.checkup.examine_child", *sys.argv[1:]]
+        )
     torch.set_num_threads(1)
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
 

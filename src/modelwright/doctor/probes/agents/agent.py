@@ -52,9 +52,7 @@ class Agent:
 
     def __init__(self, factory: Callable[..., Any], environment: "gymnasium.Env[Any, Any]") -> None:
         self._factory, self._environment = factory, environment
-        self._more = {
-            name: DISCOUNT for name in DISCOUNTS if name in inspect.signature(factory).parameters
-        }
+        self._more = {name: DISCOUNT for name in DISCOUNTS if name in inspect.signature(factory).parameters}
         self.begins_anew = len(_needed(factory)) == 2
         self.gives_action_values: bool | None = None
         self._made: Any = None
@@ -141,7 +139,9 @@ def _form(made: Any, environment: "gymnasium.Env[Any, Any]", *, needs_learn: boo
         return _StableBaselines(made)
     if acts is not None and (learns or not needs_learn):
         return _Own(made, acts, environment)
-    lacks = [name for name, has in (("act", acts is not None), ("learn", learns or not needs_learn)) if not has]
+    lacks = [
+        name for name, has in (("act", acts is not None), ("learn", learns or not needs_learn)) if not has
+    ]
     raise BadValue(
         WANTED,
         got=f"a {type(made).__name__} without {' and '.join(lacks)}",
@@ -160,9 +160,7 @@ def _acts(made: Any) -> Callable[[Any], Any] | None:
 class _Own:
     """An agent of somebody's own."""
 
-    def __init__(
-        self, made: Any, acts: Callable[[Any], Any], environment: "gymnasium.Env[Any, Any]"
-    ) -> None:
+    def __init__(self, made: Any, acts: Callable[[Any], Any], environment: "gymnasium.Env[Any, Any]") -> None:
         self._made, self._acts = made, acts
         self._count = int(getattr(environment.action_space, "n", 0))
         value = getattr(made, "value", None)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.probes.agents.course import Course, take_course
-from modelwright.doctor.probes.agents.grade import Standing, grade, is_passed
+from modelwright.doctor.probes.agents.grade import Standing, grade, is_settled
 from modelwright.doctor.probes.agents.judgement import judge
 from modelwright.doctor.probes.agents.task import Task
 from modelwright.doctor.probes.agents.tasks import TASKS
@@ -43,7 +43,7 @@ def in_turn(
                 factory,
                 task,
                 limit.part(1 / (len(tasks) - at)),
-                lambda course, task=task: is_passed(course, task),
+                lambda course, task=task: is_settled(course, task),
                 forces=forces,
             )
 

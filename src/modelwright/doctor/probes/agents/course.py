@@ -16,10 +16,12 @@ from modelwright.doctor.probes.limit import Limit
 from modelwright.doctor.probes.origin import raised_at
 from modelwright.doctor.watch.place import Place
 
-__all__ = ["Course", "Look", "take_course"]
+__all__ = ["MOST_STEPS", "Course", "Look", "take_course"]
 
 _FIRST_STEPS = 500
-_MOST_STEPS = 1_000_000
+MOST_STEPS = 1_000_000
+"""After which an agent has learnt what it will."""
+
 _ASKED = 16
 """Times that an agent is asked what it does in a state; it may act at random."""
 
@@ -76,11 +78,11 @@ def take_course(
     factory: Callable[..., Any],
     task: Task,
     limit: Limit,
-    is_passed: Callable[[Course], bool],
+    is_settled: Callable[[Course], bool],
     *,
     forces: bool = False,
 ) -> Course:
-    """Let an agent learn, doubling the steps until it passed or time is over.
+    """Let an agent learn, doubling the steps until it settled or time is over.
 
     Global random numbers are set; whoever needs them as they were keeps them.
 
@@ -88,7 +90,7 @@ def take_course(
         factory: Makes the agent.
         task: In what.
         limit: Seconds; they are kept to as well as lengths can be foreseen.
-        is_passed: Whether what is known is enough.
+        is_settled: Whether what is known is enough.
         forces: Whether actions are forces.
 
     Raises:
@@ -121,11 +123,11 @@ def take_course(
             total += more
             looks.append(_look(agent, task, total, forces=forces))
             pace = (time.monotonic() - begun) / (total if agent.begins_anew else more)
-            if is_passed(so_far()):
+            if is_settled(so_far()):
                 break
             room = int(0.9 * limit.left / max(pace, 1e-7))
             more = min(total, room - total if agent.begins_anew else room)
-            if more < total / 2 or total >= _MOST_STEPS:
+            if more < total / 2 or total >= MOST_STEPS:
                 break
     except ModelwrightError:
         raise

@@ -3,7 +3,7 @@
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -13,7 +13,7 @@ from modelwright.doctor.probes.agents.course import Course, Look
 from modelwright.doctor.probes.agents.task import Task
 from modelwright.doctor.probes.agents.way import RIGHT, WAYS, Predicted, Stream, Way, predict, stream_of
 
-__all__ = ["FITS", "MISSES", "Grade", "Standing", "grade", "is_passed"]
+__all__ = ["FITS", "MISSES", "Grade", "Standing", "grade", "is_settled"]
 
 FITS = 0.12
 """Distance, in units of the reward, within which values are those of a way."""
@@ -63,9 +63,16 @@ class Grade:
     right: tuple[float, ...] = ()
 
 
-def is_passed(course: Course, task: Task) -> bool:
-    """Return whether an agent learnt what is right in a task."""
-    return grade(course, task).standing is Standing.PASSED
+def is_settled(course: Course, task: Task) -> bool:
+    """Return whether more steps would tell no more: what is right was learnt, or twice the same that is wrong."""
+    last = grade(course, task)
+    if last.standing is Standing.PASSED:
+        return True
+    before = grade(replace(course, looks=course.looks[:-1]), task)
+    if last.standing is not Standing.MISSED or before.standing is not Standing.MISSED:
+        return False
+    near = [number for number, each in last.distances.items() if each <= _PASSES]
+    return not task.is_about_values or (bool(near) and not any(WAYS[number].waits for number in near))
 
 
 def grade(course: Course, task: Task, unit: float | None = None) -> Grade:

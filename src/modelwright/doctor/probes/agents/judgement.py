@@ -27,7 +27,9 @@ _ALIKE = 0.05
 """Difference of distances below which mistakes are not told apart."""
 
 
-def judge(courses: Sequence[Course], place: Place | None = None) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+def judge(
+    courses: Sequence[Course], place: Place | None = None
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Return findings, and what could not be decided, in words.
 
     Args:
@@ -94,9 +96,7 @@ def _why_not(task: Task, course: Course, grades: Mapping[str, Grade]) -> str:
     if task.is_about_values and course.looks[-1].values is None:
         return "the agent says no values"
     steps = f"{course.looks[-1].steps:,} steps"
-    missing = [
-        name for name in task.needs if name in grades and grades[name].standing is not Standing.PASSED
-    ]
+    missing = [name for name in task.needs if name in grades and grades[name].standing is not Standing.PASSED]
     if missing:
         return f"not decided after {steps}; {' and '.join(missing)} must be learnt first"
     return f"not decided after {steps}; it may need more of them (--seconds, or an agent that learns faster)"
@@ -190,9 +190,12 @@ def _next_check(names: Sequence[str], fitting: Sequence[int], worst: Mapping[int
     if not names:
         return "no known mistake explains it: compute the target of one transition by hand and print the program's"
     alike = {
-        name for number in fitting if worst[number] <= worst[fitting[0]] + _ALIKE for name in WAYS[number].causes
+        name
+        for number in fitting
+        if worst[number] <= worst[fitting[0]] + _ALIKE
+        for name in WAYS[number].causes
     }
-    if "truncation-as-terminal" == names[0]:
+    if names[0] == "truncation-as-terminal":
         return (
             "compare the target at a time limit: the value of the last observation belongs to it; where time "
             "limits are meant to end the task, set timeouts_end = True on the agent"
@@ -214,9 +217,7 @@ def _actions(
         for task in tasks
         if task.best
         and grades[task.name].standing is Standing.MISSED
-        and all(
-            grades[name].standing is not Standing.UNDECIDED for name in task.needs if name in grades
-        )
+        and all(grades[name].standing is not Standing.UNDECIDED for name in task.needs if name in grades)
     ]
     if not missed:
         return []

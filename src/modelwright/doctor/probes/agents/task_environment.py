@@ -38,9 +38,7 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], Any]):
     def __init__(self, task: Task, *, forces: bool = False) -> None:
         self.task, self.forces = task, forces
         self.observation_space = spaces.Box(0.0, 1.0, (SIGHTS,), np.float32)
-        self.action_space = (
-            spaces.Box(-1.0, 1.0, (DIRECTIONS,), np.float32) if forces else spaces.Discrete(2)
-        )
+        self.action_space = spaces.Box(-1.0, 1.0, (DIRECTIONS,), np.float32) if forces else spaces.Discrete(2)
         self._state = 0
 
     def reset(

@@ -50,7 +50,7 @@ TASKS: tuple[Task, ...] = (
         name="ends",
         words="values where episodes go on, are cut off without a sign, and terminate",
         moves=(
-            ((Move(2, 0.0), Move(2, 0.0, TRUNCATES)),),
+            ((Move(2, 0.0), *[Move(2, 0.0, TRUNCATES)] * 3),),
             _ends(0.0, 2),
             _ends(1.0, 1),
             _goes(1),
