@@ -1,4 +1,4 @@
-"""Agents without networks, fast enough for many tries: Q-learning and an actor with a critic, with mistakes."""
+"""Agents without networks, fast enough for many tries: Q-learning, and an actor with a critic."""
 
 from collections.abc import Callable
 from typing import Any

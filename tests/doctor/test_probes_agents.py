@@ -1,4 +1,4 @@
-"""Agents in tasks of known values: sound ones raise nothing, a planted mistake is named by what it leads to."""
+"""Agents in tasks of known values: sound ones raise nothing, a planted mistake is named."""
 
 from collections.abc import Callable
 from typing import Any

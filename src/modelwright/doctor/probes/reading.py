@@ -96,7 +96,7 @@ def _wants_environment(factory: Callable[..., Any]) -> bool:
     ]
     if len(needed) > 2:
         raise BadValue(
-            "A factory takes nothing, or an environment that an agent is made for, or that and a number of steps",
+            "A factory takes nothing, or an environment for an agent, or that and a number of steps",
             got=f"arguments {', '.join(each.name for each in needed)}",
             next_step="give the others defaults, or wrap it",
         )

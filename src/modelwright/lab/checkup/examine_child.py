@@ -88,9 +88,7 @@ def _make(name: str) -> Any:
 
 
 def _make_ready(pipe: int) -> None:
-    """Make this process one that agents may learn in copies of: without accelerators, which copies cannot share,
-    and with all imported that they would each import anew.
-    """
+    """Leave accelerators, which copies of a process cannot share, and import what each would import anew."""
     import torch
 
     if torch.cuda.is_available():

@@ -30,9 +30,9 @@ _TIMEOUTS = "timeouts_end"
 class Actor(Protocol):
     """What an agent of somebody's own has at least.
 
-    It may have `learn(steps)`, which goes on from where it was; `value(observation)`, of one number or of one
-    an action, or `value(observation, action)`; `gamma`; and `timeouts_end`, which is true where it is meant to
-    take the end of a time limit for an end of the task.
+    It may have `learn(steps)`, which goes on from where it was; `value(observation)`, of one number or of
+    one an action, or `value(observation, action)`; `gamma`; and `timeouts_end`, which is true where it
+    is meant to take the end of a time limit for an end of the task.
     """
 
     def act(self, observation: Any) -> Any:

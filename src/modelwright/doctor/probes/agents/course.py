@@ -22,6 +22,7 @@ _FIRST_STEPS = 500
 MOST_STEPS = 1_000_000
 """After which an agent has learnt what it will."""
 
+_HARDLY_ANY = 4
 _ASKED = 16
 """Times that an agent is asked what it does in a state; it may act at random."""
 
@@ -115,8 +116,7 @@ def take_course(
     try:
         agent = read_agent(factory, make_environment(task.name, forces=forces))
         total, more = 0, _FIRST_STEPS
-        if not agent.begins_anew:
-            looks.extend(_look_before(agent, task, forces=forces))
+        looks.extend(_look_before(agent, task, forces=forces))
         while True:
             begun = time.monotonic()
             agent.learn(more, total + more)
@@ -146,8 +146,10 @@ def _begin() -> None:
 
 
 def _look_before(agent: Agent, task: Task, *, forces: bool) -> list[Look]:
-    """Return what it says before it learnt, where it says anything then."""
+    """Return what it says before it learnt anything to speak of, where it says something then."""
     try:
+        if agent.begins_anew:
+            agent.learn(_HARDLY_ANY, _HARDLY_ANY)
         return [_look(agent, task, 0, forces=forces)]
     except Exception:
         return []

@@ -64,7 +64,7 @@ class Grade:
 
 
 def is_settled(course: Course, task: Task) -> bool:
-    """Return whether more steps would tell no more: what is right was learnt, or twice the same that is wrong."""
+    """Return whether more steps would tell no more: the right was learnt, or twice the same wrong."""
     last = grade(course, task)
     if last.standing is Standing.PASSED:
         return True

@@ -15,8 +15,8 @@ from modelwright.doctor.watch.place import Place
 __all__ = ["judge"]
 
 _WAITING_STEPS = {False: 10_000, True: 50_000}
-"""Steps after which values without what follows are no longer those of an agent that learns slowly, by whether
-they are values of actions: a target network may be renewed as seldom as that."""
+"""Steps after which values without what follows are no longer those of an agent that learns slowly, by
+whether they are values of actions: a target network may be renewed as seldom as that."""
 
 _NEARLY = 0.35
 """Distance from values without what follows, of which first values of a target network are the rest."""
@@ -57,7 +57,7 @@ def judge(
 
 
 def _unit(tasks: Sequence[Task], by_task: Mapping[str, Course]) -> float | None:
-    """Return 1 where the easiest tasks say that rewards are learnt as they are given, None where they do not."""
+    """Return 1 where the easiest tasks say that rewards are learnt as they are given, else None."""
     easiest = [grade(by_task[task.name], task) for task in tasks if task.name in _TELL_UNIT]
     tell = len(easiest) == len(_TELL_UNIT) and all(
         each.standing is Standing.PASSED and abs(each.unit - 1) < 0.1 for each in easiest
@@ -131,16 +131,16 @@ def _values(
         for task in missed:
             steps = by_task[task.name].looks[-1].steps
             undecided.append(
-                f"{task.words}: after {steps:,} steps values do not yet count what follows; with more of them it "
-                f"shows whether they ever do ({' or '.join(WAYS[waiting[0]].causes)})"
+                f"{task.words}: after {steps:,} steps values do not yet count what follows; with more of "
+                f"them it shows whether they ever do ({' or '.join(WAYS[waiting[0]].causes)})"
             )
         return [
             Finding(
                 kind="nothing-follows-yet",
                 severity=Severity.INFO,
-                title="Values do not yet count what follows; a target network that is renewed seldom looks so too.",
+                title="Values do not yet count what follows, as with target networks seldom renewed.",
                 evidence={"steps": {task.name: by_task[task.name].looks[-1].steps for task in missed}},
-                next_check="give more --seconds, or renew the target network more often in what the factory makes",
+                next_check="give more --seconds, or let the factory renew its target network more often",
                 subject=", ".join(task.name for task in missed),
             )
         ]
@@ -188,7 +188,7 @@ def _evidence(
 
 def _next_check(names: Sequence[str], fitting: Sequence[int], worst: Mapping[int, float]) -> str:
     if not names:
-        return "no known mistake explains it: compute the target of one transition by hand and print the program's"
+        return "no known mistake explains it: compute the target of one transition by hand"
     alike = {
         name
         for number in fitting
@@ -239,7 +239,7 @@ def _actions(
                 for each in missed
             },
             causes=tuple(cause(name, place) for name in names),
-            next_check="print rewards, and what the loss's gradient does to the probability or value of the action",
+            next_check="print rewards, and what the loss does to the action's probability or value",
             subject=", ".join(each.name for each in missed),
         )
     ]

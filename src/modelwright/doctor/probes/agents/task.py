@@ -60,4 +60,4 @@ class Task:
     def moves_of(self, state: int, action: int) -> tuple[Move, ...]:
         """Return what may follow an action."""
         rows = self.moves[state]
-        return rows[action] if len(rows) > 1 else rows[0]
+        return rows[action % len(rows)]

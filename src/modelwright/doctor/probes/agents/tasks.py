@@ -1,8 +1,8 @@
 """The tasks that agents are tried on, the easiest first.
 
-Source: A. Jones, Debugging Reinforcement Learning Systems (2021), for value, backpropagation, discount, policy
-and pairing; the others are in its spirit. Values count up to a common scale, since rewards may be scaled by
-choice: what is wrong shows in the ratio of one state's value to another's.
+Source: A. Jones, Debugging Reinforcement Learning Systems (2021), for value, backpropagation, discount,
+policy and pairing; the others are in its spirit. Values count up to a common scale, since
+rewards may be scaled by choice: what is wrong shows in the ratio of one state's value to another's.
 """
 
 from modelwright.doctor.probes.agents.task import TERMINATES, TRUNCATES, Move, Task

@@ -113,8 +113,8 @@ def predict(way: Way, stream: Stream, gamma: float) -> Predicted | None:
         return None
     solve = np.eye(count) - follow
     return Predicted(
-        values=np.linalg.solve(solve, np.bincount(stream.at, added, count) / visits),
-        bonus=np.linalg.solve(solve, follow.sum(axis=1)),
+        values=np.asarray(np.linalg.solve(solve, np.bincount(stream.at, added, count) / visits), np.float64),
+        bonus=np.asarray(np.linalg.solve(solve, follow.sum(axis=1)), np.float64),
     )
 
 
