@@ -119,7 +119,11 @@ def _values(
     ]
     if not missed:
         return []
-    rested = [task for task in tasks if grades[task.name].distances]
+    rested = [
+        task
+        for task in tasks
+        if grades[task.name].distances and (task in missed or grades[task.name].standing is Standing.PASSED)
+    ]
     worst = {
         number: max(grades[task.name].distances.get(number, float("inf")) for task in rested)
         for number in range(len(WAYS))
