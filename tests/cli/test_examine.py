@@ -40,3 +40,54 @@ def test_a_factory_that_makes_something_else_is_refused(new_project: Path, call:
     said = call(new_project, ["examine", "model.py:nothing"])
     assert said.status == 2
     assert "model, loss and data" in said.err
+
+
+AGENT = """
+import numpy as np
+
+
+class Agent:
+    def __init__(self, environment):
+        self.environment, self.sum, self.count = environment, np.zeros((5, 2)), np.zeros((5, 2))
+
+    def learn(self, steps):
+        for _ in range(steps):
+            at = int(self.environment.reset()[0].argmax())
+            action = int(self.environment.action_space.sample())
+            self.sum[at, action] -= self.environment.step(action)[1]
+            self.count[at, action] += 1
+
+    def value(self, observation):
+        return (self.sum / np.maximum(self.count, 1))[int(observation.argmax())]
+
+    def act(self, observation):
+        return int(self.value(observation).argmax())
+
+
+def make(environment, gamma=0.9):
+    return Agent(environment)
+
+
+def refused(environment):
+    return 3
+"""
+"""Learns single steps, and takes every reward for its opposite."""
+
+
+def test_a_function_of_an_environment_makes_an_agent_that_learns_in_processes_of_its_own(
+    new_project: Path, call: Call
+) -> None:
+    (new_project / "agent.py").write_text(AGENT)
+    said = call(new_project, ["examine", "--json", "--seconds", "60", "agent.py:make"])
+    assert said.status == 1, said
+    first = json.loads(said.out)["findings"][0]
+    assert first["kind"] == "known-value-missed"
+    assert first["causes"][0]["name"] == "reward-sign-flipped"
+    assert first["causes"][0]["file"].endswith("agent.py")
+
+
+def test_a_factory_that_makes_no_agent_is_told_what_one_is(new_project: Path, call: Call) -> None:
+    (new_project / "agent.py").write_text(AGENT)
+    said = call(new_project, ["examine", "agent.py:refused"])
+    assert said.status == 2
+    assert "act(observation)" in said.err

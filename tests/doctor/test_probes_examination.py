@@ -111,8 +111,3 @@ def test_parts_may_come_as_a_tuple_or_with_other_names() -> None:
         assert subject.loss is parts["loss"]
         assert subject.sample is not None
         assert subject.sample.count == 64
-
-
-def test_an_agent_is_said_to_be_unchecked() -> None:
-    found = examine(read_factory(lambda environment: None), make_probes(), 5)
-    assert found.unchecked == ("the agent: there are no probes of agents yet",)

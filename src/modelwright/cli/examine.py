@@ -63,10 +63,11 @@ def _examine(arguments: Arguments) -> int:
 
 COMMANDS = {
     "examine": Command(
-        help="probe a model, a loss or data that a function of yours makes",
+        help="probe a model, a loss, data or an agent that a function of yours makes",
         about="The function is called without arguments and returns a mapping or object with model, loss and "
         "data (and optimizer, validation), or data alone. Copies of what it makes are tried in small ways "
-        "whose right answers are known. At the end: what is wrong, or what was checked and what "
+        "whose right answers are known. A function of an environment makes an agent, which learns in "
+        "tasks of known values. At the end: what is wrong, or what was checked and what "
         "could not be.\n\n"
         "Exit status: 0 nothing that needs action, 1 findings.",
         examples=("modelwright examine model.py:make", "modelwright examine --json --seconds 30 model.make"),

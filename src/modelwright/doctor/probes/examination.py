@@ -4,8 +4,10 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.probes.agents.agent_examination import Courses, Judged, examine_agent, in_turn
 from modelwright.doctor.probes.limit import Limit
 from modelwright.doctor.probes.origin import raised_at
 from modelwright.doctor.probes.preserved import preserved, print_of
@@ -45,6 +47,7 @@ def examine(
     probes: Sequence[Probe],
     seconds: float,
     tell: Callable[[str, "Examination"], None] | None = None,
+    courses: Courses = in_turn,
 ) -> Examination:
     """Run probes one after another.
 
@@ -56,16 +59,17 @@ def examine(
         probes: In order.
         seconds: For all of them.
         tell: Is called before each, with its words and what is known so far.
+        courses: Lets agents learn.
     """
     limit = Limit(seconds)
+    if subject.agent is not None:
+        return _examine_agent(subject.agent, limit, tell, courses)
     found: list[Finding] = []
     checked: list[str] = []
     unchecked: list[str] = []
     took: dict[str, float] = {}
     fitting = [each for each in probes if _lacks(each, subject) is None]
     unchecked += [f"{each.words}: {why}" for each in probes if (why := _lacks(each, subject))]
-    if subject.agent is not None:
-        unchecked.append("the agent: there are no probes of agents yet")
     if subject.estimator is not None:
         unchecked.append("the estimator: there are no probes of estimators yet")
     before = print_of(subject)
@@ -96,6 +100,22 @@ def examine(
             )
         )
     return _so_far(found, checked, unchecked, took)
+
+
+def _examine_agent(
+    factory: Callable[..., Any],
+    limit: Limit,
+    tell: Callable[[str, Examination], None] | None,
+    courses: Courses,
+) -> Examination:
+    def made(judged: Judged) -> Examination:
+        return _so_far(judged[0], judged[1], judged[2], {"the agent": limit.spent})
+
+    def say(words: str, judged: Judged) -> None:
+        if tell is not None:
+            tell(words, made(judged))
+
+    return made(examine_agent(factory, limit, say, courses))
 
 
 def _so_far(

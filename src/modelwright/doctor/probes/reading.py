@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from modelwright.base.errors import BadValue
+from modelwright.doctor.probes.agents.agent import DISCOUNTS
 from modelwright.doctor.probes.drawing import draw_sample, is_data
 from modelwright.doctor.probes.sample import Sample
 from modelwright.doctor.probes.subject import Subject
@@ -44,7 +45,8 @@ def read_factory(factory: Callable[..., Any], name: str = "") -> Subject:
     """Return what a factory makes, in one form.
 
     Args:
-        factory: Called without arguments; with an environment where it has an argument without a default.
+        factory: Called without arguments; with an environment where it has an argument without a default,
+            and with a number of steps where it has two.
         name: As the user named it, for messages.
 
     Raises:
@@ -87,10 +89,14 @@ def _wants_environment(factory: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [each for each in parameters if each.default is each.empty and each.kind in places]
-    if len(needed) > 1:
+    needed = [
+        each
+        for each in parameters
+        if each.default is each.empty and each.kind in places and each.name not in DISCOUNTS
+    ]
+    if len(needed) > 2:
         raise BadValue(
-            "A factory takes nothing, or one environment that an agent is made for",
+            "A factory takes nothing, or an environment for an agent, or that and a number of steps",
             got=f"arguments {', '.join(each.name for each in needed)}",
             next_step="give the others defaults, or wrap it",
         )

@@ -40,14 +40,22 @@ def main(words: list[str]) -> None:
         return
     from modelwright.doctor.probes.all import make_probes
     from modelwright.doctor.probes.examination import examine
+    from modelwright.lab.checkup.courses import side_by_side
 
+    if made.agent is not None:
+        _make_ready(pipe)
     about = _about(made)
-    found = examine(
-        made,
-        make_probes(),
-        seconds,
-        lambda looks_at, so_far: tell(about, jsonable(so_far), looks_at),
-    )
+    try:
+        found = examine(
+            made,
+            make_probes(),
+            seconds,
+            lambda looks_at, so_far: tell(about, jsonable(so_far), looks_at),
+            side_by_side,
+        )
+    except ModelwrightError as error:
+        (folder / "error.pkl").write_bytes(pickle.dumps(error))
+        return
     tell(about, jsonable(found), is_whole=True)
 
 
@@ -77,6 +85,20 @@ def _make(name: str) -> Any:
             next_check=f"look at {place}" if place else "call the factory by hand",
         )
     return replace(subject, memory=int(0.8 * psutil.virtual_memory().available))
+
+
+def _make_ready(pipe: int) -> None:
+    """Leave accelerators, which copies of a process cannot share, and import what each would import anew."""
+    import torch
+
+    if torch.cuda.is_available():
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.set_inheritable(pipe, True)
+        os.execv(
+            sys.executable, [sys.executable, "-m", "modelwright.lab.checkup.examine_child", *sys.argv[1:]]
+        )
+    torch.set_num_threads(1)
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
 
 
 def _about(subject: Any) -> str:

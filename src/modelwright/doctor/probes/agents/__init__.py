@@ -1,0 +1,1 @@
+"""Environments whose right values are known, and how agents that learn in them are judged."""

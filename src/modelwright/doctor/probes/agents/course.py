@@ -1,0 +1,191 @@
+"""An agent learns in a task, ever longer, and is asked what it has learnt."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelwright.base.errors import ModelwrightError
+from modelwright.doctor.probes.agents.agent import Agent, read_agent
+from modelwright.doctor.probes.agents.task import Task
+from modelwright.doctor.probes.agents.task_environment import make_environment, sight
+from modelwright.doctor.probes.limit import Limit
+from modelwright.doctor.probes.origin import raised_at
+from modelwright.doctor.watch.place import Place
+
+__all__ = ["MOST_STEPS", "Course", "Look", "take_course"]
+
+_FIRST_STEPS = 500
+MOST_STEPS = 1_000_000
+"""After which an agent has learnt what it will."""
+
+_HARDLY_ANY = 4
+_ASKED = 16
+"""Times that an agent is asked what it does in a state; it may act at random."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What an agent has learnt at one time.
+
+    Attributes:
+        steps: Steps of the environment until then.
+        values: (observation) values; None where the agent says none.
+        action_values: (observation, action) values; those of the opposite of the best force and of that force
+            where actions are forces; None where it says none.
+        actions: (observation, action) share of each action, or (observation, direction) mean force.
+    """
+
+    steps: int
+    values: tuple[float, ...] | None
+    action_values: tuple[tuple[float, float], ...] | None
+    actions: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What came of one agent in one task.
+
+    Attributes:
+        task: Name of the task.
+        forces: Whether actions were forces.
+        looks: In order, each after more steps than the one before; the first after none, where that can be.
+        gamma: What the agent says that it discounts by.
+        timeouts_end: Whether it is meant to take cuts for ends.
+        gives_action_values: Whether values are those of actions.
+        error: What it raised; empty where it did not.
+        place: The user's line that raised.
+    """
+
+    task: str
+    forces: bool
+    looks: tuple[Look, ...] = ()
+    gamma: float | None = None
+    timeouts_end: bool = False
+    gives_action_values: bool = False
+    error: str = ""
+    place: Place | None = None
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether it got as far as a look after some steps."""
+        return any(look.steps for look in self.looks)
+
+
+def take_course(
+    factory: Callable[..., Any],
+    task: Task,
+    limit: Limit,
+    is_settled: Callable[[Course], bool],
+    *,
+    forces: bool = False,
+) -> Course:
+    """Let an agent learn, doubling the steps until it settled or time is over.
+
+    Global random numbers are set; whoever needs them as they were keeps them.
+
+    Args:
+        factory: Makes the agent.
+        task: In what.
+        limit: Seconds; they are kept to as well as lengths can be foreseen.
+        is_settled: Whether what is known is enough.
+        forces: Whether actions are forces.
+
+    Raises:
+        BadValue: where the factory makes no agent.
+    """
+    _begin()
+    looks: list[Look] = []
+    agent: Agent | None = None
+
+    def so_far(error: BaseException | None = None) -> Course:
+        return Course(
+            task=task.name,
+            forces=forces,
+            looks=tuple(looks),
+            gamma=agent.gamma if agent else None,
+            timeouts_end=agent.timeouts_end if agent else False,
+            gives_action_values=bool(agent and agent.gives_action_values),
+            error=f"{type(error).__name__}: {error}"[:300] if error else "",
+            place=raised_at(error) if error else None,
+        )
+
+    try:
+        agent = read_agent(factory, make_environment(task.name, forces=forces))
+        total, more = 0, _FIRST_STEPS
+        looks.extend(_look_before(agent, task, forces=forces))
+        while True:
+            begun = time.monotonic()
+            agent.learn(more, total + more)
+            total += more
+            looks.append(_look(agent, task, total, forces=forces))
+            pace = (time.monotonic() - begun) / (total if agent.begins_anew else more)
+            if is_settled(so_far()):
+                break
+            room = int(0.9 * limit.left / max(pace, 1e-7))
+            more = min(total, room - total if agent.begins_anew else room)
+            if more < total / 2 or total >= MOST_STEPS:
+                break
+    except ModelwrightError:
+        raise
+    except Exception as error:
+        return so_far(error)
+    return so_far()
+
+
+def _begin() -> None:
+    import torch
+
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+def _look_before(agent: Agent, task: Task, *, forces: bool) -> list[Look]:
+    """Return what it says before it learnt anything to speak of, where it says something then."""
+    try:
+        if agent.begins_anew:
+            agent.learn(_HARDLY_ANY, _HARDLY_ANY)
+        return [_look(agent, task, 0, forces=forces)]
+    except Exception:
+        return []
+
+
+def _look(agent: Agent, task: Task, steps: int, *, forces: bool) -> Look:
+    count = max(task.observation_of(state) for state in range(len(task.moves))) + 1
+    found = [agent.value(sight(each)) for each in range(count)]
+    values: tuple[float, ...] | None = None
+    rows: tuple[tuple[float, float], ...] | None = None
+    if all(each is not None and each.size for each in found):
+        known = [each for each in found if each is not None]
+        values = tuple(float(each.max()) for each in known)
+        if not forces and all(each.size == 2 for each in known):
+            rows = tuple((float(each[0]), float(each[1])) for each in known)
+        elif forces and task.best and agent.takes_action:
+            rows = tuple(_opposite(agent, task, each) for each in range(count))
+    return Look(
+        steps=steps,
+        values=values,
+        action_values=rows,
+        actions=tuple(_acts(agent, each, forces=forces) for each in range(count)) if task.best else (),
+    )
+
+
+def _opposite(agent: Agent, task: Task, number: int) -> tuple[float, float]:
+    """Return values of the worse and the better force, in the order of the task's actions by number."""
+    peak = np.array(task.peaks[number], np.float32)
+    both = [agent.value_of(sight(number), each) for each in (-peak, peak)]
+    return (both[0], both[1]) if task.best[number] == 1 else (both[1], both[0])
+
+
+def _acts(agent: Agent, number: int, *, forces: bool) -> tuple[float, ...]:
+    done = [agent.act(sight(number)) for _ in range(_ASKED)]
+    if forces:
+        return tuple(float(each) for each in np.mean(done, axis=0))
+    if any(each.size != 1 for each in done):
+        raise TypeError(f"act(observation) returned {done[0].size} numbers; an action is one, 0 or 1")
+    return tuple(float(np.mean([round(float(each[0])) == action for each in done])) for action in (0, 1))
