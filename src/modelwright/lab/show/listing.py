@@ -11,7 +11,7 @@ from modelwright.experiment.verdict import Verdict
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
 from modelwright.journal.run_row import RunRow
-from modelwright.lab.standing import AMENDMENT, standing_entries
+from modelwright.lab.standing import AMENDMENT, standing_findings
 from modelwright.lab.wording import OUTCOME_STYLES, SEVERITY_STYLES, clean
 
 if TYPE_CHECKING:
@@ -197,14 +197,14 @@ def list_findings(journal: Journal, name: str | None = None) -> list[ListedFindi
     rows: list[ListedFinding] = []
     for experiment in known if name is None else (name,):
         last = known[experiment][-1]
-        for entry in standing_entries(journal, last.design, "finding"):
+        for time, finding in standing_findings(journal, last.design):
             rows.append(
                 ListedFinding(
                     experiment=experiment,
                     design=last.design,
-                    time=entry.time,
-                    finding=Finding.from_record(entry.body),
-                    accepted=entry.body["kind"] in last.body["design"]["accept"],
+                    time=time,
+                    finding=finding,
+                    accepted=finding.kind in last.body["design"]["accept"],
                 )
             )
     order = list(reversed(Severity))
