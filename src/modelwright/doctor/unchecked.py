@@ -14,7 +14,8 @@ def unchecked_words(scene: Scene) -> Iterator[str]:
         if not scene.estimations:
             yield "learning: neither torch nor an estimator of scikit-learn is used"
     elif not scene.steps:
-        yield "learning: no optimizer of torch took a step"
+        if not scene.estimations:
+            yield "learning: no optimizer of torch took a step"
     elif not scene.roots and not scene.losses:
         yield "layers, losses and gradients: no module of torch was called, and no loss was asked for gradients"
     elif not scene.environments:

@@ -1,4 +1,4 @@
-"""The doctor beside a learner: it hears one cohort of trials from their first step, in the process that trains.
+"""The doctor beside a learner: it hears a cohort of trials from their first step, in the process that trains.
 
 Learners of ours train all seeds in one program, which is heard as a whole. Functions and classes of others
 train one seed each, side by side: the first seed of the cohort is heard, and the doctor pauses while the
@@ -31,6 +31,12 @@ WITHDRAWN = "finding-withdrawn"
 
 _PATIENCE = 0.0, 20.0, 0.1
 """Of what is tried on copies at the end: it is worth a tenth of the trial's own time, and no more."""
+
+
+_OF_OURS = (
+    "layers, losses and targets: a learner of Modelwright's trains all its seeds as one array, which sensors "
+    "do not read; it is held to references by its own tests"
+)
 
 
 class TrialWatch:
@@ -140,9 +146,7 @@ class TrialWatch:
             with self._guarded():
                 doctor.stop(tries=False)
 
-    def _message(
-        self, found: Sequence[Finding], *, ended: bool, doctor: Doctor | None = None
-    ) -> Watched:
+    def _message(self, found: Sequence[Finding], *, ended: bool, doctor: Doctor | None = None) -> Watched:
         record: Mapping[str, Any] = {}
         if doctor is not None:
             with self._guarded():
@@ -152,8 +156,8 @@ class TrialWatch:
             seeds=self._seeds,
             ended=ended,
             findings=tuple(found),
-            checked=tuple(record.get("checked", ())),
-            unchecked=tuple(record.get("unchecked", ())),
+            checked=() if self._stacked else tuple(record.get("checked", ())),
+            unchecked=(_OF_OURS,) if self._stacked else tuple(record.get("unchecked", ())),
             steps=int(record.get("steps", 0)),
             seconds=doctor.seconds if doctor is not None else 0.0,
         )
@@ -168,7 +172,7 @@ class TrialWatch:
         return Finding(
             kind=WITHDRAWN,
             severity=Severity.INFO,
-            title=f"{self._job.variant}: {finding.kind} was found while it trained, and did not hold to its end.",
+            title=f"{self._job.variant}: {finding.kind} was found at first, and did not hold to the end.",
             evidence={"finding": finding.title},
             next_check="none; it counts no longer",
             subject=f"{finding.subject}: {finding.kind}",

@@ -173,7 +173,8 @@ class Executor(Protocol):
         """Run the jobs and yield what their workers say, until every job is finished or failed.
 
         Messages of one job come in order: Started, Progress and Watched ..., then Finished, Failed or Lost;
-        after Lost the job starts again. Messages of several jobs are mixed. Closing the generator stops the jobs.
+        after Lost the job starts again. Messages of several jobs are mixed. Closing the generator stops the
+        jobs.
 
         Raises:
             WorkerLost: where a job lost its worker too often.
