@@ -17,7 +17,7 @@ def unchecked_words(scene: Scene) -> Iterator[str]:
         if not scene.estimations:
             yield "learning: no optimizer of torch took a step"
     elif not scene.roots and not scene.losses:
-        yield "layers, losses and gradients: no module of torch was called, and no loss was asked for gradients"
+        yield "layers, losses and gradients: no module of torch was called, no loss asked for gradients"
     elif not scene.environments:
         yield "learning by acting: no environment of Gymnasium was stepped"
     if scene.environments and not scene.experience.transitions:

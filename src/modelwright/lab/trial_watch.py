@@ -8,7 +8,7 @@ others go on. Nothing that fails here fails a trial.
 import dataclasses
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -20,9 +20,11 @@ from modelwright.base.seed import Seed
 from modelwright.base.step import Model, Step
 from modelwright.data.environments.environment import Environment
 from modelwright.data.experience import Experience
-from modelwright.doctor.doctor import Doctor
 from modelwright.doctor.watch.watch import SENSOR_FAILED
 from modelwright.lab.executor.job import Job, Watched
+
+if TYPE_CHECKING:
+    from modelwright.doctor.doctor import Doctor
 
 __all__ = ["WITHDRAWN", "TrialWatch"]
 
@@ -54,6 +56,8 @@ class TrialWatch:
         self._failed: list[Finding] = []
         if job.watched:
             with self._guarded():
+                from modelwright.doctor.doctor import Doctor
+
                 self._doctor = Doctor(patience=_PATIENCE).start()
                 self._doctor.pause()
 
@@ -146,7 +150,7 @@ class TrialWatch:
             with self._guarded():
                 doctor.stop(tries=False)
 
-    def _message(self, found: Sequence[Finding], *, ended: bool, doctor: Doctor | None = None) -> Watched:
+    def _message(self, found: Sequence[Finding], *, ended: bool, doctor: "Doctor | None" = None) -> Watched:
         record: Mapping[str, Any] = {}
         if doctor is not None:
             with self._guarded():
