@@ -56,10 +56,7 @@ class TrialWatch:
         self._failed: list[Finding] = []
         if job.watched:
             with self._guarded():
-                from modelwright.doctor.doctor import Doctor
-
-                self._doctor = Doctor(patience=_PATIENCE).start()
-                self._doctor.pause()
+                self._doctor = _start()
 
     @property
     def _seeds(self) -> tuple[int, ...]:
@@ -196,6 +193,15 @@ class TrialWatch:
                 next_check="what it looks at was not checked; report the error",
             )
             self._failed.append(self._named(finding))
+
+
+def _start() -> "Doctor":
+    # Only where it is needed: reruns train in the same way, and their record of executed code stays small.
+    from modelwright.doctor.doctor import Doctor
+
+    doctor = Doctor(patience=_PATIENCE).start()
+    doctor.pause()
+    return doctor
 
 
 class _HeardModel:
