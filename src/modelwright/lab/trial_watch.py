@@ -6,6 +6,7 @@ others go on. Nothing that fails here fails a trial.
 """
 
 import dataclasses
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,11 @@ __all__ = ["WITHDRAWN", "TrialWatch"]
 WITHDRAWN = "finding-withdrawn"
 """Kind of the finding that one of before did not hold to the trial's end."""
 
-_PATIENCE = 0.0, 20.0, 0.1
-"""Of what is tried on copies at the end: it is worth a tenth of the trial's own time, and no more."""
+_PATIENCE = 0.0, 5.0, 0.025
+"""Of what is tried on copies at the end; what is tried may take four times its share, so a tenth in all."""
+
+_ROUNDS = 0.02
+"""Share of the time that asking for findings may take."""
 
 
 _OF_OURS = (
@@ -54,6 +58,7 @@ class TrialWatch:
         self._doctor: Doctor | None = None
         self._told: dict[str, Finding] = {}
         self._failed: list[Finding] = []
+        self._next_round = 0.0
         if job.watched:
             with self._guarded():
                 self._doctor = _start()
@@ -112,10 +117,14 @@ class TrialWatch:
         """Yield what the doctor knows by now, where something is new; called after each step."""
         if self._doctor is None:
             return
+        began = time.monotonic()
+        if began < self._next_round:
+            return
         found: list[Finding] = []
         with self._guarded():
             if self._doctor.round():
                 found = [self._named(each) for each in self._doctor.findings()]
+        self._next_round = began + (time.monotonic() - began) / _ROUNDS
         if found:
             self._told |= {each.kind: each for each in found}
             yield self._message(found, ended=False)
