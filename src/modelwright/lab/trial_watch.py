@@ -35,6 +35,19 @@ WITHDRAWN = "finding-withdrawn"
 _PATIENCE = 0.0, 5.0, 0.025
 """Of what is tried on copies at the end; what is tried may take four times its share, so a tenth in all."""
 
+_OF_DATA = frozenset(
+    {
+        *("accuracy-says-little", "classes-differ-between-splits", "feature-gives-target-away"),
+        *("measured-on-training-rows", "measured-outside-of-what-was-learnt", "near-copies-across-split"),
+        *("missing-value-taken-for-number", "rows-in-two-units", "rows-learnt-and-measured"),
+        *("targets-of-other-rows", "times-interleaved", "window-reaches-target"),
+    }
+)
+"""Kinds that speak of data and how they are split: the lab splits, and checks that before anything trains."""
+
+_WORDS_OF_DATA = ("rows and columns of estimators", "rows learnt and measured")
+_LEFT_TO_CHECKS = "rows, columns and splits: the checks of the data speak of them"
+
 _ROUNDS = 0.02
 """Share of the time that asking for findings may take."""
 
@@ -123,7 +136,7 @@ class TrialWatch:
         found: list[Finding] = []
         with self._guarded():
             if self._doctor.round():
-                found = [self._named(each) for each in self._doctor.findings()]
+                found = self._named_all(self._doctor.findings())
         self._next_round = began + (time.monotonic() - began) / _ROUNDS
         if found:
             self._told |= {each.kind: each for each in found}
@@ -142,7 +155,7 @@ class TrialWatch:
         if doctor is not None:
             with self._guarded():
                 doctor.stop(tries=not raised)
-                found = [self._named(each) for each in doctor.findings()]
+                found = self._named_all(doctor.findings())
         self._doctor = None
         found += self._failed
         kinds = {each.kind for each in found}
@@ -166,11 +179,16 @@ class TrialWatch:
             seeds=self._seeds,
             ended=ended,
             findings=tuple(found),
-            checked=() if self._stacked else tuple(record.get("checked", ())),
-            unchecked=(_OF_OURS,) if self._stacked else tuple(record.get("unchecked", ())),
+            checked=()
+            if self._stacked
+            else tuple(each for each in record.get("checked", ()) if each not in _WORDS_OF_DATA),
+            unchecked=(_OF_OURS,) if self._stacked else (*record.get("unchecked", ()), _LEFT_TO_CHECKS),
             steps=int(record.get("steps", 0)),
             seconds=doctor.seconds if doctor is not None else 0.0,
         )
+
+    def _named_all(self, findings: Sequence[Finding]) -> list[Finding]:
+        return [self._named(each) for each in findings if each.kind not in _OF_DATA]
 
     def _named(self, finding: Finding) -> Finding:
         """Return the finding with the variant that it speaks of."""
