@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = "".join((ROOT / "docs" / name).read_text() for name in ("doctor.md", "examine.md"))
@@ -23,6 +24,14 @@ def test_what_a_file_finds_is_in_the_docs_and_points_to_known_causes(path: Path)
     text = path.read_text()
     assert [kind for kind in _KIND.findall(text) if f"`{kind}`" not in DOCS] == []
     assert [name for name in _CAUSE.findall(text) if name not in CAUSES] == []
+
+
+def test_a_design_can_accept_every_kind_that_the_docs_name() -> None:
+    page = (ROOT / "docs" / "doctor.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = {kind for row in rows for kind in re.findall(r"`([a-z0-9-]+)`", row)}
+    assert named - set(KINDS) == {"program-raised", "program-killed"}, "src/modelwright/doctor/kinds.py"
+    assert set(KINDS) <= named
 
 
 def test_kinds_are_found_in_the_text() -> None:

@@ -50,7 +50,7 @@ def test_words_after_the_script_are_its_own_and_its_exit_status_is_kept(tmp_path
     text = "import sys\nassert sys.argv[1:] == ['--json', 'x']\nassert __name__ == '__main__'\nsys.exit(4)\n"
     found = check(tmp_path, text, "--json", "x")
     assert (found.findings, found.exit_status) == ((), 4)
-    assert found.unchecked == ("learning: the script uses neither torch nor an estimator of scikit-learn",)
+    assert found.unchecked == ("learning: neither torch nor an estimator of scikit-learn is used",)
 
 
 def test_an_end_without_a_word_is_told(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ COMMANDS = {
         run=_compare,
     ),
     "findings": Command(
-        help="list what checks found wrong",
+        help="list what checks and the doctor found wrong",
         about="Findings come with evidence, likely causes in order, and the next check to make. A severe one "
         "makes the verdict invalid unless the design accepts it by name.",
         examples=("modelwright findings digits", "modelwright findings"),

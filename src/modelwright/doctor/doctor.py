@@ -1,6 +1,5 @@
 """The doctor of a loop of one's own, in a script or a notebook."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from modelwright.base.errors import NotPermitted
@@ -10,6 +9,7 @@ from modelwright.doctor.diagnosis.diagnosis import diagnose
 from modelwright.doctor.diagnosis.likelihoods import Likelihoods
 from modelwright.doctor.report import report_of
 from modelwright.doctor.sensors.all import make_sensors, watch_words
+from modelwright.doctor.unchecked import unchecked_words
 from modelwright.doctor.watch.listening import Listening
 from modelwright.doctor.watch.watch import Watch
 
@@ -32,11 +32,17 @@ class Doctor:
     layer is still as torch draws it. Each start begins anew and forgets what was found before. Several may
     watch at once.
 
+    Args:
+        patience: Least and most seconds for what is tried on copies at the end, and their share of the time
+            that was watched; left out, 8 to 20 seconds and a third.
+
     Attributes:
         steps: Steps of optimizers that were watched.
+        seconds: Seconds that listening took so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience: tuple[float, float, float] | None = None) -> None:
+        self._patience = patience
         self._watch: Watch | None = None
         self._listening: Listening | None = None
         self._forget()
@@ -46,7 +52,8 @@ class Doctor:
         self._next_round = _FIRST_ROUND
         self._found: tuple[Finding, ...] = ()
         self._checked: tuple[str, ...] = ()
-        self._seconds = 0.0
+        self._unchecked: tuple[str, ...] = ()
+        self.seconds = 0.0
         self._error = ""
         self.steps = 0
 
@@ -66,15 +73,33 @@ class Doctor:
             )
         self._forget()
         self._watch = Watch(make_sensors)
+        if self._patience is not None:
+            self._watch.scene.patience = self._patience
         self._listening = Listening(self._watch)
         self._listening.start()
         return self
 
-    def stop(self) -> "Doctor":
-        """Watch no more; what was found is kept, what was watched is not held on to."""
+    def pause(self) -> None:
+        """Hear nothing until `resume`: another model that learns in turn with this one, for example."""
+        if self._watch is not None:
+            self._watch.pause(True)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self._watch is not None:
+            self._watch.pause(False)
+
+    def stop(self, *, tries: bool = True) -> "Doctor":
+        """Watch no more; what was found is kept, what was watched is not held on to.
+
+        Args:
+            tries: Whether what needs copies of the models is tried out first, within `patience`.
+        """
         if self._listening is not None and self._watch is not None:
             try:
-                self._watch.end()
+                self._watch.pause(False)
+                if tries:
+                    self._watch.end()
                 self._ask(self._watch)
             finally:
                 self._listening.stop()
@@ -98,7 +123,8 @@ class Doctor:
     def _ask(self, watch: Watch) -> None:
         self._found = diagnose(watch.findings(), Likelihoods.measured()).findings
         self._checked = tuple(watch_words(watch.scene))
-        self._seconds, self.steps = watch.seconds, watch.scene.steps
+        self._unchecked = tuple(unchecked_words(watch.scene))
+        self.seconds, self.steps = watch.seconds, watch.scene.steps
 
     def findings(self) -> list[Finding]:
         """Return what is wrong, the likeliest root of it first; while it watches, what is known so far."""
@@ -128,18 +154,21 @@ class Doctor:
     def report(self) -> str:
         """Return what is wrong as a page of text: evidence, likely causes in order, what to check next."""
         findings = self.findings()
-        return report_of(f"doctor: {self._heading()}", findings, self._checked, self._unchecked())
+        return report_of(f"doctor: {self._heading()}", findings, self._checked, self._unchecked)
 
     def record(self) -> dict[str, Any]:
         """Return what is wrong as JSON types."""
-        return {"findings": [each.record() for each in self.findings()], "steps": self.steps}
+        findings = [each.record() for each in self.findings()]
+        return {
+            "findings": findings,
+            "steps": self.steps,
+            "checked": list(self._checked),
+            "unchecked": list(self._unchecked),
+        }
 
     def _heading(self) -> str:
         state = "watches" if self.watches else "watched"
         return f"{state} {self.steps} steps{f', ended by {self._error[:200]}' if self._error else ''}"
-
-    def _unchecked(self) -> Sequence[str]:
-        return () if self.steps else ("learning: no optimizer of torch took a step",)
 
     def _repr_html_(self) -> str:
         return html_of(self._heading(), self.findings())

@@ -47,6 +47,7 @@ class _Plain(Settings):
     power: float = setting(doc="See `Design`.")
     spread: float | None = setting(doc="See `Design`.")
     tolerance: float = setting(doc="See `Design`.")
+    watch: bool = setting(doc="See `Design`.")
 
 
 def _values(settings: Settings) -> dict[str, Any]:
@@ -139,6 +140,7 @@ class Design(Settings):
     accept: tuple[str, ...] = setting(
         (), doc="Kinds of severe findings that do not make the verdict invalid."
     )
+    watch: bool = setting(True, doc="Whether the doctor watches trials from their first step.")
     budget: Budget = setting(Budget(), doc="What the experiment may cost.")
     tolerance: float = setting(
         1e-6, doc="Largest relative difference at which a rerun counts as numerically equal.", low=0, below=1
@@ -199,9 +201,7 @@ class Design(Settings):
             values = value if isinstance(value, Mapping) else _values(value)
             object.__setattr__(self, name, configure(kind, cast("Mapping[str, Any]", values), where=name))
         self._settle_either()
-        own = {
-            name: getattr(self, name) for name in ("name", "seeds", "alpha", "power", "spread", "tolerance")
-        }
+        own = {field.name: getattr(self, field.name) for field in fields(_Plain)}
         for name, value in _values(configure(_Plain, own)).items():
             object.__setattr__(self, name, value)
         for name in ("compare", "accept"):
@@ -335,7 +335,8 @@ class Design(Settings):
     def record(self) -> dict[str, Any]:
         """Return the design as JSON types, without the groups that it has not.
 
-        Settings of text stand in designs on text only: others keep the hash that they always had.
+        Settings of text stand in designs on text only, and `watch` where it is off: others keep the hash that
+        they always had.
         """
         found: dict[str, Any] = {
             name: value
@@ -344,6 +345,8 @@ class Design(Settings):
         }
         if self.data is not None and self.data.kind != "text":
             found["data"] = {name: value for name, value in found["data"].items() if name not in _OF_TEXT}
+        if self.watch:
+            del found["watch"]
         return found
 
     @property

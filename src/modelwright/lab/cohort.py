@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelwright.base.errors import Misuse, ModelwrightError, WorkerLost, WorldFailed
+from modelwright.base.finding import Finding
 from modelwright.base.fingerprint import canonical_json
 from modelwright.base.seed import Seed
 from modelwright.journal.journal import Journal
@@ -22,12 +23,14 @@ from modelwright.lab.executor.job import (
     Message,
     Progress,
     Started,
+    Watched,
     Workload,
 )
 from modelwright.lab.lineage.package import record_package
 from modelwright.lab.lineage.record import Lineage
 from modelwright.lab.lineage.source import SourceRecord
 from modelwright.lab.prepare import Prepared, Trial
+from modelwright.lab.watch_record import WATCHED, WatchRecord
 
 __all__ = ["Recorder", "count_cuts", "failed_job", "make_jobs"]
 
@@ -45,8 +48,17 @@ def count_cuts(prepared: Prepared, variants: Collection[str], slots: int) -> int
     return slots
 
 
-def make_jobs(prepared: Prepared, trials: Sequence[Trial], slots: int) -> list[Job]:
-    """Part trials into jobs; a trial's result does not depend on its company."""
+def make_jobs(
+    prepared: Prepared, trials: Sequence[Trial], slots: int, *, watched: Collection[str] = ()
+) -> list[Job]:
+    """Part trials into jobs; a trial's result does not depend on its company.
+
+    Args:
+        prepared: The design.
+        trials: What is to be run.
+        slots: How many jobs can be at work at once.
+        watched: Variants whose first job the doctor watches.
+    """
     jobs: list[Job] = []
     cuts = count_cuts(prepared, {trial.variant for trial in trials}, slots)
     for variant in prepared.design.variants:
@@ -63,6 +75,7 @@ def make_jobs(prepared: Prepared, trials: Sequence[Trial], slots: int) -> list[J
                     seeds=tuple(trial.seed for trial in chosen),
                     parts=tuple(trial.part for trial in chosen),
                     code=prepared.code[variant],
+                    watched=variant in watched and chosen[0] is own[0],
                 )
             )
     return jobs
@@ -88,6 +101,7 @@ class Recorder:
         source: The user's source, recorded once per launch.
         told: Called before the first message and after every one.
         lost: Called with variant and reason where a worker went away.
+        found: Called with what the doctor finds while trials run.
         updates: Variant -> updates so far in the present `run`.
         finished: Variant -> trials finished in the present `run`.
     """
@@ -98,20 +112,35 @@ class Recorder:
     source: SourceRecord
     told: Callable[[], None] = lambda: None
     lost: Callable[[str, str], None] = lambda variant, why: None
+    found: Callable[[Sequence[Finding]], None] = lambda findings: None
     updates: dict[str, int] = field(default_factory=dict[str, int])
     finished: dict[str, int] = field(default_factory=dict[str, int])
     _open: dict[str, _Open] = field(default_factory=dict[str, _Open])
     _trials: dict[tuple[str, int], Trial] = field(default_factory=dict[tuple[str, int], Trial])
 
-    def run(self, executor: Executor, workload: Workload, trials: Sequence[Trial]) -> None:
+    def run(
+        self,
+        executor: Executor,
+        workload: Workload,
+        trials: Sequence[Trial],
+        *,
+        watched: Collection[str] = (),
+    ) -> None:
         """Run the trials to their end.
+
+        Args:
+            executor: Where.
+            workload: What all jobs share.
+            trials: What is run.
+            watched: Variants that the doctor watches.
 
         Raises:
             Misuse, WorkerLost: where a learner failed; what is finished stays on record.
             StoreFailed: where the journal cannot be written.
         """
         self.updates, self.finished = {}, {}
-        jobs = {job.identity: job for job in make_jobs(self.prepared, trials, executor.slots)}
+        made = make_jobs(self.prepared, trials, executor.slots, watched=watched)
+        jobs = {job.identity: job for job in made}
         self._trials = {(trial.variant, trial.index): trial for trial in trials}
         self.told()
         stream = executor.run(workload, list(jobs.values()))
@@ -133,6 +162,8 @@ class Recorder:
                 self._start(job, message)
             case Progress():
                 self._progress(job, message)
+            case Watched():
+                self._watched(job, message)
             case Finished():
                 self._finish(job, message)
             case Lost():
@@ -188,6 +219,23 @@ class Recorder:
             opened.writer.write(update, metrics)
             opened.updates = update
         self.updates[job.variant] = max(self.updates.get(job.variant, 0), opened.updates)
+
+    def _watched(self, job: Job, message: Watched) -> None:
+        opened = self._open.get(job.identity)
+        if opened is None:
+            return  # the learner could not even be built: what it says is told by its error
+        heard = WatchRecord(
+            variant=job.variant,
+            seeds=message.seeds,
+            ended=message.ended,
+            findings=message.findings,
+            checked=message.checked,
+            unchecked=message.unchecked,
+            steps=message.steps,
+            seconds=message.seconds,
+        )
+        self.journal.append(WATCHED, heard.record(), design=self.design_hash, run=opened.runs[0])
+        self.found(message.findings)
 
     def _finish(self, job: Job, message: Finished) -> None:
         opened = self._open[job.identity]

@@ -24,6 +24,7 @@ from modelwright.data.checks import KINDS
 from modelwright.data.dataset import Dataset
 from modelwright.data.locate import locate_class
 from modelwright.data.source import load_dataset
+from modelwright.doctor.kinds import KINDS as OF_DOCTOR
 from modelwright.experiment.correction import SharedRule
 from modelwright.experiment.design import Design
 from modelwright.lab.ground.episodes import Episodes
@@ -286,7 +287,7 @@ def _named(variant: str) -> Generator[None, None, None]:
 
 
 def _check_accepted(design: Design) -> None:
-    known = (*KINDS, *OF_RESULTS)
+    known = (*KINDS, *OF_RESULTS, *OF_DOCTOR)
     for kind in design.accept:
         if kind not in known:
             raise UnknownName("kind of finding to accept", kind, known)

@@ -8,6 +8,7 @@ from typing import Any
 from modelwright.base.errors import Deviated
 from modelwright.base.finding import Finding, Severity
 from modelwright.base.seed import Seed
+from modelwright.doctor.kinds import KINDS as OF_DOCTOR
 from modelwright.experiment.design import Design
 from modelwright.experiment.look import Look, evaluate_look
 from modelwright.experiment.verdict import Verdict, judge
@@ -31,6 +32,7 @@ from modelwright.lab.trial_findings import (
 )
 from modelwright.lab.trial_results import TrialResults
 from modelwright.lab.watch.view import View
+from modelwright.lab.watch_record import WatchRecord, read_watches
 
 __all__ = ["Session"]
 
@@ -52,6 +54,7 @@ class Session:
         self._recorder: Recorder | None = None
         self._trained = 0
         self._results = TrialResults(journal, prepared)
+        self._told: set[tuple[str, str]] = set()
 
     def to_verdict(self, executor: Executor) -> Result:
         """Go through the rule's looks until it stops, and judge; the report is left to the caller."""
@@ -68,6 +71,7 @@ class Session:
             self._view.looked(look)
             if look.stop:
                 break
+        findings += self._enter_watched()
         findings += self._check_results(looks)
         verdict = self._judge(looks, findings)
         return Result(
@@ -88,7 +92,7 @@ class Session:
     def _check_data(self) -> list[Finding]:
         if self._entries("checks"):
             found = [Finding.from_record(entry.body) for entry in self._entries("finding")]
-            findings = [finding for finding in found if finding.kind not in OF_RESULTS]
+            findings = [finding for finding in found if finding.kind not in (*OF_RESULTS, *OF_DOCTOR)]
         else:
             seed = Seed(self._prepared.root).child("checks")
             findings = list(self._prepared.ground.check(self._prepared.parts, seed))
@@ -97,6 +101,25 @@ class Session:
             self._journal.append("checks", {"findings": len(findings)}, design=self._promise.design)
         for finding in findings:
             self._view.found(finding, accepted=finding.kind in self._design.accept)
+        self._tell([each for watch in self._watches().values() for each in watch.findings])
+        return findings
+
+    def _watches(self) -> Mapping[str, WatchRecord]:
+        """Return what the doctor said of the runs that count."""
+        return read_watches(self._journal, self._results.runs)
+
+    def _tell(self, findings: Sequence[Finding]) -> None:
+        """Show what the doctor found, each thing once."""
+        for finding in findings:
+            if (finding.kind, finding.subject) not in self._told:
+                self._told.add((finding.kind, finding.subject))
+                self._view.found(finding, accepted=finding.kind in self._design.accept)
+
+    def _enter_watched(self) -> list[Finding]:
+        """Enter what the doctor found in runs that count, also in those from before an amendment."""
+        findings = [each for watch in self._watches().values() for each in watch.findings]
+        self._write(findings)
+        self._tell(findings)
         return findings
 
     def _check_results(self, looks: Sequence[Look]) -> list[Finding]:
@@ -154,9 +177,12 @@ class Session:
             self._view.trained(progress, updates=recorder.updates)
 
         recorder.told = told
-        recorder.run(executor, self._workload, missing)
+        # One program of each variant: its other trials run the same code.
+        watched = set(active) - set(self._watches()) if self._design.watch else set[str]()
+        recorder.run(executor, self._workload, missing, watched=watched)
         self._trained += len(missing)
         self._results.take({trial.address for trial in missing})
+        self._enter_watched()
 
     def _new_recorder(self) -> Recorder:
         source = snapshot_source(self._prepared.project.root, skip=[self._journal.folder])
@@ -168,6 +194,7 @@ class Session:
             design_hash=self._promise.design,
             source=source,
             lost=self._view.lost,
+            found=self._tell,
         )
         self._workload = Workload(
             root=self._prepared.project.root,

@@ -18,6 +18,7 @@ from modelwright.lab.lineage.environment import record_environment
 from modelwright.lab.lineage.hardware import record_hardware
 from modelwright.lab.lineage.threads import pinned_threads
 from modelwright.lab.lineage.usage import Meter
+from modelwright.lab.trial_watch import TrialWatch
 
 __all__ = ["train_job"]
 
@@ -39,9 +40,11 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
     The learner sees training rows only, or the environment; on held-out rows or in fresh episodes it is
     measured here, at every step that offers a model or a policy.
     """
+    watch = TrialWatch(job)
     try:
         # Imported before the hardware is recorded, so that the record names the libraries that compute.
-        learner = build_learner(job.config, root=workload.root)
+        with watch.hearing():
+            learner = build_learner(job.config, root=workload.root)
         _require_code(workload, job)
         with Meter() as meter, pinned_threads(workload.threads) as pinned:
             yield Started(
@@ -55,21 +58,24 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
             steps: list[tuple[int, Mapping[str, NDArray[np.float64]]]] = []
             pace = _Pace(len(job.seeds))
             sent = begun = time.monotonic()
-            for step in learner.train(experience, job.seeds):
+            for step in watch.train(learner, experience, job.seeds):
                 seconds = time.monotonic() - begun
                 metrics = scorer.read(step)
                 steps.append((step.update, {**metrics, THROUGHPUT: pace.read(step, seconds)}))
                 if time.monotonic() - sent > _BATCH_SECONDS:
                     yield Progress(job=job.identity, steps=steps)
                     steps, sent = [], time.monotonic()
+                yield from watch.news()
                 begun = time.monotonic()
             if steps:
                 yield Progress(job=job.identity, steps=steps)
             scores, states = scorer.result()
+        yield from watch.end()
         yield Finished(job=job.identity, scores=scores, states=states, usage=meter.usage)
     except GeneratorExit:
         raise
     except ModelwrightError as error:
+        yield from watch.end(raised=True)
         yield Failed(
             job=job.identity,
             error=error.record(),
@@ -77,12 +83,15 @@ def train_job(workload: Workload, job: Job) -> Iterator[Message]:
             misuse=isinstance(error, Misuse),
         )
     except (Exception, SystemExit) as error:
+        yield from watch.end(raised=True)
         yield Failed(
             job=job.identity,
             error={"error": type(error).__name__, "rule": str(error)},
             trace=traceback.format_exc(),
             misuse=False,
         )
+    finally:
+        watch.close()
 
 
 def _require_code(workload: Workload, job: Job) -> None:

@@ -60,6 +60,11 @@ class TrialResults:
             if row.trial in addresses:
                 self._take(row)
 
+    @property
+    def runs(self) -> list[str]:
+        """The runs that count."""
+        return [row.run for row in self._rows.values()]
+
     def row(self, variant: str, index: int) -> RunRow | None:
         """Return the run that counts for this trial, if there is one."""
         return self._rows.get(self._prepared.trial(variant, index).address)

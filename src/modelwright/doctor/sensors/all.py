@@ -108,5 +108,5 @@ def watch_words(scene: Scene) -> Sequence[str]:
     heard = [words for kind, words in _KINDS.items() if kind not in left_out and kind is not Estimators]
     return [
         *((_KINDS[Estimators],) if scene.estimations else ()),
-        *(heard if scene.steps else ()),
+        *(heard if scene.steps and (scene.roots or scene.losses) else ()),
     ]

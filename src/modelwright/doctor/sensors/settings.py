@@ -19,9 +19,6 @@ _FEWEST_STEPS = 60
 
 _TWIN_STEPS = 200
 _FEWEST_TWIN_STEPS = 40
-_LEAST_SECONDS, _MOST_SECONDS, _SHARE = 8.0, 20.0, 0.3
-"""Time for all trials: a share of the program's own, within bounds."""
-
 _PATIENCE = 4.0
 """A trial that takes so many times as long as the first one is given up."""
 
@@ -132,7 +129,8 @@ class Settings(Sensor):
         last = last if math.isfinite(last) else math.inf
         own = min(last, twins.last_loss())
         spent = time.perf_counter() - self._began
-        seconds = min(_MOST_SECONDS, max(_LEAST_SECONDS, _SHARE * spent))
+        least, most, share = scene.patience
+        seconds = min(most, max(least, share * spent))
         self._try(twins, first, own, steps, seconds)
 
     def _try(self, twins: Any, first: float, own: float, steps: int, seconds: float) -> None:

@@ -114,6 +114,8 @@ class Scene:
         loaded: ids of parameters that got their values from a state that was loaded.
         drawn: ids of parameters whose values were seen to be drawn -> a weak reference to each.
         places: What happened -> places of the user's code, the most frequent first seen.
+        patience: Least and most seconds for what is tried on copies at the end, and their share of the
+            program's own time.
     """
 
     steps: int = 0
@@ -129,6 +131,7 @@ class Scene:
     loaded: set[int] = field(default_factory=set[int])
     drawn: dict[int, Any] = field(default_factory=dict[int, Any])
     places: dict[str, dict[Place, int]] = field(default_factory=dict[str, dict[Place, int]])
+    patience: tuple[float, float, float] = (8.0, 20.0, 0.3)
 
     def saw(self, what: str, place: Place | None) -> None:
         """Count a place at which something happened."""

@@ -88,11 +88,21 @@ class TorchWatch:
         known = weakref.ref(self._watch)  # what is told at a fork is told for good
         os.register_at_fork(after_in_child=lambda: _silence(known()))
         self._watch.live = True
+        self._watch.at_pause.append(self._pause)
         self._listen_to_modules(True)
+
+    def _pause(self, paused: bool) -> None:
+        """Take what hears every operation out of the way of others, and put it back."""
+        if self._scene.close:
+            if paused:
+                _take_out(self._mode)
+            else:
+                self._mode.__enter__()
 
     def stop(self) -> None:
         """Put everything back."""
         self._watch.stop()
+        self._watch.at_pause.clear()
         self._scene.close = False
         _take_out(self._mode)
         self._listen_to_modules(False)

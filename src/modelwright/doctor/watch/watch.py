@@ -37,13 +37,15 @@ class Watch:
 
     Attributes:
         scene: What all sensors know.
-        live: Whether it listens.
+        at_pause: Called with True as a pause begins, and with False as it ends.
         seconds: Time that sensors took.
     """
 
     def __init__(self, sensors: Callable[[Scene], Sequence[Sensor]]) -> None:
         self.scene = Scene()
-        self.live = False
+        self.at_pause: list[Callable[[bool], None]] = []
+        self._live = False
+        self._paused = False
         self.seconds = 0.0
         self._began = time.perf_counter()
         self._thread = threading.get_ident()
@@ -67,6 +69,22 @@ class Watch:
     def share(self) -> float:
         """Share of the time since it was made that sensors took."""
         return self.seconds / max(1e-9, time.perf_counter() - self._began)
+
+    @property
+    def live(self) -> bool:
+        """Whether it listens."""
+        return self._live and not self._paused
+
+    @live.setter
+    def live(self, live: bool) -> None:
+        self._live = live
+
+    def pause(self, paused: bool) -> None:
+        """Hear nothing until the pause ends: what comes meanwhile is another program's."""
+        if paused is not self._paused:
+            self._paused = paused
+            for told in self.at_pause:
+                told(paused)
 
     @property
     def listens(self) -> bool:

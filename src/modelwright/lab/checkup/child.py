@@ -10,12 +10,12 @@ import runpy
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from modelwright.doctor.diagnosis.diagnosis import diagnose
 from modelwright.doctor.diagnosis.likelihoods import Likelihoods
+from modelwright.doctor.unchecked import unchecked_words
 from modelwright.doctor.watch.listening import Listening
 from modelwright.doctor.watch.place import is_users
 from modelwright.doctor.watch.watch import Watch
@@ -53,25 +53,12 @@ def main(words: list[str]) -> None:
                 "likeliest": {name: diagnosis.probabilities[name] for name in diagnosis.likeliest},
                 "steps": watch.scene.steps,
                 "checked": list(watch_words(watch.scene)),
-                "unchecked": list(_unchecked(watch)),
+                "unchecked": list(unchecked_words(watch.scene)),
                 "seconds": seconds,
                 "sensor_seconds": sensor_seconds,
                 "ended": ended,
             }
             record.write_text(json.dumps(told))
-
-
-def _unchecked(watch: Watch) -> Iterator[str]:
-    scene = watch.scene
-    if "torch" not in sys.modules:
-        if not scene.estimations:
-            yield "learning: the script uses neither torch nor an estimator of scikit-learn"
-    elif not scene.steps:
-        yield "learning: no optimizer of torch took a step"
-    elif not scene.environments:
-        yield "learning by acting: no environment of Gymnasium was stepped"
-    if scene.environments and not scene.experience.transitions:
-        yield "targets: environments are stepped in other processes"
 
 
 def _run(script: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.base.finding import Finding
 from modelwright.base.seed import Seed
 from modelwright.experiment.question import Question
 from modelwright.lab.ground.ground import Ground, Part
@@ -15,7 +16,18 @@ from modelwright.lab.lineage.environment import EnvironmentRecord
 from modelwright.lab.lineage.hardware import HardwareRecord
 from modelwright.lab.lineage.usage import Usage
 
-__all__ = ["Executor", "Failed", "Finished", "Job", "Lost", "Message", "Progress", "Started", "Workload"]
+__all__ = [
+    "Executor",
+    "Failed",
+    "Finished",
+    "Job",
+    "Lost",
+    "Message",
+    "Progress",
+    "Started",
+    "Watched",
+    "Workload",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +59,7 @@ class Job:
         seeds: Their seeds, in the same order.
         parts: Their splits or episodes, in the same order.
         code: Identity of the learner's source as registered; None where any will do.
+        watched: Whether the doctor watches.
     """
 
     identity: str
@@ -56,6 +69,7 @@ class Job:
     seeds: tuple[Seed, ...]
     parts: tuple[Part, ...]
     code: str | None = None
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +88,31 @@ class Progress:
 
     job: str
     steps: Sequence[tuple[int, Mapping[str, NDArray[np.float64]]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What the doctor has found so far, as something new was found, and once as the learner ended.
+
+    Attributes:
+        job: Its identity.
+        seeds: Numbers of the seeds that it hears.
+        ended: Whether the learner ended; what comes later replaces what came before.
+        findings: All that hold, the likeliest root first.
+        checked: What was looked at, in words, once it ended.
+        unchecked: What could not be, and why.
+        steps: Steps of optimizers that were heard.
+        seconds: What listening took.
+    """
+
+    job: str
+    seeds: tuple[int, ...]
+    ended: bool
+    findings: tuple[Finding, ...]
+    checked: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    steps: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +158,7 @@ class Lost:
     why: str
 
 
-Message = Started | Progress | Finished | Failed | Lost
+Message = Started | Progress | Watched | Finished | Failed | Lost
 
 
 class Executor(Protocol):
@@ -133,8 +172,9 @@ class Executor(Protocol):
     def run(self, workload: Workload, jobs: Sequence[Job]) -> Generator[Message]:
         """Run the jobs and yield what their workers say, until every job is finished or failed.
 
-        Messages of one job come in order: Started, Progress ..., then Finished, Failed or Lost; after Lost
-        the job starts again. Messages of several jobs are mixed. Closing the generator stops the jobs.
+        Messages of one job come in order: Started, Progress and Watched ..., then Finished, Failed or Lost;
+        after Lost the job starts again. Messages of several jobs are mixed. Closing the generator stops the
+        jobs.
 
         Raises:
             WorkerLost: where a job lost its worker too often.

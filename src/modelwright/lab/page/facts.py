@@ -25,7 +25,8 @@ from modelwright.lab.page.curve import Curve, make_curves
 from modelwright.lab.page.origin import Origin, Used, join_lineages, sum_usage
 from modelwright.lab.page.trial_fact import TrialFact, read_trials
 from modelwright.lab.promise import read_promise
-from modelwright.lab.standing import AMENDMENT, standing_entries
+from modelwright.lab.standing import AMENDMENT, standing_entries, standing_findings
+from modelwright.lab.watch_record import WatchRecord, read_watches
 
 __all__ = ["Amendment", "EarlierVerdict", "Facts", "Rerun", "collect_facts"]
 
@@ -89,6 +90,7 @@ class Facts:
         earlier: Verdicts that it replaced.
         looks: The looks at the present design, in turn.
         findings: What the checks found.
+        watches: Variant -> what the doctor heard in runs that count.
         checked: Whether the data were checked.
         amendments: Every change after registration.
         deviations: Those made after results were in, in words.
@@ -113,6 +115,7 @@ class Facts:
     earlier: tuple[EarlierVerdict, ...]
     looks: tuple[Look, ...]
     findings: tuple[Finding, ...]
+    watches: Mapping[str, WatchRecord]
     checked: bool
     amendments: tuple[Amendment, ...]
     deviations: tuple[str, ...]
@@ -166,9 +169,8 @@ def collect_facts(journal: Journal, name: str) -> Facts:
         verdict_entry=verdicts[-1] if verdicts else None,
         earlier=_earlier(journal, registrations),
         looks=looks,
-        findings=tuple(
-            Finding.from_record(entry.body) for entry in standing_entries(journal, last.design, "finding")
-        ),
+        findings=tuple(finding for _, finding in standing_findings(journal, last.design)),
+        watches=read_watches(journal, [trial.row.run for trial in used.values()]),
         checked=bool(standing_entries(journal, last.design, "checks")),
         amendments=_amendments(journal, registrations),
         deviations=read_promise(journal, name).deviations,

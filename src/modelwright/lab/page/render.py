@@ -2,15 +2,20 @@
 
 import base64
 import hashlib
+import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from modelwright.base.finding import Severity
+from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.kinds import KINDS as OF_DOCTOR
+from modelwright.doctor.report import evidence_of
 from modelwright.lab.ground.ground import measured_name
 from modelwright.lab.page.curve_panel import make_panels
 from modelwright.lab.page.effect import make_effects
@@ -19,11 +24,13 @@ from modelwright.lab.page.number import general, show_count, show_time
 from modelwright.lab.page.origin_table import describe_origin, describe_usage
 from modelwright.lab.page.setting_table import describe_design, design_text, variant_rows
 from modelwright.lab.page.trial_table import MOST_ROWS, trial_rows, trial_traces
+from modelwright.lab.trial_findings import OF_RESULTS
 
 __all__ = ["render_page"]
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _PALETTE = 6
+_MANY = 8
 _HASH = re.compile(r"\b([0-9a-f]{40,64})\b")
 SYMBOLS = {
     "supported": "✓",
@@ -49,7 +56,7 @@ def render_page(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(general=general, moment=show_time, hashes=_mark_hashes)
+    environment.filters.update(general=general, moment=show_time, hashes=_mark_hashes, evidence=_evidence)
     script = _source("script.html.j2")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
@@ -69,6 +76,13 @@ def _mark_hashes(text: str) -> Markup:
         Markup('<span class="mono">{}</span>').format(part) if place % 2 else escape(part)
         for place, part in enumerate(parts)
     )
+
+
+def _evidence(value: Any) -> str:
+    """Return a piece of evidence: many numbers are drawn, few are written out."""
+    if isinstance(value, list) and len(cast("list[Any]", value)) >= _MANY:
+        return evidence_of(cast("list[Any]", value))
+    return json.dumps(value) if isinstance(value, list | Mapping) else general(value)
 
 
 def _source(name: str) -> str:
@@ -99,6 +113,9 @@ def _context(facts: Facts) -> dict[str, Any]:
         "settings": variant_rows(design, facts.variants),
         "design_text": design_text(design),
         "severe": len(severe),
+        "found_by_checks": any(item.kind not in (*OF_DOCTOR, *OF_RESULTS) for item in facts.findings),
+        "found_by_doctor": any(item.kind in OF_DOCTOR for item in facts.findings),
+        "known_causes": CAUSES,
         "diverged": sum(trial.diverged for trial in facts.used.values()),
         "worst": design.question.worst,
         "trials": rows,

@@ -85,6 +85,7 @@ def describe_design(design: Design, scope_inflation: float = 0.0) -> list[tuple[
         ("power", f"{design.power:g} wanted at an effect of {question.margin + question.smallest_effect:g}"),
         *describe_ground(design),
         ("accepted findings", ", ".join(design.accept) or "none"),
+        ("doctor", "watches from the first step" if design.watch else "does not watch"),
         (
             "budget",
             "none" if design.budget.seconds is None else f"{show_seconds(design.budget.seconds)} of training",

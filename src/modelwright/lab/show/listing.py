@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from modelwright.base.errors import UnknownName
 from modelwright.base.finding import Finding, Severity
 from modelwright.base.fingerprint import jsonable
+from modelwright.doctor.causes import CAUSES
 from modelwright.experiment.verdict import Verdict
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
 from modelwright.journal.run_row import RunRow
-from modelwright.lab.standing import AMENDMENT, standing_entries
+from modelwright.lab.standing import AMENDMENT, standing_findings
 from modelwright.lab.wording import OUTCOME_STYLES, SEVERITY_STYLES, clean
 
 if TYPE_CHECKING:
@@ -197,14 +198,14 @@ def list_findings(journal: Journal, name: str | None = None) -> list[ListedFindi
     rows: list[ListedFinding] = []
     for experiment in known if name is None else (name,):
         last = known[experiment][-1]
-        for entry in standing_entries(journal, last.design, "finding"):
+        for time, finding in standing_findings(journal, last.design):
             rows.append(
                 ListedFinding(
                     experiment=experiment,
                     design=last.design,
-                    time=entry.time,
-                    finding=Finding.from_record(entry.body),
-                    accepted=entry.body["kind"] in last.body["design"]["accept"],
+                    time=time,
+                    finding=finding,
+                    accepted=finding.kind in last.body["design"]["accept"],
                 )
             )
     order = list(reversed(Severity))
@@ -304,12 +305,16 @@ def finding_page(row: ListedFinding, *, with_experiment: bool = False) -> "Rende
     if row.accepted:
         text.append("  accepted by the design", style="dim")
     text.append(f"\n  {clean(finding.title)}")
-    shown = ", ".join(f"{key} {_brief(value)}" for key, value in finding.evidence.items())
+    shown = ", ".join(
+        f"{clean(key).replace('_', ' ')} {_brief(value)}" for key, value in finding.evidence.items()
+    )
     if shown:
         text.append(f"\n  evidence: {shown}", style="dim")
     for at, cause in enumerate(finding.causes):
         place = f" ({cause.file}:{cause.line})" if cause.file else ""
         text.append(f"\n  {'likely' if at == 0 else '    or'}: {clean(cause.what)}{place}")
+        if cause.name in CAUSES:
+            text.append(f"\n    mend: {CAUSES[cause.name].mend}", style="dim")
     if finding.next_check:
         text.append(f"\n    next: {clean(finding.next_check)}")
     return text
