@@ -77,19 +77,30 @@ def kinds_of(value: ast.expr, tree: ast.AST) -> Iterator[str]:
         pytest.fail(f"how {told} comes about is not known: add it to COMPUTED")
 
 
-def emitted() -> dict[str, Path]:
-    """Return every kind that code makes, and a file that does."""
-    found: dict[str, Path] = {}
-    for path, tree in TREES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
-                for word in node.keywords:
-                    if word.arg == "kind":
-                        found |= dict.fromkeys(kinds_of(word.value, tree), path)
-    return found
+def words_of(title: ast.expr | None) -> list[str] | None:
+    """Return the fixed parts of a title; None where it is put together elsewhere."""
+    if isinstance(title, ast.Constant):
+        return [str(title.value)]
+    if isinstance(title, ast.JoinedStr):
+        return [str(part.value) for part in title.values if isinstance(part, ast.Constant)]
+    return None
 
 
-EMITTED = emitted()
+EMITTED: dict[str, Path] = {}
+"""Every kind that code makes, and a file that does."""
+
+TITLES: dict[str, list[list[str] | None]] = {}
+"""Kind -> the fixed parts of each of its titles."""
+
+for _path, _tree in TREES.items():
+    for _node in ast.walk(_tree):
+        if not isinstance(_node, ast.Call) or getattr(_node.func, "id", "") != "Finding":
+            continue
+        _given = {word.arg: word.value for word in _node.keywords}
+        if "kind" in _given:
+            for _kind in kinds_of(_given["kind"], _tree):
+                EMITTED[_kind] = _path
+                TITLES.setdefault(_kind, []).append(words_of(_given.get("title")))
 
 
 def test_every_kind_that_code_makes_has_a_page() -> None:
@@ -123,6 +134,27 @@ def test_numbers_that_a_page_speaks_of_are_in_the_code(kind: str) -> None:
     assert page is not None
     spoken = set(_KEY.findall(_CODE.sub("", page.sections["How it looks"])))
     assert sorted(spoken - SPOKEN) == []
+
+
+def test_a_page_has_the_words_that_a_reader_sees_in_the_title() -> None:
+    strangers: dict[str, list[list[str] | None]] = {}
+    for kind, titles in TITLES.items():
+        page = find_page(kind)
+        assert page is not None
+        looks = " ".join(page.sections["How it looks"].split())
+        told = [[" ".join(part.split()) for part in title or () if len(part) >= 10] for title in titles]
+        if not any(all(part in looks for part in title) for title in told):
+            strangers[kind] = titles
+    assert not strangers, "quote one of these titles under How it looks"
+
+
+@pytest.mark.parametrize("kind", finding_kinds())
+def test_code_of_a_page_is_python(kind: str) -> None:
+    page = find_page(kind)
+    assert page is not None
+    for code in _CODE.findall(page.text):
+        assert code.startswith("```python\n"), code
+        ast.parse(code.removeprefix("```python\n").removesuffix("```"))
 
 
 @pytest.mark.parametrize("kind", finding_kinds())
