@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from modelwright.base.finding import Cause, Finding, Severity
@@ -14,7 +15,6 @@ from modelwright.lab.checkup.excerpt import Excerpt, excerpt_of
 from modelwright.lab.checkup.page import Told
 from modelwright.lab.finding_page import HEADINGS, find_page
 from modelwright.lab.page.number import show_count
-from modelwright.lab.page.template import make_environment, template_source
 from modelwright.lab.page.whole_file import write_whole
 
 __all__ = ["render_html", "write_html"]
@@ -22,6 +22,7 @@ __all__ = ["render_html", "write_html"]
 SYMBOLS = {"severe": "✕", "warning": "!", "info": "i", "well": "✓"}
 """A sign for each severity, so that none is told by colour alone."""
 
+_TEMPLATES = Path(__file__).resolve().parents[1] / "page" / "templates"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _OTHER_PAGE = re.compile(r"\[[^\]]+\]\(([a-z0-9-]+)\.md\)")
 
@@ -85,26 +86,29 @@ def render_html(told: Told, likeliest: Mapping[str, float] | None = None) -> str
     """Return the page. All text from outside is escaped, no script runs, and nothing is asked of anybody."""
     action = [each for each in told.findings if each.severity is not Severity.INFO]
     info = [each for each in told.findings if each.severity is Severity.INFO]
-    return (
-        make_environment()
-        .get_template("checkup.html.j2")
-        .render(
-            style=Markup(template_source("style.html.j2")),
-            policy=_POLICY,
-            symbols=SYMBOLS,
-            count=show_count,
-            heading=told.heading,
-            tone=max((each.severity for each in action), key=list(Severity).index, default=None),
-            headline=_headline(action),
-            tally=_tally(told.findings),
-            likeliest=[
-                (name, CAUSES[name], share) for name, share in (likeliest or {}).items() if name in CAUSES
-            ],
-            findings=[_shown(each, f"finding-{at}") for at, each in enumerate(action, start=1)],
-            info=[_shown(each, f"note-{at}") for at, each in enumerate(info, start=1)],
-            checked=list(told.checked),
-            unchecked=list(told.unchecked),
-        )
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("checkup.html.j2").render(
+        style=Markup((_TEMPLATES / "style.html.j2").read_text("utf-8")),
+        policy=_POLICY,
+        symbols=SYMBOLS,
+        count=show_count,
+        heading=told.heading,
+        tone=max((each.severity for each in action), key=list(Severity).index, default=None),
+        headline=_headline(action),
+        tally=_tally(told.findings),
+        likeliest=[
+            (name, CAUSES[name], share) for name, share in (likeliest or {}).items() if name in CAUSES
+        ],
+        findings=[_shown(each, f"finding-{at}") for at, each in enumerate(action, start=1)],
+        info=[_shown(each, f"note-{at}") for at, each in enumerate(info, start=1)],
+        checked=list(told.checked),
+        unchecked=list(told.unchecked),
     )
 
 

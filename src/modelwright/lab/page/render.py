@@ -2,25 +2,29 @@
 
 import base64
 import hashlib
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from modelwright.base.finding import Severity
 from modelwright.lab.ground.ground import measured_name
 from modelwright.lab.page.curve_panel import make_panels
 from modelwright.lab.page.effect import make_effects
 from modelwright.lab.page.facts import Facts
-from modelwright.lab.page.number import show_count
+from modelwright.lab.page.number import general, show_count, show_time
 from modelwright.lab.page.origin_table import describe_origin, describe_usage
 from modelwright.lab.page.setting_table import describe_design, design_text, variant_rows
-from modelwright.lab.page.template import make_environment, template_source
 from modelwright.lab.page.trial_table import MOST_ROWS, trial_rows, trial_traces
 
 __all__ = ["render_page"]
 
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
 _PALETTE = 6
+_HASH = re.compile(r"\b([0-9a-f]{40,64})\b")
 SYMBOLS = {
     "supported": "✓",
     "refuted": "✕",
@@ -38,17 +42,37 @@ def render_page(facts: Facts) -> str:
     All text from outside is escaped; only the page's own style and script run, held by a content security
     policy that also forbids every request.
     """
-    environment = make_environment()
-    script = template_source("script.html.j2")
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(general=general, moment=show_time, hashes=_mark_hashes)
+    script = _source("script.html.j2")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
     return environment.get_template("report.html.j2").render(
-        style=Markup(template_source("style.html.j2")),
+        style=Markup(_source("style.html.j2")),
         script=Markup(script),
         policy=policy,
         count=show_count,
         **_context(facts),
     )
+
+
+def _mark_hashes(text: str) -> Markup:
+    """Return escaped text with long hexadecimal names set in a face in which they can be compared."""
+    parts = _HASH.split(text)
+    return Markup("").join(
+        Markup('<span class="mono">{}</span>').format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
+
+
+def _source(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _context(facts: Facts) -> dict[str, Any]:
