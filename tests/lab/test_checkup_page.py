@@ -289,8 +289,21 @@ def test_what_is_no_number_is_told_in_words() -> None:
         one={"a": 1},
     )
     assert captions == []
-    assert rest["deep"] == "a: b: 1, x"
+    assert rest["a: b"] == "1, x"
     assert (rest["whole"], rest["none"], rest["empty"], rest["one"]) == ("yes", "none", "none", "a: 1")
+
+
+def test_rows_of_the_same_names_are_a_table_and_groups_are_told_one_by_one() -> None:
+    rows = [
+        {"parameter": "scale", "gradient": 0.0, "slope": 0.83},
+        {"parameter": BOLD, "gradient": 1.0, "slope": 2.0},
+    ]
+    ((caption, table),) = draw_evidence({"parameters": rows}).figures
+    assert (caption, table.count("<tr>"), table.count("<script>")) == ("parameters", 3, 0)
+    captions, rest = drawn(discount={"values": [0.4, 1.0], "right": [0.9, 1.0], "steps": 800})
+    assert (captions, rest) == (["discount: values", "discount: right"], {"discount: steps": "800"})
+    groups = {"a": {"code": -999.0, "rows": 12}, "b": {"code": -9.0, "rows": 3}}
+    assert drawn(columns=groups)[1]["a: code"] == "-999"
 
 
 def test_many_bars_are_cut_short_and_counted() -> None:

@@ -44,8 +44,9 @@ class Drawn:
 
 def draw_evidence(evidence: Mapping[str, Any]) -> Drawn:
     """Return evidence drawn where it can be; numbers that are not finite are told in words."""
-    left = dict(evidence)
+    left = dict(_flat(evidence))
     figures: list[tuple[str, Markup]] = []
+    figures += _tables(left)
     figures += _labelled(left)
     for name in [name for name, value in left.items() if _is_curve(value)]:
         if name in left:
@@ -214,6 +215,36 @@ def _bar(name: str, value: Any, low: float, span: float) -> Markup:
         element("span", number_text(value), class_="bar-value"),
         class_="bar-line",
     )
+
+
+def _flat(evidence: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Yield names and values, those of a mapping of mappings one by one."""
+    for name, value in evidence.items():
+        inner = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+        if inner and all(isinstance(each, Mapping) for each in inner.values()):
+            for outer, parts in inner.items():
+                yield from ((f"{outer}: {key}", each) for key, each in parts.items())
+        elif any(isinstance(each, list | Mapping) for each in inner.values()):
+            yield from ((f"{name}: {key}", each) for key, each in inner.items())
+        else:
+            yield name, value
+
+
+def _tables(left: dict[str, Any]) -> list[tuple[str, Markup]]:
+    """Show lists of mappings of the same names as tables, and take them out of what is left."""
+    found: list[tuple[str, Markup]] = []
+    for name, value in list(left.items()):
+        rows = cast("list[Any]", value) if isinstance(value, list) else []
+        if not rows or not all(isinstance(row, Mapping) and row.keys() == rows[0].keys() for row in rows):
+            continue
+        del left[name]
+        head = element("tr", *(element("th", _words(str(key)), scope="col") for key in rows[0]))
+        body = [
+            element("tr", *(element("td", _told(each)) for each in row.values())) for row in rows[:_MOST_BARS]
+        ]
+        table = element("table", element("thead", head), element("tbody", *body))
+        found.append((_words(name), element("div", table, class_="scroll", tabindex="0")))
+    return found
 
 
 def _labelled(left: dict[str, Any]) -> list[tuple[str, Markup]]:
