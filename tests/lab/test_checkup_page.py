@@ -290,6 +290,8 @@ def test_what_is_no_number_is_told_in_words() -> None:
     )
     assert captions == []
     assert rest["a: b"] == "1, x"
+    shapes = drawn(shapes=[[32, 1], [32]], result=[32, 32])
+    assert shapes == ([], {"shapes": "(32, 1), (32)", "result": "32, 32"})
     assert (rest["whole"], rest["none"], rest["empty"], rest["one"]) == ("yes", "none", "none", "a: 1")
 
 

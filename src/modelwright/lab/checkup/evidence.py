@@ -82,7 +82,9 @@ def _told(value: Any) -> str:
         items = cast("Mapping[str, Any]", value).items()
         return ", ".join(f"{_words(str(key))}: {_told(each)}" for key, each in items) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_told, cast("Sequence[Any]", value))) or "none"
+        items = cast("Sequence[Any]", value)
+        told = (f"({_told(each)})" if isinstance(each, list | tuple) else _told(each) for each in items)
+        return ", ".join(told) or "none"
     return number_text(value)
 
 
@@ -121,7 +123,9 @@ def _is_bars(value: Any) -> bool:
         return plain and sum(map(_is_finite, values)) >= 2
     if isinstance(value, list):
         values = cast("list[Any]", value)
-        return 2 <= len(values) < _CURVE and all(map(_is_finite, values))
+        # Whole numbers are shapes and places more often than amounts.
+        amounts = any(isinstance(each, float) for each in values)
+        return amounts and 2 <= len(values) < _CURVE and all(map(_is_finite, values))
     return False
 
 

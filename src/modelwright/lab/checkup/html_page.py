@@ -119,7 +119,7 @@ def _headline(action: Sequence[Finding]) -> str:
     told = [show_count(severe, "severe finding")] if severe else []
     if len(action) > severe:
         told.append(show_count(len(action) - severe, "warning"))
-    return f"{' and '.join(told)}, the likeliest root first" if len(action) > 1 else told[0]
+    return " and ".join(told)
 
 
 def _tally(findings: Sequence[Finding]) -> list[tuple[str, str]]:
