@@ -21,10 +21,11 @@ NAME = "modelwright"
 LINES = (
     ("base",),
     ("data",),
-    ("experiment", "algorithms", "doctor", "journal", "experiments", "faults"),
+    ("experiment", "algorithms", "doctor", "journal", "experiments", "faults", "findings"),
     ("lab", "release", "practice", "portfolio"),
 )
-"""From the ground up. `experiments` holds the YAML of shipped designs, `faults` programs to break and how."""
+"""From the ground up. `experiments` holds the YAML of shipped designs, `faults` programs to break and how,
+`findings` a page for each kind of finding."""
 HEIGHT = {room: height for height, line in enumerate(LINES) for room in line}
 
 MOST_LINES = 400

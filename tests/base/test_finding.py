@@ -82,6 +82,7 @@ def test_the_record_holds_every_field_as_plain_json() -> None:
         "causes": [{"what": "rows were sorted", "file": "load.py", "line": 7, "name": ""}],
         "next_check": "Shuffle.",
         "subject": "y",
+        "page": "modelwright help small-test-set",
     }
     assert {field.name for field in dataclasses.fields(Finding)} == set(record)
     assert type(record["severity"]) is str

@@ -121,7 +121,7 @@ NAMES = [
           nearest="diverged-trial"),
     wrong(*RUN, "executor=kubernetes", rule="executor", got="kubernetes", next="choose one of: local, ray"),
     wrong(*RUN, "executor=raye", rule="executor", got="raye", nearest="ray"),
-    wrong("help", "rnu", rule="No command or group of settings", got="rnu", nearest="run"),
+    wrong("help", "rnu", rule="No command, group of settings or kind of finding", got="rnu", nearest="run"),
     wrong("help", "run", "plan", rule="about one thing", got="run plan", nearest="modelwright help run"),
     wrong("scrutinize", "mine.py:gae", rule="needs FUNCTION and SUBJECT", got="no SUBJECT",
           nearest="modelwright scrutinize mine.py:gae ppo:gae"),

@@ -925,5 +925,5 @@ def test_splits_of_other_data_are_refused() -> None:
 
 def test_every_kind_of_finding_is_documented() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text()
-    missing = [kind for kind in KINDS if f"### `{kind}`" not in page]
+    missing = [kind for kind in KINDS if f"[`{kind}`](../src/modelwright/findings/{kind}.md)" not in page]
     assert missing == []

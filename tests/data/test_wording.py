@@ -12,6 +12,7 @@ from modelwright.data.split import SplitPlan
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "src/modelwright/data").glob("*.py"))
+PAGES = sorted((ROOT / "src/modelwright/findings").glob("*.md"))
 KNOWN = {
     "data": {field.name for field in fields(Source)},
     "split": {field.name for field in fields(SplitPlan)},
@@ -34,7 +35,7 @@ def named(path: Path) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("path", [*MODULES, ROOT / "docs/data.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*MODULES, ROOT / "docs/data.md", *PAGES], ids=lambda path: path.name)
 def test_settings_are_named_as_in_a_design(path: Path) -> None:
     for room, name in named(path):
         assert name in KNOWN.get(room, ()), f"{room}.{name}"

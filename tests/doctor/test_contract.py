@@ -216,6 +216,10 @@ VARIANTS = {
         ("        optimizer.zero_grad()\n", ""),
         (_STEP, _STEP + "        optimizer.zero_grad()\n"),
     ],
+    "a negative loss that is made larger": [
+        ("criterion(model(x), y)", "-criterion(model(x), y)"),
+        ("lr=2e-3)", "lr=2e-3, maximize=True)"),
+    ],
     "cleared by the model": [("        optimizer.zero_grad()\n", "        model.zero_grad()\n")],
     "cleared by hand": [
         (

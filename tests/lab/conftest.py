@@ -3,7 +3,7 @@
 It is shared: a test that writes takes a copy of it first (`shutil.copytree` of `small_project.root`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from here_executor import HereExecutor
+from visit import CHROMIUM, FLAGS
 
 from modelwright.experiment.design import Design
 from modelwright.lab.project import Project
@@ -86,3 +87,15 @@ def small_project(
     more = Design.from_mapping({**FLAWED, "seeds": 4})
     run_design(more, project, frames=flawed_frames, executor=here, amend="three seeds say little")
     return project
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()

@@ -54,6 +54,7 @@ class Finding:
         causes: Likely causes, the likeliest first.
         next_check: What to look at next, as an instruction.
         subject: What it speaks of: a column, a split, a variant, a run.
+        page: The command that explains its kind.
 
     Raises:
         BadValue: for a kind of another form, or evidence that JSON cannot hold.
@@ -67,6 +68,7 @@ class Finding:
     causes: tuple[Cause, ...] = ()
     next_check: str = ""
     subject: str = ""
+    page: str = field(init=False)
 
     def __post_init__(self) -> None:
         if not _KEBAB.fullmatch(self.kind):
@@ -75,6 +77,7 @@ class Finding:
             raise UnknownName("severity", str(self.severity), [severity.value for severity in Severity])
         object.__setattr__(self, "severity", Severity(self.severity))
         object.__setattr__(self, "evidence", jsonable(self.evidence))
+        object.__setattr__(self, "page", f"modelwright help {self.kind}")
 
     def record(self) -> dict[str, Any]:
         """Return the finding as JSON types, for the journal and `--json`."""

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from modelwright.base.errors import BadValue, Misuse, ModelwrightError, UnknownName, Untrusted, WorldFailed
 from modelwright.cli import doctor, examine, execute, keep, look, practice, scrutinize
@@ -19,8 +20,12 @@ from modelwright.cli.command import (
     EXIT_UNTRUSTED,
     EXIT_WORLD,
     Stopped,
+    open_console,
     print_json,
 )
+
+if TYPE_CHECKING:
+    from modelwright.lab.finding_page import FindingPage
 
 __all__ = ["COMMANDS", "main"]
 
@@ -44,6 +49,7 @@ def _help() -> str:
         f"{rows}\n\n"
         "modelwright help COMMAND   says more, with examples\n"
         "modelwright help design    lists the settings of a design; help mlp, those of a learner\n"
+        "modelwright help KIND      explains a kind of finding: help shapes-spread\n"
         "modelwright --version      says which Modelwright this is\n\n"
         "Every command takes --json, and then prints one JSON object and nothing else, also for an error.\n"
         "Exit status: 0 done, 1 a rerun came out different, 2 asked wrongly, 3 the machine or data failed,\n"
@@ -133,6 +139,7 @@ def _answer(given: list[str]) -> int:
 
 def _help_on(words: list[str]) -> int:
     from modelwright.cli.settings import TOPICS, show_settings
+    from modelwright.lab.finding_page import find_page, finding_kinds
 
     topics = [word for word in words if word != "--json"]
     if len(topics) != 1:
@@ -147,9 +154,21 @@ def _help_on(words: list[str]) -> int:
         print(COMMANDS[topic].parser(topic).format_help(), end="")
     elif topic in TOPICS:
         show_settings(topic, as_json="--json" in words)
+    elif (page := find_page(topic)) is not None:
+        _show_page(page, as_json="--json" in words)
     else:
-        raise UnknownName("command or group of settings", topic, [*COMMANDS, *TOPICS])
+        known = [*COMMANDS, *TOPICS, *finding_kinds()]
+        raise UnknownName("command, group of settings or kind of finding", topic, known)
     return 0
+
+
+def _show_page(page: "FindingPage", *, as_json: bool) -> None:
+    if as_json:
+        print_json(page.record())
+        return
+    from rich.markdown import Markdown
+
+    open_console().print(Markdown(page.text, hyperlinks=False))
 
 
 # ---- what went wrong ----

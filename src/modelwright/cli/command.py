@@ -27,6 +27,7 @@ __all__ = [
     "Parser",
     "Stopped",
     "add_common",
+    "add_page",
     "find_project",
     "no_arguments",
     "one_of",
@@ -69,7 +70,7 @@ class Command:
             return list(words)
         rest = iter(range(len(words)))
         for at in rest:
-            if words[at] == "--journal":
+            if words[at] in ("--journal", "--page"):
                 next(rest, None)
             elif words[at] == "-m" or not words[at].startswith("-"):
                 return list(words[:at])
@@ -245,6 +246,22 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the journal's folder (default: $MODELWRIGHT_JOURNAL, or .modelwright)",
     )
+
+
+def add_page(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that writes what is told as an HTML page too."""
+    parser.add_argument(
+        "--page",
+        metavar="FILE.html",
+        type=_page,
+        help="write it as one HTML page too, with the evidence drawn and the lines of code",
+    )
+
+
+def _page(text: str) -> Path:
+    if not text.endswith((".html", ".htm")) or Path(text).is_dir():
+        raise BadValue("--page names the HTML file to write", got=text, nearest="--page doctor.html")
+    return Path(text)
 
 
 def no_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from modelwright.base.errors import BadValue
-from modelwright.cli.command import EXIT_DIFFERENT, Arguments, Command, print_json
+from modelwright.cli.command import EXIT_DIFFERENT, Arguments, Command, add_page, print_json
 
 __all__ = ["COMMANDS"]
 
@@ -15,6 +15,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         help="the script, or -m MODULE, and its own arguments; options of this command come before it",
     )
+    add_page(parser)
 
 
 def _doctor(arguments: Arguments) -> int:
@@ -28,12 +29,19 @@ def _doctor(arguments: Arguments) -> int:
     from modelwright.lab.checkup.script import check_script
 
     found = check_script(arguments.words, quiet=arguments.json)
-    if arguments.json:
-        print_json(found.record())
-    else:
+    if not arguments.json:
         from modelwright.lab.checkup.page import page_of
 
         print(page_of(found))
+    page = None
+    if arguments.page is not None:
+        from modelwright.lab.checkup.html_page import write_html
+
+        page = write_html(found, arguments.page, found.likeliest)
+    if arguments.json:
+        print_json(found.record() | ({"page": str(page)} if page else {}))
+    elif page:
+        print(f"\npage: {page}")
     return 0 if found.is_well else EXIT_DIFFERENT
 
 
@@ -42,9 +50,13 @@ COMMANDS = {
         help="run a training script of yours under watch, and name what is wrong with it",
         about="The script runs unchanged, with its own arguments, and its numbers stay what they are. At "
         "its end: what is wrong, the evidence, likely causes in order with their lines, and the next check "
-        "to make; or what was checked and what could not be.\n\n"
+        "to make; or what was checked and what could not be. modelwright help KIND explains a finding.\n\n"
         "Exit status: 0 nothing that needs action, 1 findings.",
-        examples=("modelwright doctor train.py", "modelwright doctor --json train.py --epochs 3"),
+        examples=(
+            "modelwright doctor train.py",
+            "modelwright doctor --page doctor.html train.py",
+            "modelwright doctor --json train.py --epochs 3",
+        ),
         arguments=_arguments,
         run=_doctor,
         passes_on=True,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from modelwright.base.errors import BadValue
-from modelwright.cli.command import EXIT_DIFFERENT, Arguments, Command, open_console, print_json
+from modelwright.cli.command import EXIT_DIFFERENT, Arguments, Command, add_page, open_console, print_json
 
 __all__ = ["COMMANDS"]
 
@@ -30,6 +30,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", metavar="SECONDS", type=_seconds, default=90.0, help="for all probes (default: 90)"
     )
+    add_page(parser)
 
 
 @contextmanager
@@ -52,12 +53,19 @@ def _examine(arguments: Arguments) -> int:
 
     with _told() as tell:
         found = examine_factory(arguments.factory, seconds=arguments.seconds, quiet=arguments.json, tell=tell)
-    if arguments.json:
-        print_json(found.record())
-    else:
+    if not arguments.json:
         from modelwright.lab.checkup.page import page_of
 
         print(page_of(found))
+    page = None
+    if arguments.page is not None:
+        from modelwright.lab.checkup.html_page import write_html
+
+        page = write_html(found, arguments.page)
+    if arguments.json:
+        print_json(found.record() | ({"page": str(page)} if page else {}))
+    elif page:
+        print(f"\npage: {page}")
     return 0 if found.is_well else EXIT_DIFFERENT
 
 

@@ -7,7 +7,7 @@
     leak      features that give the target away, against a permutation null
     shift     train and test that a classifier tells apart, against a permutation null
 
-`docs/data.md` says for each kind of finding what it means, how to be sure and how to mend it.
+The pages in `findings/` say for each kind what it means, how to be sure and how to mend it.
 """
 
 from collections.abc import Sequence

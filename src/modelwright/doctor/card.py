@@ -32,6 +32,7 @@ def _markdown(heading: str, findings: Sequence[Finding]) -> Iterator[str]:
                 f"        - {each}" for each in (f"`{line}`" if line else "", _mend(cause.name)) if each
             )
         yield f"    - next check: {_plain(finding.next_check)}"
+        yield f"    - more: `{finding.page}`"
 
 
 def _plain(text: str) -> str:
@@ -66,5 +67,6 @@ def _html(heading: str, findings: Sequence[Finding]) -> Iterator[str]:
             if cause.name in CAUSES:
                 yield f"<br>mend: {escape(CAUSES[cause.name].mend)}"
             yield "</li>"
-        yield f"<li>next check: {escape(finding.next_check)}</li></ul></details>"
+        yield f"<li>next check: {escape(finding.next_check)}</li>"
+        yield f"<li>more: <code>{escape(finding.page)}</code></li></ul></details>"
     yield "</div>"

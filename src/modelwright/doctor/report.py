@@ -63,6 +63,7 @@ def _finding(number: int, finding: Finding) -> Iterator[str]:
         if each.name:
             yield f"        mend: {CAUSES[each.name].mend}"
     yield f"   next check: {finding.next_check}"
+    yield f"   more: {finding.page}"
 
 
 def line_of(cause: Cause) -> str:

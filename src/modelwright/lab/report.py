@@ -1,11 +1,9 @@
 """The report of an experiment: one HTML file that opens anywhere and needs no network."""
 
-import contextlib
-import os
 from pathlib import Path
 
-from modelwright.base.errors import StoreFailed
 from modelwright.lab.page.facts import collect_facts
+from modelwright.lab.page.whole_file import write_whole
 from modelwright.lab.project import Project
 
 __all__ = ["write_report"]
@@ -30,20 +28,9 @@ def write_report(project: Project, name: str) -> Path:
 
     with project.open_journal(read_only=True) as journal:
         facts = collect_facts(journal, name)
-    content = render_page(facts).encode("utf-8")
-    target = project.reports / f"{facts.name}.html"
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(target)
-    except OSError as error:
-        raise StoreFailed(
-            "The disk lets Modelwright write the report",
-            got=f"{target}: {error.strerror or error}",
-            next_step=f"free space or mend the permissions, then modelwright report {name}",
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-    return target
+    return write_whole(
+        render_page(facts),
+        project.reports / f"{facts.name}.html",
+        what="the report",
+        next_step=f"free space or mend the permissions, then modelwright report {name}",
+    )

@@ -62,6 +62,9 @@ class LossSign(Sensor):
         # Where several optimizers take turns, one may raise what another lowers.
         if self._falling < _ENOUGH or self._falling < self._seen or len(self.scene.optimizers) > 1:
             return
+        groups = [group for optimizer in self.scene.optimizers for group in optimizer.param_groups]
+        if any(group.get("maximize") for group in groups):
+            return  # it makes larger what it is given
         yield Finding(
             kind="loss-is-raised",
             severity=Severity.SEVERE,

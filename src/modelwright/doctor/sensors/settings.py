@@ -120,6 +120,8 @@ class Settings(Sensor):
             return
         if len(capture.steps) < 6 or not any(capture.rates) or "closure" in _step_words(capture.recipe):
             return
+        if any(group.get("maximize") for group in capture.recipe.groups):
+            return  # what is made larger is no loss
         from modelwright.doctor.probes.twin import Twins
 
         twins = Twins(capture, float(np.median(self._clips)) if self._clips else None)

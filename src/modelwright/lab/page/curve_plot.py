@@ -17,13 +17,22 @@ __all__ = ["curve_values", "draw_curves"]
 _GRAIN = 1000
 
 
-def draw_curves(curves: Sequence[Curve], classes: Mapping[str, str], *, label: str) -> Markup:
+def draw_curves(
+    curves: Sequence[Curve],
+    classes: Mapping[str, str],
+    *,
+    label: str,
+    title: str = "update",
+    height: int = 240,
+) -> Markup:
     """Return the curves of one metric, one for each variant that has it.
 
     Args:
         curves: At least one, of the same metric.
         classes: Variant -> CSS class.
         label: The same in words.
+        title: What stands below.
+        height: Pixels.
     """
     values = np.concatenate([edge for curve in curves for edge in (curve.low, curve.middle, curve.high)])
     scale = fit_scale(values.tolist(), may_log=True)
@@ -46,9 +55,9 @@ def draw_curves(curves: Sequence[Curve], classes: Mapping[str, str], *, label: s
     extra = element("div", class_="cross", hidden="hidden")
     return draw_plot(
         [shapes, *dots],
-        x=Axis(scale=across, title="update", ticks=ticks, count=4),
+        x=Axis(scale=across, title=title, ticks=ticks, count=4),
         y=Axis(scale=scale, title="logarithmic scale" if scale.log else ""),
-        height=240,
+        height=height,
         label=label,
         extra=extra,
     )
