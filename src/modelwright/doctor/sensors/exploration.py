@@ -50,7 +50,7 @@ class Exploration(Sensor):
         """See `Sensor`."""
         self._acts.began(environment, observation)
 
-    def on_environment_step(self, environment: Any) -> None:
+    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
         """See `Sensor`."""
         if self._other_law:
             return

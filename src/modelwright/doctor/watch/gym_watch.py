@@ -136,7 +136,7 @@ class GymWatch:
             self._ends.clear()
         if acting:
             watch.tell("on_acting", environment)
-        watch.tell("on_environment_step", environment)
+        watch.tell("on_environment_step", environment, action, answer)
 
     def _weigh(self) -> None:
         """Rest, or hear again: at the first step after an update, so that stretches of acting stay whole."""

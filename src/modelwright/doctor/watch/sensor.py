@@ -228,7 +228,7 @@ class Sensor:
         While the watch looks closely, each step is told.
         """
 
-    def on_environment_step(self, environment: Any) -> None:
+    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
         """Hear each step of environments; `Experience` has it, as the newest.
 
         As the program sees it, inside of a vector environment too.

@@ -28,6 +28,7 @@ from modelwright.lab.executor.job import (
     Message,
     Progress,
     Started,
+    Watched,
     Workload,
 )
 from modelwright.lab.training import train_job
@@ -226,7 +227,7 @@ def _collect(
 def _kinds(messages: Sequence[Message]) -> str:
     """Return one letter a message; Progress in a row counts once, for its number depends on the clock."""
     letters = {Started: "S", Progress: "P", Finished: "F", Failed: "X", Lost: "L"}
-    word = "".join(letters[type(message)] for message in messages)
+    word = "".join(letters[type(message)] for message in messages if not isinstance(message, Watched))
     while "PP" in word:
         word = word.replace("PP", "P")
     return word
