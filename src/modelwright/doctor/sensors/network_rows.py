@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
@@ -92,6 +91,8 @@ class NetworkRows(Sensor):
             return
         learner = self._learner(module)
         learner.outputs = int(said.shape[1]) if said.dim() == 2 else 0
+        import torch
+
         recorded = torch.is_grad_enabled() and said.requires_grad
         learns = recorded and (module.training or learner.still)
         side = learner.learnt if learns else learner.asked
@@ -193,6 +194,8 @@ class NetworkRows(Sensor):
         """See `Sensor`."""
         if self._waiting and operation.root is None and operation.name in (*_LOSSES, *_DIFFERENCES):
             self._waiting[-1][0].compared_at = operation.place
+        import torch
+
         if self._asked is None or torch.is_grad_enabled() or operation.root is not None:
             return
         rows = len(self._asked[1])
