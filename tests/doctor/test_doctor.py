@@ -259,6 +259,7 @@ def test_a_callback_of_stable_baselines_ends_training_where_that_is_asked_for() 
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_callback_of_lightning_watches_a_fit(ends: bool, caplog: pytest.LogCaptureFixture) -> None:
     lightning: Any = pytest.importorskip("lightning")
+    torch.manual_seed(0)
     problem = Problem()
 
     class Module(lightning.LightningModule):

@@ -1,5 +1,6 @@
 """Behaviour decides: what passes, what does not, and what is left where a check does not come to its end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -164,7 +165,8 @@ def test_a_lost_folder_is_named_and_put_back(desk, written) -> None:
     assert f"practice restore {drill.name}" in str(caught.value)
     restore_drill(desk.journal, drill)
     assert "0.0005" in drill.file.read_text()
-    (drill.folder / "TASK.md").write_text(page)  # other tests read it
+    assert (drill.folder / "TASK.md").read_text() == page
+    assert json.loads((drill.folder / "drill.json").read_text())["drill"] == drill.name
 
 
 def test_one_process_at_a_time_checks_a_drill(desk, written) -> None:

@@ -17,6 +17,7 @@ from modelwright.journal.journal import Journal
 from modelwright.journal.lock import experiment_lock
 from modelwright.practice.drill import CHECKED, SOLVED, Drill
 from modelwright.practice.execution import AT_ONCE, Execution, Task
+from modelwright.practice.folder import fill_folder
 from modelwright.practice.judgement import (
     Judgement,
     Yardstick,
@@ -322,10 +323,11 @@ def _not_yet(*reasons: str, notes: tuple[str, ...] = ()) -> Judgement:
 
 
 def restore_drill(journal: Journal, drill: Drill) -> Path:
-    """Put the program back into the drill's folder as it was at the start, and return its file.
+    """Put back what is missing of the drill's folder as it was at the start, and return the program's file.
 
     Raises:
         BadValue: where a file is there that differs from it.
+        SourceMissing: where the bank has no such program any more.
     """
     planted = journal.artefacts.get(drill.planted)
     if drill.file.exists() and drill.file.read_bytes() != planted:
@@ -334,6 +336,12 @@ def restore_drill(journal: Journal, drill: Drill) -> Path:
             got=str(drill.file),
             next_step="move it away first",
         )
-    drill.folder.mkdir(parents=True, exist_ok=True)
-    drill.file.write_bytes(planted)
-    return drill.file
+    program = next((each for each in programs() if each.name == drill.program), None)
+    if program is None:
+        raise SourceMissing(
+            "The program of a drill is in the bank",
+            got=drill.program,
+            next_step="restore it with the version of Modelwright that began the drill",
+        )
+    scores = drill.sound_scores, drill.planted_scores
+    return fill_folder(drill.folder, journal, drill.name, program, planted, scores)

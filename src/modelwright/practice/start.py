@@ -1,7 +1,6 @@
 """Begins a drill: draws a fault, sees that it hurts, puts the program into a folder of its own."""
 
 import contextlib
-import json
 import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +15,10 @@ from modelwright.practice.bookkeeping import MARK, drills_on_record
 from modelwright.practice.choice import Candidate, Wish, candidates, draw
 from modelwright.practice.drill import BEGUN, Drill
 from modelwright.practice.execution import Execution, Task
+from modelwright.practice.folder import TASK, fill_folder
 from modelwright.practice.judgement import Yardstick
 from modelwright.practice.reference import LONGEST_SECONDS, Reference
 from modelwright.practice.seal import Seal
-from modelwright.practice.task_page import task_page
 from modelwright.practice.trace import Trace
 
 __all__ = ["CACHE", "start_drill"]
@@ -144,17 +143,13 @@ def _begin(
     }
     made = not place.exists()
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f"{program.name}.py").write_bytes(source)
-        mark = {"drill": name, "journal": str(journal.folder.resolve())}
-        (place / MARK).write_text(json.dumps(mark, indent=2) + "\n", "utf-8")
-        (place / "TASK.md").write_text(task_page(name, program, sound_scores, planted_scores), "utf-8")
+        fill_folder(place, journal, name, program, source, (sound_scores, planted_scores))
         journal.append(BEGUN, body)
     except BaseException as error:
         if made:
             shutil.rmtree(place, ignore_errors=True)
         else:
-            for file in (f"{program.name}.py", MARK, "TASK.md"):
+            for file in (f"{program.name}.py", MARK, TASK):
                 with contextlib.suppress(OSError):
                     (place / file).unlink()
         if isinstance(error, OSError):
