@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from modelwright.base.finding import Finding, Severity
@@ -34,16 +35,22 @@ class Accumulators(Sensor):
                 )
 
 
-def _found_in(file: str) -> Iterator[tuple[Place, str]]:
-    path = Path(file)
+def _found_in(file: str) -> tuple[tuple[Place, str], ...]:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return
-        tree = ast.parse(path.read_text("utf-8"))
+        known = Path(file).stat()
+    except OSError:
+        return ()
+    return _read(file, known.st_mtime_ns) if known.st_size <= _MOST_BYTES else ()
+
+
+@lru_cache(maxsize=256)
+def _read(file: str, changed: int) -> tuple[tuple[Place, str], ...]:
+    """Return what a file has; it is read again once it was changed."""
+    try:
+        tree = ast.parse(Path(file).read_text("utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return
-    for line, name in overwritten_sums(tree):
-        yield Place(file, line), name
+        return ()
+    return tuple((Place(file, line), name) for line, name in overwritten_sums(tree))
 
 
 def overwritten_sums(tree: ast.AST) -> Iterator[tuple[int, str]]:
