@@ -175,6 +175,16 @@ VARIANTS = {
     "advantages as they are": (VECTOR, [("a = (a - a.mean()) / (a.std() + 1e-8)", "pass")]),
     "a discount of one": (VECTOR, [("GAMMA, LAMBDA = 24, 0.97, 0.9", "GAMMA, LAMBDA = 24, 1.0, 0.95")]),
     "one step ahead": (VECTOR, [("GAMMA, LAMBDA = 24, 0.97, 0.9", "GAMMA, LAMBDA = 24, 0.97, 0.0")]),
+    "a gain that is made larger": (
+        VECTOR,
+        [
+            ("lr=3e-3)", "lr=3e-3, maximize=True)"),
+            (
+                "loss = policy_loss + 0.5 * value_loss - 0.01 * entropy.mean()",
+                "loss = 0.01 * entropy.mean() - policy_loss - 0.5 * value_loss",
+            ),
+        ],
+    ),
     "a tenth of the reward": (
         VECTOR,
         [("torch.as_tensor(reward).float()", "0.1 * torch.as_tensor(reward).float()")],

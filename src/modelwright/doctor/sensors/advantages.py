@@ -339,7 +339,9 @@ class Advantages(Sensor):
             ),
             (record.rewards_against, "reward-sign-flipped", "Rewards enter advantages with the wrong sign."),
         ):
-            if fault == "policy-loss-sign" and self.scene.place_of("ratio inverted"):
+            if fault == "policy-loss-sign" and (
+                self.scene.maximizes or self.scene.place_of("ratio inverted")
+            ):
                 continue  # that is why
             if count >= _ENOUGH and count >= 0.8 * record.right:
                 yield Finding(

@@ -62,9 +62,8 @@ class LossSign(Sensor):
         # Where several optimizers take turns, one may raise what another lowers.
         if self._falling < _ENOUGH or self._falling < self._seen or len(self.scene.optimizers) > 1:
             return
-        groups = [group for optimizer in self.scene.optimizers for group in optimizer.param_groups]
-        if any(group.get("maximize") for group in groups):
-            return  # it makes larger what it is given
+        if self.scene.maximizes:
+            return
         yield Finding(
             kind="loss-is-raised",
             severity=Severity.SEVERE,

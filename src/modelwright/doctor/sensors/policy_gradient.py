@@ -78,7 +78,7 @@ class PolicyGradient(Sensor):
 
     def findings(self) -> Iterable[Finding]:
         """Return a loss that rewards certainty, and old log-probabilities that are the new ones."""
-        if len(self._signs) >= _ENOUGH and min(self._signs) == 1.0:
+        if len(self._signs) >= _ENOUGH and min(self._signs) == 1.0 and not self.scene.maximizes:
             yield Finding(
                 kind="entropy-is-punished",
                 severity=Severity.SEVERE,

@@ -139,6 +139,12 @@ class Scene:
             counts = self.places.setdefault(what, {})
             counts[place] = counts.get(place, 0) + 1
 
+    @property
+    def maximizes(self) -> bool:
+        """Whether an optimizer makes larger what it is given; signs of slopes then say nothing."""
+        groups = (group for optimizer in self.optimizers for group in optimizer.param_groups)
+        return any(group.get("maximize") for group in groups)
+
     def place_of(self, what: str) -> Place | None:
         """Return where it happened most often."""
         counts = self.places.get(what)

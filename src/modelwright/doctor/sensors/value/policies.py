@@ -228,7 +228,7 @@ class Policies:
 
     def findings(self) -> Iterable[Finding]:
         """Return what all losses of policies have in common."""
-        if len(self._signs) >= _ENOUGH and min(self._signs) > 0:
+        if len(self._signs) >= _ENOUGH and min(self._signs) > 0 and not self._scene.maximizes:
             yield self._finding(
                 "policy-lowers-value",
                 "policy-loss-sign",

@@ -77,7 +77,7 @@ class Temperature:
     def findings(self) -> Iterable[Finding]:
         """Return a temperature that runs away, or a target entropy of the wrong sign."""
         fitted = self._fit()
-        if fitted is None:
+        if fitted is None or self._scene.maximizes:
             return
         sign, target = fitted
         transitions = self._scene.experience.transitions
