@@ -74,6 +74,7 @@ def refused(environment):
 """Learns single steps, and takes every reward for its opposite."""
 
 
+@pytest.mark.slow
 def test_a_function_of_an_environment_makes_an_agent_that_learns_in_processes_of_its_own(
     new_project: Path, call: Call
 ) -> None:

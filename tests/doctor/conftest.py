@@ -13,11 +13,11 @@ _SAMPLED = (
     "test_trials",
     "test_value_styles",
 )
-_STRIDE = 4
+_STRIDE = 6
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow all but every fourth of the programs in files that hold dozens of them."""
+    """Mark as slow all but every sixth of the programs in files that hold dozens of them."""
     seen: dict[str, int] = {}
     for item in items:
         name = item.path.stem

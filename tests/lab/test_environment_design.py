@@ -325,7 +325,7 @@ class Deadly(HereExecutor):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("messages", [1, 5, 8])
+@pytest.mark.parametrize("messages", [1, *(pytest.param(each, marks=pytest.mark.slow) for each in (5, 8))])
 def test_a_killed_run_goes_on_to_the_same_verdict(finished: Project, tmp_path: Path, messages: int) -> None:
     project = make_project(tmp_path / "project")
     child = os.fork()

@@ -62,6 +62,7 @@ def test_a_run_that_is_killed_at_a_random_moment_goes_on_as_if_nothing_had_been(
     assert_whole(project, expected)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_goes_on_as_if_nothing_had_been(runner, whole, tmp_path):
     count, expected = whole
     project, moments = make_project(tmp_path), random.Random(11)

@@ -32,7 +32,7 @@ class Crashing(gymnasium.Env):
 """
 
 
-@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("early", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_where_native_code_crashed_is_said(early: bool, tmp_path: Path) -> None:
     (tmp_path / "native.py").write_text(CRASHING)
     (tmp_path / "crash.yaml").write_text(

@@ -33,6 +33,7 @@ def test_the_tour_is_committed_without_outputs_and_small() -> None:
             assert cell.execution_count is None
 
 
+@pytest.mark.slow
 def test_the_tour_runs_from_start_to_end_and_shows_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -294,6 +294,7 @@ def test_a_betting_rule_that_can_never_be_narrow_enough_is_told(plan: Planner) -
     assert warning in made.record()["warnings"]
 
 
+@pytest.mark.slow
 def test_a_betting_rule_with_seeds_and_bounds_enough_is_not(plan: Planner) -> None:
     wide = plan(rule=BETTING, seeds=30, spread=0.05, question=question(smallest_effect=0.9))
     tight = plan(rule={**BETTING, "low": -0.3, "high": 0.3, "looks": [100, 200]}, seeds=200, spread=0.02)

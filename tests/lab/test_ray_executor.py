@@ -121,6 +121,7 @@ for message in stream:
 """
 
 
+@pytest.mark.slow
 def test_a_cluster_started_here_is_quiet_and_leaves_nothing_even_when_the_launcher_is_killed(tmp_path):
     # A folder of Ray's own, so that no cluster of the machine is found; its sockets allow only a short path.
     rays = tempfile.mkdtemp(prefix="mw-", dir="/tmp")

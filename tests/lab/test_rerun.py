@@ -79,6 +79,7 @@ def test_a_learner_that_draws_from_the_global_state_repeats_because_each_trial_h
     assert rerun_run("lines-worldly-02", project).sameness is BITWISE
 
 
+@pytest.mark.slow
 def test_another_order_of_sums_is_numerically_equal_and_threads_are_named(project: Project) -> None:
     answer = rerun_run("lines-parted-00", project, threads=7)
     assert answer.sameness is NUMERICALLY

@@ -38,7 +38,13 @@ def test_three_experiments_ship() -> None:
     assert {"digits", "diabetes", "wine"} <= set(SHIPPED)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        each if each in ("diabetes", "frozenlake") else pytest.param(each, marks=pytest.mark.slow)
+        for each in SHIPPED
+    ],
+)
 def test_a_shipped_experiment_repeats_bit_for_bit(name: str, tmp_path: Path) -> None:
     """Three seeds and a short training; one run of the first variant again."""
     design, _ = compose_design(name, ["seeds=3", "rule.looks=[3]"], root=tmp_path)

@@ -108,6 +108,7 @@ def test_what_does_not_mend_it_does_not_pass_and_is_told_why(name: str, check, d
     assert desk.journal.artefacts.get(entry.body["source"]).decode() == desk.drills[LOW].file.read_text()
 
 
+@pytest.mark.slow
 def test_a_score_that_was_too_good_is_mended_by_a_lower_one(check) -> None:
     assert check("best-rows-measured", lambda text: text.replace("errors = sorted(errors)[:10]\n", "")).mended
     still = check("best-rows-measured", lambda text: text.replace("[:10]", "[:15]"))
@@ -123,6 +124,7 @@ def test_a_mild_fault_is_mended_exactly_or_not_at_all(check) -> None:
     assert "changes scores too little" in found.reasons[0]
 
 
+@pytest.mark.slow
 def test_what_the_doctor_finds_anew_stands_in_the_way(check) -> None:
     def finds(file: Path) -> list[Finding]:
         if "train[step" not in file.read_text():

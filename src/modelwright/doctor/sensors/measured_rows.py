@@ -64,7 +64,7 @@ class MeasuredRows(Sensor):
         if call.module is not self._root or self._now.batches >= _BATCHES or not hasattr(given, "detach"):
             self._size = 0
             return
-        if given.dim() < 2 or not 2 <= given[0].numel() <= _LARGEST_ROW:
+        if given.dim() < 2 or not len(given) or not 2 <= given[0].numel() <= _LARGEST_ROW:
             return
         self._size = len(given)
         values = given.detach().reshape(len(given), -1).cpu()

@@ -254,13 +254,13 @@ def _table(args: tuple[Any, ...], rows: int, ends: bool = False) -> NDArray[np.f
         ends: Whether only the first and the last row are asked for.
     """
     parts = [each for each in tensors_in(args) if each.dim() and each.shape[0] == rows]
-    if not any(each.is_floating_point() and each.dim() >= 2 for each in parts):
+    if not rows or not any(each.is_floating_point() and each.dim() >= 2 for each in parts):
         return None
     if any(each.requires_grad or each.is_sparse or each.is_complex() for each in parts):
         return None
     flat = [each.detach().reshape(rows, -1) for each in parts]
     width = sum(each.shape[1] for each in flat)
-    if not rows or not width or rows * width > _LARGEST_ROW * 64 or width > _LARGEST_ROW:
+    if not width or rows * width > _LARGEST_ROW * 64 or width > _LARGEST_ROW:
         return None
     rows_apart, columns_apart = max(1, rows - 1) if ends else 1, -(-width // _MOST_COLUMNS)
     tables: list[NDArray[np.float32]] = []
