@@ -60,15 +60,15 @@ def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path: Path)
 
 
 def test_a_disk_that_refuses_leaves_no_half_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def refuse(path: Path, *words: object) -> int:
+    def refuse(path: Path, content: bytes) -> int:
         if path.name == "TASK.md":
             raise OSError(28, "No space left on device")
-        return write(path, *words)
+        return write(path, content)
 
     with Journal.open(tmp_path / "j") as journal:
-        monkeypatch.setattr(Path, "write_text", refuse)
+        monkeypatch.setattr(Path, "write_bytes", refuse)
         with pytest.raises(StoreFailed, match="No space left"):
             start_drill(journal, tmp_path, Wish(fault="learning-rate-too-low"), tell=quiet)
         assert not list((tmp_path / "drills").iterdir())
