@@ -8,7 +8,7 @@ import pytest
 
 from modelwright.base.errors import BadValue, Corrupted
 from modelwright.base.finding import Cause, Finding, Severity
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 from modelwright.doctor.diagnosis.alike import alike
 from modelwright.doctor.diagnosis.diagnosis import diagnose
 from modelwright.doctor.diagnosis.likelihoods import HEALTHY, UNKNOWN, Likelihoods, outcomes_of
@@ -202,7 +202,7 @@ def test_what_is_kept_is_what_is_read() -> None:
 def test_the_measured_table_speaks_of_causes_that_are_known() -> None:
     table = Likelihoods.measured()
     named = {outcome.split("/")[1] for outcome in table.outcomes} - {""}
-    assert named <= set(CAUSES)
+    assert named <= set(known_causes())
 
 
 @dataclass(frozen=True)

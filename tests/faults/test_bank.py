@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 from modelwright.faults.plant import Fault, plant, programs
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -59,7 +59,7 @@ def test_exactly_one_line_is_the_one_to_be_led_to(program: str, name: str) -> No
 
 def test_other_names_of_a_fault_are_names_that_the_bank_or_the_doctor_knows() -> None:
     also = {other for program, name in FAULTS for other in fault_of(program, name).also}
-    assert also <= NAMES | set(CAUSES)
+    assert also <= NAMES | set(known_causes())
 
 
 def test_there_are_enough_programs_faults_and_families() -> None:
@@ -226,6 +226,6 @@ def test_rows_are_kept_once_sorted_and_in_place_of_older_ones(bench: Any, tmp_pa
 def test_what_rules_of_peers_point_at_are_names_of_the_bank(bench: Any) -> None:
     tables = bench.points_at.TABLES
     pointed = {name for table in tables.values() for names in table.values() for name in names}
-    assert pointed <= NAMES | set(CAUSES)
+    assert pointed <= NAMES | set(known_causes())
     assert len(pointed) > 20
     assert bench.points_at.points_at("deep-checker", "program-raised") == ()

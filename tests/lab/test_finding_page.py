@@ -15,7 +15,7 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.cli import COMMANDS, main
 from modelwright.cli.settings import TOPICS
 from modelwright.data.checks import KINDS
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 from modelwright.lab.finding_page import FOLDER, HEADINGS, find_page, finding_kinds
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,9 @@ def kinds_of(value: ast.expr, tree: ast.AST) -> Iterator[str]:
     elif told in COMPUTED:
         yield from COMPUTED[told]
     elif told == "kind":  # an argument or an entry of a table of the same file
-        yield from (text for text in strings_in(tree) if _KEBAB.fullmatch(text) and text not in CAUSES)
+        yield from (
+            text for text in strings_in(tree) if _KEBAB.fullmatch(text) and text not in known_causes()
+        )
     elif isinstance(value, ast.Name) and value.id in NAMED:
         yield NAMED[value.id]
     elif told != "record['kind']":

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from modelwright.base.finding import Finding, Severity
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 from modelwright.doctor.report import evidence_of, line_of
 
 __all__ = ["html_of", "markdown_of"]
@@ -41,7 +41,7 @@ def _plain(text: str) -> str:
 
 
 def _mend(name: str) -> str:
-    return f"mend: {_plain(CAUSES[name].mend)}" if name in CAUSES else ""
+    return f"mend: {_plain(known_causes()[name].mend)}" if name in known_causes() else ""
 
 
 def html_of(heading: str, findings: Sequence[Finding]) -> str:
@@ -64,8 +64,8 @@ def _html(heading: str, findings: Sequence[Finding]) -> Iterator[str]:
             yield f"<li>cause: {escape(cause.what)}"
             if line := line_of(cause):
                 yield f"<br><code>{escape(line)}</code>"
-            if cause.name in CAUSES:
-                yield f"<br>mend: {escape(CAUSES[cause.name].mend)}"
+            if cause.name in known_causes():
+                yield f"<br>mend: {escape(known_causes()[cause.name].mend)}"
             yield "</li>"
         yield f"<li>next check: {escape(finding.next_check)}</li>"
         yield f"<li>more: <code>{escape(finding.page)}</code></li></ul></details>"

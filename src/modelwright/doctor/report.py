@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelwright.base.finding import Cause, Finding, Severity
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 
 __all__ = ["evidence_of", "line_of", "report_of"]
 
@@ -61,7 +61,7 @@ def _finding(number: int, finding: Finding) -> Iterator[str]:
         if line:
             yield f"        {line}"
         if each.name:
-            yield f"        mend: {CAUSES[each.name].mend}"
+            yield f"        mend: {known_causes()[each.name].mend}"
     yield f"   next check: {finding.next_check}"
     yield f"   more: {finding.page}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelwright.base.errors import SourceMissing
 from modelwright.base.finding import Finding, Severity
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 from modelwright.faults.plant import Fault, programs
 from modelwright.journal.journal import Journal
 from modelwright.practice.drill import GIVEN_UP, HINTED, Drill
@@ -91,7 +91,7 @@ def answer_lines(fault: Fault, planted: str, sound: str) -> Iterator[str]:
     import difflib
 
     yield f"It was {fault.name} ({fault.family}, difficulty {fault.difficulty})."
-    known = CAUSES.get(fault.name)
+    known = known_causes().get(fault.name)
     if known is not None:
         yield f"{known.what[0].upper()}{known.what[1:]}. To mend it: {known.mend}."
     yield ""

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from modelwright.base.finding import Cause, Finding, Severity
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 from modelwright.lab.checkup.evidence import Drawn, draw_evidence
 from modelwright.lab.checkup.excerpt import Excerpt, excerpt_of
 from modelwright.lab.checkup.page import Told
@@ -103,7 +103,9 @@ def render_html(told: Told, likeliest: Mapping[str, float] | None = None) -> str
         headline=_headline(action),
         tally=_tally(told.findings),
         likeliest=[
-            (name, CAUSES[name], share) for name, share in (likeliest or {}).items() if name in CAUSES
+            (name, known_causes()[name], share)
+            for name, share in (likeliest or {}).items()
+            if name in known_causes()
         ],
         findings=[_shown(each, f"finding-{at}") for at, each in enumerate(action, start=1)],
         info=[_shown(each, f"note-{at}") for at, each in enumerate(info, start=1)],
@@ -135,7 +137,7 @@ def _shown(finding: Finding, anchor: str) -> ShownFinding:
         causes=tuple(
             ShownCause(
                 cause=each,
-                mend=CAUSES[each.name].mend if each.name in CAUSES else "",
+                mend=known_causes()[each.name].mend if each.name in known_causes() else "",
                 excerpt=excerpt_of(each),
                 again=any((each.file, each.line) == (o.file, o.line) for o in finding.causes[:at]),
             )

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from modelwright.base.finding import Severity
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 from modelwright.doctor.kinds import KINDS as OF_DOCTOR
 from modelwright.doctor.report import evidence_of
 from modelwright.lab.ground.ground import measured_name
@@ -115,7 +115,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "severe": len(severe),
         "found_by_checks": any(item.kind not in (*OF_DOCTOR, *OF_RESULTS) for item in facts.findings),
         "found_by_doctor": any(item.kind in OF_DOCTOR for item in facts.findings),
-        "known_causes": CAUSES,
+        "known_causes": known_causes(),
         "diverged": sum(trial.diverged for trial in facts.used.values()),
         "worst": design.question.worst,
         "trials": rows,

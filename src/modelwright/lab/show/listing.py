@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.base.errors import UnknownName
 from modelwright.base.finding import Finding, Severity
 from modelwright.base.fingerprint import jsonable
-from modelwright.doctor.causes import CAUSES
+from modelwright.doctor.causes import known_causes
 from modelwright.experiment.verdict import Verdict
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
@@ -313,8 +313,8 @@ def finding_page(row: ListedFinding, *, with_experiment: bool = False) -> "Rende
     for at, cause in enumerate(finding.causes):
         place = f" ({cause.file}:{cause.line})" if cause.file else ""
         text.append(f"\n  {'likely' if at == 0 else '    or'}: {clean(cause.what)}{place}")
-        if cause.name in CAUSES:
-            text.append(f"\n    mend: {CAUSES[cause.name].mend}", style="dim")
+        if cause.name in known_causes():
+            text.append(f"\n    mend: {known_causes()[cause.name].mend}", style="dim")
     if finding.next_check:
         text.append(f"\n    next: {clean(finding.next_check)}")
     return text
