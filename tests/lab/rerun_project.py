@@ -19,9 +19,10 @@ from modelwright.experiment.design import Design
 from modelwright.lab import cohort
 from modelwright.lab.executor.job import Job, Message, Started, Workload
 from modelwright.lab.executor.local import LocalExecutor
-from modelwright.lab.lineage import PackageRecord, RerunAnswer
+from modelwright.lab.lineage.answer import RerunAnswer
 from modelwright.lab.lineage.environment import EnvironmentRecord
 from modelwright.lab.lineage.hardware import HardwareRecord
+from modelwright.lab.lineage.package import PackageRecord
 from modelwright.lab.project import Project
 from modelwright.lab.run import run_design
 

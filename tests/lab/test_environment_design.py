@@ -27,7 +27,7 @@ from modelwright.lab.cohort import make_jobs
 from modelwright.lab.executor.job import Job, Message, Workload
 from modelwright.lab.executor.local import LocalExecutor
 from modelwright.lab.ground.episodes import Episodes
-from modelwright.lab.lineage import Sameness
+from modelwright.lab.lineage.comparison import Sameness
 from modelwright.lab.prepare import prepare_design
 from modelwright.lab.project import Project
 from modelwright.lab.report import write_report

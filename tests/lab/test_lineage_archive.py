@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 
 from modelwright.base.errors import Corrupted, SourceMissing
 from modelwright.base.fingerprint import sha256_hex
-from modelwright.lab.lineage import (
-    SourceRecord,
-    package_identity,
-    record_package,
-    restore_source,
-    snapshot_source,
-)
 from modelwright.lab.lineage.archive import unpack_files
+from modelwright.lab.lineage.package import package_identity, record_package
+from modelwright.lab.lineage.source import SourceRecord, restore_source, snapshot_source
 
 
 @pytest.fixture(autouse=True)

@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from modelwright.base.errors import BadValue
-from modelwright.lab.lineage import (
-    Difference,
-    LearntComparison,
-    Sameness,
-    Side,
-    compare_metrics,
-    judge_rerun,
-    repetition_interval,
-)
+from modelwright.lab.lineage.answer import judge_rerun, repetition_interval
+from modelwright.lab.lineage.comparison import Sameness, compare_metrics
+from modelwright.lab.lineage.difference import Difference, Side
+from modelwright.lab.lineage.learnt import LearntComparison
 
 NAN, INF = math.nan, math.inf
 

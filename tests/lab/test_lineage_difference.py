@@ -9,27 +9,16 @@ from typing import Any
 import pytest
 
 from modelwright.base.errors import BadValue
-from modelwright.lab.lineage import (
-    Blas,
-    Difference,
-    Distribution,
-    EnvironmentRecord,
-    Executed,
-    Gpu,
-    HardwareRecord,
-    LeftOut,
-    Lineage,
-    PackageRecord,
-    SourceRecord,
-    Submodule,
-    explain,
-    pinned_environment,
-    record_environment,
-    record_hardware,
-    record_package,
-    snapshot_source,
-)
-from modelwright.lab.lineage.difference import RANKS, UNLIKELY
+from modelwright.lab.lineage.difference import RANKS, UNLIKELY, Difference
+from modelwright.lab.lineage.environment import Distribution, EnvironmentRecord, record_environment
+from modelwright.lab.lineage.executed import Executed
+from modelwright.lab.lineage.explanation import explain
+from modelwright.lab.lineage.files import LeftOut
+from modelwright.lab.lineage.hardware import Blas, Gpu, HardwareRecord, record_hardware
+from modelwright.lab.lineage.package import PackageRecord, record_package
+from modelwright.lab.lineage.record import Lineage
+from modelwright.lab.lineage.source import SourceRecord, Submodule, snapshot_source
+from modelwright.lab.lineage.threads import pinned_environment
 
 
 def source(**changes: Any) -> SourceRecord:
@@ -425,7 +414,7 @@ def test_a_change_to_the_real_machine_is_named(
 def test_a_change_of_threads_on_the_real_machine_is_named() -> None:
     from threadpoolctl import threadpool_limits
 
-    from modelwright.lab.lineage import pinned_threads
+    from modelwright.lab.lineage.threads import pinned_threads
 
     with pinned_threads(1):
         recorded = replace(LINEAGE, hardware=record_hardware())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelwright.lab.lineage import compare_learnt
+from modelwright.lab.lineage.learnt import compare_learnt
 
 WEIGHT = np.array([4.0, 1e-9, -2.0], dtype=np.float32)
 

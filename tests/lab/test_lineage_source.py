@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelwright.base.errors import BadValue, SourceMissing
-from modelwright.lab.lineage import SourceRecord, restore_source, snapshot_source
+from modelwright.lab.lineage.source import SourceRecord, restore_source, snapshot_source
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs the git program")
 
@@ -445,7 +445,7 @@ def test_a_snapshot_inside_a_real_hook_works(project: Path, tmp_path: Path) -> N
     source = Path(__file__).parents[2] / "src"
     hook.write_text(
         f"#!/bin/sh\nPYTHONPATH='{source}' '{sys.executable}' -c '"
-        "from pathlib import Path; from modelwright.lab.lineage import snapshot_source;"
+        "from pathlib import Path; from modelwright.lab.lineage.source import snapshot_source;"
         f'print(snapshot_source(Path(".")).tree, file=open("{tmp_path / "tree"}", "w"))\'\n'
     )
     hook.chmod(0o755)

@@ -18,22 +18,14 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from modelwright.base.errors import BadValue, Misuse
-from modelwright.lab.lineage import (
-    Energy,
-    EnvironmentRecord,
-    HardwareRecord,
-    Meter,
-    Usage,
-    estimate_energy,
-    pinned_environment,
-    pinned_threads,
-    record_environment,
-    record_hardware,
-)
 from modelwright.lab.lineage import environment as environment_module
 from modelwright.lab.lineage import hardware as hardware_module
 from modelwright.lab.lineage import usage as usage_module
-from modelwright.lab.lineage.energy import WATTS_PER_CORE, NvmlCounter, RaplCounter
+from modelwright.lab.lineage.energy import WATTS_PER_CORE, Energy, NvmlCounter, RaplCounter, estimate_energy
+from modelwright.lab.lineage.environment import EnvironmentRecord, record_environment
+from modelwright.lab.lineage.hardware import HardwareRecord, record_hardware
+from modelwright.lab.lineage.threads import pinned_environment, pinned_threads
+from modelwright.lab.lineage.usage import Meter, Usage
 
 # --- environment
 
@@ -213,7 +205,7 @@ def test_variables_that_only_name_places_or_print_are_left_out(
 def test_importing_libraries_changes_no_recorded_variable() -> None:
     code = (
         "import os\n"
-        "from modelwright.lab.lineage import record_environment\n"
+        "from modelwright.lab.lineage.environment import record_environment\n"
         "before, light = dict(os.environ), record_environment()\n"
         "import torch, sklearn.ensemble\n"
         "parameter = torch.nn.Parameter(torch.zeros(2))\n"
@@ -255,7 +247,10 @@ def test_loaded_linear_algebra_is_listed_with_its_threads() -> None:
 
 def test_nothing_is_loaded_to_find_out() -> None:
     code = (
-        "import sys; from modelwright.lab.lineage import record_hardware, record_environment, Meter\n"
+        "import sys\n"
+        "from modelwright.lab.lineage.environment import record_environment\n"
+        "from modelwright.lab.lineage.hardware import record_hardware\n"
+        "from modelwright.lab.lineage.usage import Meter\n"
         "heavy = {'torch', 'pandas', 'pyarrow', 'scipy', 'sklearn'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "with Meter(): record = record_hardware()\n"
@@ -335,7 +330,7 @@ def test_threads_are_put_back_after_an_error() -> None:
 def test_a_library_that_is_first_loaded_inside_starts_pinned_and_is_let_go_after() -> None:
     code = (
         "import os\nos.environ.pop('OMP_NUM_THREADS', None)\n"
-        "from modelwright.lab.lineage import pinned_threads\n"
+        "from modelwright.lab.lineage.threads import pinned_threads\n"
         "with pinned_threads(1):\n"
         "    import torch\n"
         "    assert torch.get_num_threads() == 1\n"

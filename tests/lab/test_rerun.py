@@ -12,7 +12,8 @@ from rerun_project import Elsewhere, frozen_package, named, record, record_proje
 
 import modelwright
 from modelwright.base.errors import SourceMissing, UnknownName
-from modelwright.lab.lineage import RerunAnswer, Sameness
+from modelwright.lab.lineage.answer import RerunAnswer
+from modelwright.lab.lineage.comparison import Sameness
 from modelwright.lab.project import Project
 from modelwright.lab.rerun.rerun import rerun_run
 

@@ -20,7 +20,7 @@ from rerun_project import frozen_package, named, record, record_project, write_p
 from modelwright.base.errors import BadValue, Corrupted, NotPermitted, SourceMissing, UnknownName, WorkerLost
 from modelwright.journal.journal import Journal
 from modelwright.journal.lock import experiment_lock
-from modelwright.lab.lineage import Sameness
+from modelwright.lab.lineage.comparison import Sameness
 from modelwright.lab.project import Project
 from modelwright.lab.rerun.rerun import rerun_run
 

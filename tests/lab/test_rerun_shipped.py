@@ -9,7 +9,8 @@ from rerun_project import frozen_package, named
 
 from modelwright.lab.compose import compose_design, shipped_folder
 from modelwright.lab.executor.local import LocalExecutor
-from modelwright.lab.lineage import RerunAnswer, Sameness
+from modelwright.lab.lineage.answer import RerunAnswer
+from modelwright.lab.lineage.comparison import Sameness
 from modelwright.lab.project import Project
 from modelwright.lab.rerun.rerun import rerun_run
 from modelwright.lab.run import run_design

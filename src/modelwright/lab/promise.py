@@ -8,15 +8,17 @@ be seen leaves the experiment confirmatory; after that, only what was concluded 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright.base.errors import NotPermitted, UnknownName, Untrusted
 from modelwright.base.fingerprint import canonical_json
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
 from modelwright.journal.run_row import RunRow
-from modelwright.lab.prepare import Prepared
 from modelwright.lab.standing import AMENDMENT
+
+if TYPE_CHECKING:
+    from modelwright.lab.prepare import Prepared  # brings the learners; a record is shown without them
 
 __all__ = ["Promise", "changed_settings", "promise_design", "read_promise", "seeds_root"]
 
@@ -63,7 +65,7 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], place: s
     return changes
 
 
-def promise_design(journal: Journal, prepared: Prepared, *, amend: str | None = None) -> Promise:
+def promise_design(journal: Journal, prepared: "Prepared", *, amend: str | None = None) -> Promise:
     """Register the design, or hold it against what is registered under its name.
 
     Args:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from modelwright.experiment.look import Look, Reading
 from modelwright.experiment.question import Question
 from modelwright.experiment.verdict import Verdict
-from modelwright.lab.prepare import Prepared
 from modelwright.lab.watch.interval_bar import Axis, draw_axis, draw_interval, legend
 from modelwright.lab.wording import (
     OUTCOME_STYLES,
@@ -23,6 +22,8 @@ from modelwright.lab.wording import (
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.segment import Segment
+
+    from modelwright.lab.prepare import Prepared  # brings the learners; a record is shown without them
 
 __all__ = ["LivePage", "Note", "comparison_block", "verdict_page"]
 
@@ -65,7 +66,7 @@ class LivePage:
         whole: Whether everything is shown, however small the screen.
     """
 
-    prepared: Prepared | None = None
+    prepared: "Prepared | None" = None
     notes: list[Note] = field(default_factory=list[Note])
     looks: list[Look] = field(default_factory=list[Look])
     progress: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
