@@ -36,6 +36,9 @@ Numbers = NDArray[np.float64]
 _ENOUGH = 3
 _MOST_ROWS = 128
 _PLACES = 8
+_MOST_VAIN = 40
+"""Comparisons at a place without any network's value of what follows, after which no more are looked at."""
+
 _SAME = 1e-5
 _COMPARES = ("mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss", "sub", "__sub__", "rsub", "__rsub__")
 
@@ -60,6 +63,7 @@ class Targets(Sensor):
         self._pairs: list[tuple[Any, Any, Place | None]] = []
         self._records: dict[Place | None, Record] = {}
         self._attached: dict[Place | None, int] = {}
+        self._vain: dict[Place | None, int] = {}
         self._chosen: dict[Place | None, ChosenActions] = {}
         self._stored = StoredRows(scene.experience)
         self._idle = IdleNetworks(scene)
@@ -156,7 +160,7 @@ class Targets(Sensor):
 
     def _compare(self, prediction: Any, target: Any, place: Place | None, shared: bool) -> None:
         known = self._records.get(place)
-        if known is not None and known.satisfied:
+        if (known is not None and known.satisfied) or self._vain.get(place, 0) >= _MOST_VAIN:
             return
         y, p = _numbers(target), _numbers(prediction)
         main = self._predicts(p)
@@ -170,6 +174,8 @@ class Targets(Sensor):
         followers = [follower for _, follower, _ in followed]
         worths = worths_of(followers)
         if not worths:
+            if known is None:
+                self._vain[place] = self._vain.get(place, 0) + 1
             return
         columns = [each[kept] for each in self._seen.columns if len(each) == main.rows]
         pairs = main.rest is not None

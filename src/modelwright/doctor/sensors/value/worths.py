@@ -12,6 +12,9 @@ __all__ = ["Follower", "worths_of"]
 
 Numbers = NDArray[np.float64]
 
+_MOST_NETWORKS = 20
+"""Values of one row beyond which they are no ensemble's, but a sequence's, step by step."""
+
 
 class Follower(NamedTuple):
     """A network that was called on what follows.
@@ -39,7 +42,10 @@ class _Named(NamedTuple):
 
 
 def worths_of(followers: Sequence[Follower]) -> list[Worth]:
-    """Return values that targets may have been computed with, right ones first."""
+    """Return values that targets may have been computed with, right ones first.
+
+    None where there are more than an ensemble has: those of a recurrent network, of one step after another.
+    """
     found = [*_of_actions(followers), *_of_pairs(followers)]
     return sorted(found, key=lambda worth: worth.fault.split(":")[0] != "")
 
@@ -55,6 +61,8 @@ def _of_actions(followers: Sequence[Follower]) -> Iterator[Worth]:
     ]
     learn = _distinct([each for each in named if each.follower.learns])
     follow = _distinct([each for each in named if not each.follower.learns])
+    if len(learn) + len(follow) > _MOST_NETWORKS:
+        return
     main, other = (follow, learn) if follow else (learn, [])
     right = "" if follow else ":online"
     for at, each in enumerate(main):
@@ -97,6 +105,8 @@ def _of_pairs(followers: Sequence[Follower]) -> Iterator[Worth]:
         for at, each in enumerate(named):  # a value network's, beside whatever else gives one number
             yield _worth("", f"one {at}", each, each.values)
         return
+    if len(learn) + len(follow) > _MOST_NETWORKS:
+        return
     if follow:
         yield from _of_group(follow, "", "")
         if learn:
@@ -124,11 +134,10 @@ def _of_group(group: list[_Named], right: str, suffix: str) -> Iterator[Worth]:
 
 def _distinct(named: list[_Named]) -> list[_Named]:
     """Return those that do not give what another one gave: a network may be called twice."""
-    found: list[_Named] = []
+    found: dict[tuple[bytes, tuple[int, ...]], _Named] = {}
     for each in named:
-        if not any(np.array_equal(each.values, other.values, equal_nan=True) for other in found):
-            found.append(each)
-    return found
+        found.setdefault((each.values.tobytes(), each.values.shape), each)
+    return list(found.values())
 
 
 def _chosen(values: Numbers, chooser: Numbers) -> Numbers:
