@@ -1,7 +1,8 @@
 """Which files decide what a learner or an environment computes: the imports of its own file, followed."""
 
 import ast
-from functools import lru_cache
+import os
+from functools import cache, lru_cache
 from pathlib import Path
 
 import modelwright.base.errors
@@ -22,22 +23,31 @@ def imported_files(start: Path, *, root: Path) -> tuple[Path, ...]:
         start: The first file.
         root: The project's directory.
     """
-    found: set[Path] = set()
-    waiting = [start.resolve()]
+    root = root.resolve()
+    first = os.path.realpath(start)
+    homes = (str(_PACKAGE.parent), str(root), str(root / "src"))
+    locate = cache(_locate)  # most files of a room import the same
+    found: set[str] = set()
+    waiting = [first]
     while waiting:
         file = waiting.pop()
-        if file in found or (file != start.resolve() and not _is_ours(file, root)):
+        if file in found or (file != first and not _is_ours(Path(file), root)):
             continue
         found.add(file)
-        for parts, level in _imports(file.read_bytes(), str(file)):
-            waiting.extend(_locate(list(parts), level, file, root))
-    return tuple(sorted(found))
+        folder = os.path.dirname(file)
+        for parts, level in _imports(Path(file).read_bytes(), file):
+            for home in (_above(folder, level - 1),) if level else (*homes, folder):
+                hits = locate(home, parts)
+                if hits:
+                    waiting.extend(hits)
+                    break
+    return tuple(sorted(map(Path, found)))
 
 
 def _is_ours(file: Path, root: Path) -> bool:
     if "site-packages" in file.parts or file == _PACKAGE / "__init__.py":
         return False
-    return file.is_relative_to(_PACKAGE) or file.is_relative_to(root.resolve())
+    return file.is_relative_to(_PACKAGE) or file.is_relative_to(root)
 
 
 @lru_cache(maxsize=512)
@@ -57,19 +67,20 @@ def _imported(node: ast.AST) -> list[tuple[list[str], int]]:
     return []
 
 
-def _locate(parts: list[str], level: int, file: Path, root: Path) -> list[Path]:
-    homes = (
-        [file.parents[level - 1]]
-        if level
-        else [_PACKAGE.parent, root.resolve(), root.resolve() / "src", file.parent]
-    )
-    for home in homes:
-        place = home.joinpath(*parts)
-        hits = [
-            path for path in (place.with_suffix(".py"), place / "__init__.py") if parts and path.is_file()
-        ]
-        if hits:
-            # Importing a.b.c runs a and a.b first.
-            above = [home.joinpath(*parts[:end], "__init__.py") for end in range(1, len(parts))]
-            return [path.resolve() for path in [*hits, *above] if path.is_file()]
-    return []
+def _above(folder: str, levels: int) -> str:
+    for _ in range(levels):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _locate(home: str, parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files in a folder that importing a dotted name runs; none where it is not there."""
+    if not parts:
+        return ()
+    place = os.path.join(home, *parts)
+    hits = [path for path in (f"{place}.py", os.path.join(place, "__init__.py")) if os.path.isfile(path)]
+    if not hits:
+        return ()
+    # Importing a.b.c runs a and a.b first.
+    above = [os.path.join(home, *parts[:end], "__init__.py") for end in range(1, len(parts))]
+    return tuple(os.path.realpath(path) for path in [*hits, *above] if os.path.isfile(path))
