@@ -48,6 +48,8 @@ LONG = {
     ("export", "mlflow", "digits", "--to", "sqlite:///copy.db"): {"destination", "written"},
 }
 WARNING = "ignore:.*:DeprecationWarning"  # MLflow's own libraries warn of their futures
+SECONDS = ("examine", "doctor")
+"""Commands that start a process which brings torch, some seconds each time."""
 LOOKS = [words for words in KEYS if words[0] not in ("run", "plan", "report")]
 
 
@@ -246,8 +248,16 @@ def test_a_terminal_without_unicode_is_served(
     assert "\\xe9" in terminal.text()
 
 
-@pytest.mark.parametrize("columns", ["1", "20", "40", "200"])
-@pytest.mark.parametrize("words", [*LOOKS, ("help", "rule"), ("help", "run")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        pytest.param(
+            words, columns, marks=[pytest.mark.slow] if words[0] in SECONDS and columns != "1" else []
+        )
+        for words in [*LOOKS, ("help", "rule"), ("help", "run")]
+        for columns in ("1", "20", "40", "200")
+    ],
+)
 def test_no_terminal_is_too_narrow(
     words: tuple[str, ...], columns: str, finished: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,21 +29,27 @@ def note_earlier(scene: Scene) -> None:
     """
     known: set[int] = set()
     fresh: dict[int, Any] = {}
-    kinds: dict[type, tuple[bool, bool]] = {}
-    for each in gc.get_objects():
-        kind = type(each)
-        if kind not in kinds:
-            kinds[kind] = issubclass(kind, nn.Parameter), issubclass(kind, _LAYERS)
-        is_parameter, is_layer = kinds[kind]
+    parameters, layers = _kinds_of(nn.Parameter), _kinds_of(*_LAYERS)
+    kinds = parameters | layers
+    # Of a process's million objects, few are looked at.
+    for each in [each for each in gc.get_objects() if type(each) in kinds]:
         try:
-            if is_parameter:
+            if type(each) in parameters:
                 known.add(id(each))
-            elif is_layer:
+            else:
                 fresh.update((id(found), weakref.ref(found)) for found in _fresh(each))
         except Exception:  # an object that is half made, or odd on purpose
             continue
     scene.loaded |= known - set(fresh)
     scene.drawn |= fresh
+
+
+def _kinds_of(*classes: type) -> set[type]:
+    """Return classes and all that derive from them."""
+    found = set(classes)
+    for each in classes:
+        found |= _kinds_of(*each.__subclasses__())
+    return found
 
 
 def _fresh(module: Any) -> list[Any]:
