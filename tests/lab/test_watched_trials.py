@@ -17,6 +17,7 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.base.seed import derive_seeds
 from modelwright.data.checks import KINDS as OF_DATA
 from modelwright.data.environments.environment import Environment
+from modelwright.doctor.doctor import Doctor
 from modelwright.doctor.kinds import KINDS as OF_DOCTOR
 from modelwright.doctor.sensors.gradient_order import GradientOrder
 from modelwright.experiment.design import Design
@@ -351,18 +352,26 @@ def test_a_sensor_that_fails_is_a_finding_and_fails_no_trial(
 def test_a_doctor_that_fails_is_a_finding_and_fails_no_trial(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*args: Any, **kwargs: Any) -> Any:
+    import torch
+
+    stop = Doctor.stop
+
+    def broken(doctor: Doctor, *args: Any, **kwargs: Any) -> Any:
+        if method == "stop":
+            stop(doctor, *args, **kwargs)  # nothing else puts back what was replaced
         raise ZeroDivisionError("planted")
 
     make_project(tmp_path)
     variant = {"learner": "mine.py:train", "updates": 60}
     plain = messages(variant, tmp_path, watched=False, count=1)
-    monkeypatch.setattr(f"modelwright.doctor.doctor.Doctor.{method}", broken)
+    before = torch.optim.Optimizer.zero_grad, torch.autograd.backward
+    monkeypatch.setattr(Doctor, method, broken)
     told = messages(variant, tmp_path, watched=True, count=1)
     assert {(each.kind, each.severity.value) for each in last_watched(told).findings} == {
         ("sensor-failed", "info")
     }
     assert numbers(told) == numbers(plain)
+    assert (torch.optim.Optimizer.zero_grad, torch.autograd.backward) == before
 
 
 def test_what_was_replaced_is_put_back_also_where_a_learner_raises(tmp_path: Path) -> None:
