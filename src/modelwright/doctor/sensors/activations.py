@@ -32,6 +32,8 @@ class _Layer:
 class Activations(Sensor):
     """Reads what relu, tanh and sigmoid give while gradients are recorded."""
 
+    operations = frozenset(f"{name}{end}" for name in ("relu", *_BOUNDS) for end in ("", "_"))
+
     by_phase = True
 
     def __init__(self, scene: Scene) -> None:
@@ -42,7 +44,7 @@ class Activations(Sensor):
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
         name = operation.name.rstrip("_")
-        if name not in ("relu", *_BOUNDS) or not operation.inside or not operation.result.requires_grad:
+        if not operation.inside or not operation.result.requires_grad:
             return
         out = operation.result.detach()
         if out.dim() < 2:

@@ -34,6 +34,13 @@ _MOST_SEARCHES = 6
 _MOST_IN_VAIN = 3
 _WORDS = {"advantages": "Advantages that the policy learns from", "values": "Targets of values"}
 
+_ARITHMETIC = {
+    **dict.fromkeys(("rsub", "__rsub__", "logical_not", "__invert__"), "mask"),
+    **dict.fromkeys(("mul", "__mul__", "__rmul__", "mul_", "__imul__"), "product"),
+    **dict.fromkeys(("add", "__add__", "__radd__", "add_", "sub", "__sub__"), "sum"),
+    **dict.fromkeys(("std", "var", "std_mean", "var_mean"), "deviation"),
+}
+
 
 @dataclass(slots=True)
 class _Record:
@@ -67,6 +74,8 @@ class _Record:
 
 class Advantages(Sensor):
     """Looks at the first update after acting."""
+
+    operations = PolicyUpdates.operations | set(_ARITHMETIC)
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -382,11 +391,3 @@ def _tells_time(environment: Any) -> bool:
             return True
         environment = vars(environment).get("env")
     return False
-
-
-_ARITHMETIC = {
-    **dict.fromkeys(("rsub", "__rsub__", "logical_not", "__invert__"), "mask"),
-    **dict.fromkeys(("mul", "__mul__", "__rmul__", "mul_", "__imul__"), "product"),
-    **dict.fromkeys(("add", "__add__", "__radd__", "add_", "sub", "__sub__"), "sum"),
-    **dict.fromkeys(("std", "var", "std_mean", "var_mean"), "deviation"),
-}

@@ -28,6 +28,8 @@ _MOST = 4096
 class Batches(Sensor):
     """Reads inputs and targets while the watch looks closely."""
 
+    operations = frozenset({"cross_entropy", "nll_loss"})
+
     by_phase = True
 
     def __init__(self, scene: Scene) -> None:
@@ -42,7 +44,13 @@ class Batches(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        if call.depth or not call.grad or not call.args or _normalises(call.module):
+        if (
+            self.scene.environments
+            or call.depth
+            or not call.grad
+            or not call.args
+            or _normalises(call.module)
+        ):
             return
         given = call.args[0]
         if not hasattr(given, "is_floating_point") or not given.is_floating_point() or given.requires_grad:
@@ -54,8 +62,6 @@ class Batches(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name not in ("cross_entropy", "nll_loss"):
-            return
         given, target = operation.argument(0, "input"), operation.argument(1, "target")
         if not given.requires_grad or target.dim() != 1 or target.is_floating_point() or target is self._last:
             return

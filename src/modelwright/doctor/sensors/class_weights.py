@@ -21,6 +21,8 @@ _UNEVEN = 1.5
 class ClassWeights(Sensor):
     """Reads `weight` of cross_entropy and `pos_weight` of the logistic loss."""
 
+    operations = frozenset({"cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"})
+
     by_phase = True
 
     def __init__(self, scene: Scene) -> None:
@@ -38,7 +40,7 @@ class ClassWeights(Sensor):
             values = target.detach().reshape(-1)
             counts = values[values >= 0].bincount(minlength=len(weight)).double().cpu().numpy()
             self._add(counts, weight.detach().double().cpu().numpy(), operation.place)
-        elif operation.name == "binary_cross_entropy_with_logits":
+        else:
             weight, target = operation.kwargs.get("pos_weight"), operation.argument(1, "target")
             if weight is None or weight.numel() != 1:
                 return

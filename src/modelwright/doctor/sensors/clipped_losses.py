@@ -19,6 +19,8 @@ _MANY = 0.05
 class ClippedLosses(Sensor):
     """Looks at cuts of what a loss function gave."""
 
+    operations = LOSSES | set(_CUTS)
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._losses: list[Any] = []
@@ -31,7 +33,7 @@ class ClippedLosses(Sensor):
             return
         if operation.name in LOSSES and operation.result.requires_grad:
             self._losses.append(operation.result)
-        elif operation.name in _CUTS and any(operation.args[0] is each for each in self._losses):
+        elif any(operation.args[0] is each for each in self._losses):
             before, after = operation.args[0].detach(), operation.result.detach()
             if before is not after and before.shape == after.shape:
                 self._shares.append(float((after < before).double().mean()))

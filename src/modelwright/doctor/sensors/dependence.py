@@ -19,6 +19,8 @@ _LARGEST = 2**21
 _FAR = 1e-3
 """Change of an output, over the outputs' deviation, that is no rounding."""
 
+_LOSSES = ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
@@ -50,6 +52,8 @@ class _Sequences:
 class Dependence(Sensor):
     """Keeps inputs of the first steps; at the end, changes them one by one and looks at what else changes."""
 
+    operations = frozenset({"softmax", *_LOSSES})
+
     by_phase: ClassVar[bool] = True
 
     def __init__(self, scene: Scene) -> None:
@@ -69,9 +73,9 @@ class Dependence(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name == "softmax" and operation.inside:
-            self._note_softmax(operation)
-        if operation.name not in ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss"):
+        if operation.name == "softmax":
+            if operation.inside:
+                self._note_softmax(operation)
             return
         target = operation.argument(1, "target")
         if hasattr(target, "shape") and operation.argument(0, "input").requires_grad:

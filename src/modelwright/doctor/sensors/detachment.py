@@ -19,6 +19,8 @@ _MOST = 12
 class Detachment(Sensor):
     """Asks torch what the weights of log-probabilities depend on, and what the loss does."""
 
+    operations = PolicyUpdates.operations | {"mul", "__mul__", "__rmul__"}
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._updates = PolicyUpdates()

@@ -29,10 +29,13 @@ _ODDS = (1e3,)
 _FEWEST_ROWS = 8
 _POLICY = ("softmax", "log_softmax", "cross_entropy", "nll_loss", "multinomial", "gumbel_softmax")
 _DRAWS = ("rand", "randn", "rand_like", "randn_like", "normal", "normal_", "bernoulli", "dropout")
+_EXTREMES = ("max", "amax", "argmax", "min", "amin", "argmin")
 
 
 class Exploration(Sensor):
     """Counts how actions came about, in programs that take the largest of action values for targets."""
+
+    operations = frozenset({*_POLICY, *_DRAWS, *_EXTREMES})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -85,15 +88,14 @@ class Exploration(Sensor):
         """See `Sensor`."""
         if operation.name in _POLICY or (operation.inside and operation.name in _DRAWS):
             self._other_law = True
-        name = operation.name.removeprefix("arg")
-        if name not in ("max", "amax", "min", "amin"):
+        if operation.name not in _EXTREMES:
             return
         given = operation.argument(0, "input")
         along = operation.argument(1, "dim", operation.kwargs.get("axis"))
         shape = getattr(given, "shape", ())
         if isinstance(along, int) and len(shape) == 2 and shape[0] >= _FEWEST_ROWS:
-            (self._largest if "max" in name else self._smallest).add(int(shape[1]))
-        elif "min" in name:
+            (self._largest if "max" in operation.name else self._smallest).add(int(shape[1]))
+        elif "min" in operation.name:
             self._takes_least = True
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:

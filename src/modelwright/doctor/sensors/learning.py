@@ -24,6 +24,8 @@ _WILD, _TINY = 0.1, 1e-5
 class Learning(Sensor):
     """Compares the last losses with the loss of a constant prediction, which the targets decide."""
 
+    operations = frozenset({"cross_entropy", "nll_loss", "mse_loss", "binary_cross_entropy_with_logits"})
+
     by_phase = True
 
     def __init__(self, scene: Scene) -> None:
@@ -40,13 +42,6 @@ class Learning(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name not in (
-            "cross_entropy",
-            "nll_loss",
-            "mse_loss",
-            "binary_cross_entropy_with_logits",
-        ):
-            return
         given, target = operation.argument(0, "input"), operation.argument(1, "target")
         weights = [operation.kwargs.get("pos_weight")]
         if operation.name != "mse_loss":

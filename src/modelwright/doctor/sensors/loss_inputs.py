@@ -30,6 +30,17 @@ class _Count:
 class LossInputs(Sensor):
     """Looks at each call of a loss while gradients are recorded."""
 
+    operations = frozenset(
+        {
+            *_ARITHMETIC,
+            "cross_entropy",
+            "nll_loss",
+            "binary_cross_entropy_with_logits",
+            "softmax",
+            "log_softmax",
+        }
+    )
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._counts: dict[tuple[str, Place | None], _Count] = {}
@@ -44,10 +55,8 @@ class LossInputs(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        look = self._looks.get(operation.name)
-        given = operation.argument(0, "input") if look is not None else None
-        if look is not None and getattr(given, "numel", lambda: 1)():
-            look(operation)
+        if getattr(operation.argument(0, "input"), "numel", lambda: 1)():
+            self._looks[operation.name](operation)
 
     def _note_axis(self, given: Any) -> None:
         """Elsewhere, in attention for example, a softmax over axis 0 is nothing wrong."""

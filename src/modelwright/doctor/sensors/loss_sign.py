@@ -20,6 +20,8 @@ LOSSES = frozenset(
 class LossSign(Sensor):
     """Asks torch for that slope."""
 
+    operations = LOSSES
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._losses: list[Any] = []
@@ -29,7 +31,7 @@ class LossSign(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name in LOSSES and operation.result.requires_grad:
+        if operation.result.requires_grad:
             self._losses.append(operation.result)
             self._place = operation.place
 

@@ -44,6 +44,8 @@ class _Evaluation:
 class MeasuredRows(Sensor):
     """Keeps hashes of the first batches of each evaluation, and of the labels that they are compared with."""
 
+    operations = frozenset(_COMPARES)
+
     by_phase = True
 
     def __init__(self, scene: Scene) -> None:
@@ -76,7 +78,7 @@ class MeasuredRows(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if not self._size or operation.inside or operation.name not in _COMPARES:
+        if not self._size or operation.inside:
             return
         for at, name in enumerate(("input", "target")):
             each = operation.argument(at, name)

@@ -55,14 +55,14 @@ class _Seen:
 class OutputRange(Sensor):
     """Reads the last operation before a loss from the graph, and the targets' range."""
 
+    operations = frozenset({*_OF_NUMBERS, *_OF_LOGITS})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._seen: dict[tuple[Place | None, str], _Seen] = {}
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name not in _OF_NUMBERS and operation.name not in _OF_LOGITS:
-            return
         given, target = operation.argument(0, "input"), operation.argument(1, "target")
         if not given.requires_grad or given.grad_fn is None or getattr(target, "requires_grad", True):
             return

@@ -40,6 +40,8 @@ class _Facts:
 class ParameterUse(Sensor):
     """Holds every parameter to: reached by a gradient, in an optimizer, and changed by it."""
 
+    operations = frozenset(_CUTTING)
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._facts: dict[int, _Facts] = {}
@@ -78,7 +80,7 @@ class ParameterUse(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name in _CUTTING and operation.place is not None:
+        if operation.place is not None:
             given = operation.args[0]
             if getattr(given, "requires_grad", False) and given.numel() > 1:
                 self._cuts[operation.place] += 1

@@ -17,6 +17,8 @@ _ONE = 1e-6
 class PolicyGradient(Sensor):
     """Asks torch for the slope of the loss in what distributions gave."""
 
+    operations = frozenset({"exp"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._entropies: list[Any] = []
@@ -42,7 +44,7 @@ class PolicyGradient(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name != "exp" or not self._log_probabilities or operation.inside:
+        if not self._log_probabilities or operation.inside:
             return
         result = operation.result
         if result.requires_grad and result.numel() == self._log_probabilities[-1].numel() > 1:

@@ -58,6 +58,9 @@ class Weights:
 class PolicyUpdates:
     """Collects log-probabilities and models' inputs, from one step of an optimizer to the next."""
 
+    operations = frozenset({"log_softmax", "log", *_CHOICES, *_LOSSES})
+    """Names of those that it hears."""
+
     def __init__(self) -> None:
         self.heard: list[LogProbability] = []
         self.calls: list[Call] = []

@@ -40,6 +40,8 @@ class _Count:
 class Surrogate(Sensor):
     """Asks torch for slopes between log-probabilities, ratio, objective and loss."""
 
+    operations = PolicyUpdates.operations | {*_DIFFERENCES, "exp", "clamp", "clip", *_CHOOSES}
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._updates = PolicyUpdates()

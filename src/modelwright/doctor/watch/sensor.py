@@ -1,6 +1,6 @@
 """What a sensor can hear, and what all sensors know."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -185,6 +185,9 @@ class Sensor:
 
     by_phase: ClassVar[bool] = False
     """Whether it begins anew where a program does: when an optimizer is made after another one stepped."""
+
+    operations: ClassVar[Collection[str] | None] = None
+    """Names of the operations that it is told of; None for all."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

@@ -54,9 +54,11 @@ class Watch:
         self._failed: list[Finding] = []
         self._past: list[Finding] = []
         self._hearing: dict[str, list[Callable[..., None]]] = {}
+        self._hearing_of: dict[str, list[Callable[..., None]]] = {}
         self._sort()
 
     def _sort(self) -> None:
+        self._hearing_of.clear()
         for event in _EVENTS:
             plain = getattr(Sensor, event)
             self._hearing[event] = [
@@ -64,6 +66,17 @@ class Watch:
                 for sensor in self._sensors
                 if getattr(type(sensor), event) is not plain
             ]
+
+    def _hearers_of(self, operation: str) -> list[Callable[..., None]]:
+        """Return those that are told of an operation, by its name."""
+        if operation not in self._hearing_of:
+            self._hearing_of[operation] = [
+                sensor.on_operation
+                for sensor in self._sensors
+                if type(sensor).on_operation is not Sensor.on_operation
+                and (sensor.operations is None or operation in sensor.operations)
+            ]
+        return self._hearing_of[operation]
 
     @property
     def share(self) -> float:
@@ -99,7 +112,7 @@ class Watch:
 
     def tell(self, event: str, *what: Any) -> None:
         """Tell all sensors that hear it."""
-        hearing = self._hearing[event]
+        hearing = self._hearing[event] if event != "on_operation" else self._hearers_of(what[0].name)
         if not hearing:
             return
         before, _BUSY.now = _BUSY.now, True
