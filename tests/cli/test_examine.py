@@ -10,7 +10,7 @@ import pytest
 Call = Callable[[Path, Sequence[str]], Any]
 
 
-@pytest.mark.parametrize("name", ["model.py:make", "model.make"])
+@pytest.mark.parametrize("name", ["model.py:make", pytest.param("model.make", marks=pytest.mark.slow)])
 def test_what_is_right_ends_with_what_was_checked(name: str, new_project: Path, call: Call) -> None:
     said = call(new_project, ["examine", name])
     assert said.status == 0, said

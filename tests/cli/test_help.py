@@ -36,7 +36,7 @@ HEAVY = (
 EXAMPLES = [(name, example) for name, command in COMMANDS.items() for example in command.examples]
 LONG = (
     *("modelwright rerun", "modelwright export", "modelwright practice start"),
-    *("modelwright practice hint", "modelwright practice give-up"),
+    *("modelwright practice hint", "modelwright practice give-up", "modelwright examine --json"),
 )
 WARNING = "ignore:.*:DeprecationWarning"  # MLflow's own libraries warn of their futures
 

@@ -39,18 +39,19 @@ KEYS = {
     ("scrutinize",): {"subjects", "aliases"},
     ("scrutinize", "torch.nn.functional:cross_entropy", "layers:cross_entropy"): {"outcome", "cases"},
     ("practice", "progress"): {"weeks", "lines", "drills", "open", "doubtful"},
-    ("examine", "model.py:make"): {"findings", "checked", "unchecked", "about"},
     ("doctor", "-m", "this"): {"findings", "checked", "unchecked", "steps"},
 }
 """What each command's object holds, at least."""
 LONG = {
+    ("examine", "model.py:make"): {"findings", "checked", "unchecked", "about"},
     ("rerun", "digits-convnet-00"): {"sameness", "sentence", "differences"},
     ("export", "mlflow", "digits", "--to", "sqlite:///copy.db"): {"destination", "written"},
 }
 WARNING = "ignore:.*:DeprecationWarning"  # MLflow's own libraries warn of their futures
-SECONDS = ("examine", "doctor")
-"""Commands that start a process which brings torch, some seconds each time."""
-LOOKS = [words for words in KEYS if words[0] not in ("run", "plan", "report")]
+LOOKS = [
+    *(words for words in KEYS if words[0] not in ("run", "plan", "report")),
+    pytest.param(("examine", "model.py:make"), marks=pytest.mark.slow),
+]
 
 
 def strict(text: str) -> Any:
@@ -248,16 +249,8 @@ def test_a_terminal_without_unicode_is_served(
     assert "\\xe9" in terminal.text()
 
 
-@pytest.mark.parametrize(
-    ("words", "columns"),
-    [
-        pytest.param(
-            words, columns, marks=[pytest.mark.slow] if words[0] in SECONDS and columns != "1" else []
-        )
-        for words in [*LOOKS, ("help", "rule"), ("help", "run")]
-        for columns in ("1", "20", "40", "200")
-    ],
-)
+@pytest.mark.parametrize("columns", ["1", "20", "40", "200"])
+@pytest.mark.parametrize("words", [*LOOKS, ("help", "rule"), ("help", "run")], ids=" ".join)
 def test_no_terminal_is_too_narrow(
     words: tuple[str, ...], columns: str, finished: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,9 @@ def kill(runner: Runner, project: Project, **when: Any) -> bool:
     return ended == {"signal": 9}
 
 
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize(
+    "part", [*range(4), *(pytest.param(part, marks=pytest.mark.slow) for part in range(4, 8))]
+)
 def test_a_run_that_is_killed_at_a_random_moment_goes_on_as_if_nothing_had_been(
     runner, whole, tmp_path, part
 ):

@@ -202,6 +202,7 @@ def test_variables_that_only_name_places_or_print_are_left_out(
     assert (name in record_environment().variables) is steers
 
 
+@pytest.mark.slow
 def test_importing_libraries_changes_no_recorded_variable() -> None:
     code = (
         "import os\n"

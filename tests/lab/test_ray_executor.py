@@ -285,6 +285,7 @@ class _Saboteur:
         self._inner.close()
 
 
+@pytest.mark.slow
 def test_a_node_killed_amid_its_trials_changes_neither_results_nor_verdict(connected, tmp_path):
     root, marks = tmp_path / "project", tmp_path / "marks"
     root.mkdir()
