@@ -138,7 +138,7 @@ def overhead_jobs(chosen: Sequence[Mutant], pairs: int, peers: Sequence[str]) ->
         row = pair(mutant, number, doctor, {name: words_of(name) for name in peers})
         rows.put(row)
         taken = row["seconds"]
-        return f"{taken['doctor'] / taken['plain']:.3f} of {taken['plain']:.2f} s, load {row['load']}"
+        return f"{taken['watched'] / taken['plain']:.3f} of {taken['plain']:.2f} s, load {row['load']}"
 
     for number in range(1, pairs + 1):
         for mutant in chosen:

@@ -536,6 +536,7 @@ def test_a_strong_feature_among_strong_features_is_a_warning() -> None:
     assert kinds["feature-dominates-target"].severity is Severity.WARNING
 
 
+@pytest.mark.slow
 def test_a_perfect_feature_is_no_leak_where_others_do_as_well() -> None:
     iris = real("iris")
     setosa = changed(iris, target=(iris.target == 0).astype(np.int64), classes=("other", "setosa"))

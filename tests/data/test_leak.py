@@ -33,7 +33,7 @@ def naive_value_score(bins: np.ndarray, goal: np.ndarray, fold: np.ndarray) -> f
     return r2_score(goal, guess)
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000), rows=st.integers(12, 60), width=st.integers(1, 8), classes=st.integers(2, 4)
 )

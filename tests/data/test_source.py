@@ -467,9 +467,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 cells = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
-@hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(cells, cells, st.booleans()), min_size=2, max_size=12),
     place=st.integers(min_value=0),

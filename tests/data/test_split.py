@@ -130,7 +130,7 @@ def test_each_row_tests_equally_often_under_random_splits() -> None:
     assert 25 < chi_square < 105  # 59 degrees of freedom: mean 59, deviation 11
 
 
-@hypothesis_settings(max_examples=80, deadline=None)
+@hypothesis_settings(max_examples=80)
 @given(
     sizes=st.lists(st.integers(2, 60), min_size=2, max_size=6),
     share=st.floats(0.05, 0.9),

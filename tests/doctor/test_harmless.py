@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from watched import DIGITS, run_watched
 
+from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.sensor import Scene, Sensor
 from modelwright.doctor.watch.torch_watch import TorchWatch
-from modelwright.doctor.watch.watch import SENSOR_FAILED, Watch
+from modelwright.doctor.watch.watch import Watch
 
 
 def numbers_of(variables: dict[str, Any]) -> list[bytes]:

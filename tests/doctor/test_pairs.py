@@ -165,7 +165,7 @@ FAULTS = {
     "soft: no mask of ends": (SOFT, [("(1 - d.flatten()) * 0.95", "0.95")], "terminal-mask-missing"),
     "soft: cut taken for ended": (
         SOFT,
-        [("[float(term)]", "[float(term or trunc)]")],
+        [("[float(term)]", "[float(term or trunc)]"), ("0.1 * self.steps", "0.1")],  # the time is not seen
         "truncation-as-terminal",
     ),
     "soft: the actions of before": (

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -88,7 +88,6 @@ def naive_interquartile_mean(scores: np.ndarray) -> float:
     return sum(kept) / len(kept)
 
 
-@settings(deadline=None)
 @given(SCORES)
 def test_estimators_agree_with_their_naive_twins(scores: np.ndarray) -> None:
     close = {"rel": 1e-9, "abs": 1e-9}
@@ -101,7 +100,6 @@ def test_estimators_agree_with_their_naive_twins(scores: np.ndarray) -> None:
     assert median(scores) == pytest.approx(float(np.median(middle)), **close)
 
 
-@settings(deadline=None)
 @given(SCORES, st.randoms(use_true_random=False))
 def test_the_order_of_runs_does_not_matter(scores: np.ndarray, random) -> None:
     order = list(range(len(scores)))
@@ -127,7 +125,6 @@ def test_estimates_of_many_samples_at_once_are_those_one_by_one(shape: tuple[int
         )
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.float64, (4, 3), elements=st.integers(-3, 3).map(float)),
     hnp.arrays(np.float64, (5, 3), elements=st.integers(-3, 3).map(float)),

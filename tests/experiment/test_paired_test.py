@@ -124,7 +124,7 @@ def naive_sign_flip(differences: np.ndarray, alternative: str) -> float:
     return {"greater": above, "less": below, "two-sided": min(1, 2 * min(above, below))}[alternative]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     st.lists(st.integers(-30, 30).map(lambda k: k / 100), min_size=1, max_size=9),
     st.sampled_from(["two-sided", "greater", "less"]),

@@ -31,7 +31,7 @@ class TestEveryRule:
         assert all(len(text) > 10 for text in (it.name, it.description, it.assumption))
         assert it.description.endswith(".")
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(data=st.data())
     def test_moves_and_turns_with_the_differences(self, rule: Rule, data: st.DataObject) -> None:
         it = built(rule)
@@ -78,7 +78,7 @@ class TestEveryRule:
         assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=40), st.sampled_from([0.01, 0.05, 0.2]))
 def test_a_fixed_t_interval_is_that_of_scipy(values: list[float], alpha: float) -> None:
     d = np.array(values)

@@ -56,7 +56,7 @@ def test_seeds_needed_agrees_with_the_solver_of_statsmodels(effect: float, power
     assert seeds_needed(effect, 1.0, power, 0.05) == math.ceil(solved)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     effect=st.floats(0.05, 5),
     spread=st.floats(0.1, 3),

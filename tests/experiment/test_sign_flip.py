@@ -66,7 +66,7 @@ def test_a_fixed_interval_is_hartigans_from_sorted_means_of_subsets() -> None:
     assert (found.low, found.high) == pytest.approx(tuple(limits), abs=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-4, 4), min_size=9, max_size=9), st.integers(0, 1))
 def test_what_is_ruled_out_lies_below_the_limit_even_with_ties(values: list[int], look: int) -> None:
     rule, d = planned((7, 9)), np.array(values, dtype=float)

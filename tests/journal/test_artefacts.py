@@ -9,7 +9,7 @@ from modelwright.base.errors import BadValue, Corrupted, NotPermitted, SourceMis
 from modelwright.journal.journal import Journal
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=5000))
 def test_any_content_comes_back_under_its_sha256(journal, content):
     name = journal.artefacts.put(content)

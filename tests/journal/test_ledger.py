@@ -77,7 +77,7 @@ def test_the_quick_hash_equals_the_hash_of_the_whole_canonical_record(body, kind
     assert entry_hash(**{**record, "body": canonical_json(body)}) == expected
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(body=BODIES)
 def test_any_body_comes_back_as_it_was_and_verifies(journal, body):
     written = journal.append("note", body)

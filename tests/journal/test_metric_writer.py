@@ -45,7 +45,7 @@ NAMES = st.sampled_from(["loss", "acc", "gradient/norm", "ä", "x y"])
 NUMBERS = st.floats(width=64) | st.sampled_from([NAN, -0.0, 0.0, float("inf"), 5e-324])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_metrics_come_back_the_same_from_segments_and_from_the_file(tmp_path_factory, data):
     seeds = data.draw(st.integers(1, 4))

@@ -111,7 +111,7 @@ def test_runs_without_a_score_go_last_in_both_directions(journal, start):
     assert names(journal.runs(order="-score")) == ["c", "a", "b"]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_filter_order_and_page_agrees_with_plain_python(tmp_path_factory, data):
     from modelwright.journal.journal import Journal

@@ -26,7 +26,7 @@ def test_blocks_come_back_as_they_were(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["000001.segment"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_flipped_bit_and_any_truncation_is_detected_and_named(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("segment")

@@ -448,7 +448,7 @@ def test_one_text_is_no_list_of_overrides(tmp_path: Path) -> None:
         compose_design("digits", [3], root=tmp_path)  # type: ignore[list-item]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     tail=st.text(max_size=12),
     head=st.sampled_from(["", "seeds=", "variants.convnet.", "+", "~", "question.hypothesis="]),
@@ -465,7 +465,7 @@ def test_any_text_as_an_override_composes_or_is_refused_as_misuse(
     assert hydra_state() == before
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.binary(max_size=40) | st.text("abc:{}[]-?&*!|>'\"%@` \n\t#,${}.~", max_size=40).map(str.encode)
 )

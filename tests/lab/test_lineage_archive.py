@@ -185,7 +185,7 @@ NAMES = st.text(
 ).filter(lambda name: name not in (".", "..") and len(name.encode()) < 200)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(NAMES.map(lambda name: f"{name}.py"), st.binary(max_size=300), max_size=6))
 def test_any_names_and_contents_come_back(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]

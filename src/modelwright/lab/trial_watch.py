@@ -21,7 +21,7 @@ from modelwright.base.seed import Seed
 from modelwright.base.step import Model, Step
 from modelwright.data.environments.environment import Environment
 from modelwright.data.experience import Experience
-from modelwright.doctor.watch.watch import SENSOR_FAILED
+from modelwright.doctor.watch.failure import failure
 from modelwright.lab.executor.job import Job, Watched
 
 if TYPE_CHECKING:
@@ -212,14 +212,8 @@ class TrialWatch:
         try:
             yield
         except Exception as error:
-            finding = Finding(
-                kind=SENSOR_FAILED,
-                severity=Severity.INFO,
-                title="The doctor itself failed, and the trial went on without it.",
-                evidence={"error": f"{type(error).__name__}: {error}"[:500]},
-                next_check="what it looks at was not checked; report the error",
-            )
-            self._failed.append(self._named(finding))
+            told = failure("The doctor itself failed, and the trial went on without it.", error)
+            self._failed.append(self._named(told))
 
 
 def _start() -> "Doctor":

@@ -314,7 +314,7 @@ class _Checker:
             return {
                 finding.kind: finding
                 for finding in self._examine(file)
-                if finding.severity is not Severity.INFO and finding.kind != "sensor-failed"
+                if finding.severity is not Severity.INFO
             }
 
 

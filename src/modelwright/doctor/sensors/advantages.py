@@ -32,6 +32,8 @@ _FEWEST_DIFFERENT = 10
 _MOST_ROWS = 160
 _MOST_SEARCHES = 6
 _MOST_IN_VAIN = 3
+_MOST_VAIN = 40
+"""Losses in a row of which no row can be told, after which no more are asked."""
 _WORDS = {"advantages": "Advantages that the policy learns from", "values": "Targets of values"}
 
 _ARITHMETIC = {
@@ -75,6 +77,7 @@ class _Record:
 class Advantages(Sensor):
     """Looks at the first update after acting."""
 
+    closely = frozenset({"on_backward", "on_step_begin"})
     operations = PolicyUpdates.operations | set(_ARITHMETIC)
 
     def __init__(self, scene: Scene) -> None:
@@ -91,6 +94,7 @@ class Advantages(Sensor):
         self._arithmetic: dict[tuple[str, Place], int] = {}
         self._places: dict[str, Place | None] = {}
         self._time_is_seen = False
+        self._vain = 0
         self._loss_weights = LossWeights()
 
     # ---- what is heard ----
@@ -155,7 +159,7 @@ class Advantages(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.close or not self.scene.environments or loss.numel() != 1:
+        if not self.scene.environments or loss.numel() != 1:
             return
         if not (self._updates.heard or self._policy):
             return
@@ -164,8 +168,9 @@ class Advantages(Sensor):
             return
         if "values" not in self._looked:
             self._look_at_values(loss, self._rollout)
-        if "advantages" not in self._looked:
+        if "advantages" not in self._looked and self._vain < _MOST_VAIN:
             given = self._updates.weights(loss, self._rollout)
+            self._vain = self._vain + 1 if given is None else 0
             if given is not None:
                 self._policy = True
                 self._looked.add("advantages")
@@ -174,7 +179,7 @@ class Advantages(Sensor):
 
     def _prepare(self) -> None:
         """Know the rollout and its values, before anything changes."""
-        if self._steps_since_acting or self._rollout is not None or not self.scene.close:
+        if self._steps_since_acting or self._rollout is not None:
             return
         for what in ("mask", "product", "sum", "deviation"):
             counts = {place: n for (kind, place), n in self._arithmetic.items() if kind == what}

@@ -34,7 +34,9 @@ class Annealing(Sensor):
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        rate = self._rates.setdefault(id(optimizer), _Rate(optimizer))
+        rate = self._rates.get(id(optimizer))
+        if rate is None:
+            rate = self._rates[id(optimizer)] = _Rate(optimizer)
         rate.steps += 1
         idle = all(float(group["lr"]) == 0.0 for group in optimizer.param_groups)
         if idle and not rate.idle:

@@ -19,6 +19,7 @@ _MANY = 0.05
 class ClippedLosses(Sensor):
     """Looks at cuts of what a loss function gave."""
 
+    closely = frozenset({"on_step_end"})
     operations = LOSSES | set(_CUTS)
 
     def __init__(self, scene: Scene) -> None:

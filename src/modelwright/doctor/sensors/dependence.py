@@ -52,6 +52,7 @@ class _Sequences:
 class Dependence(Sensor):
     """Keeps inputs of the first steps; at the end, changes them one by one and looks at what else changes."""
 
+    closely = frozenset({"on_backward"})
     operations = frozenset({"softmax", *_LOSSES})
 
     by_phase: ClassVar[bool] = True
@@ -91,7 +92,7 @@ class Dependence(Sensor):
         """See `Sensor`."""
         call, target = self._call, self._target
         self._call = self._target = None
-        if call is None or target is None or not self.scene.close:
+        if call is None or target is None:
             return
         at, given = next(((at, x) for at, x in enumerate(call.args) if hasattr(x, "detach")), (0, None))
         if given is None or given.dim() < 2:

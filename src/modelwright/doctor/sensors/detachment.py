@@ -19,6 +19,7 @@ _MOST = 12
 class Detachment(Sensor):
     """Asks torch what the weights of log-probabilities depend on, and what the loss does."""
 
+    closely = frozenset({"on_backward"})
     operations = PolicyUpdates.operations | {"mul", "__mul__", "__rmul__"}
 
     def __init__(self, scene: Scene) -> None:
@@ -68,7 +69,7 @@ class Detachment(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.close or not self.scene.environments or not self._updates.heard:
+        if not self.scene.environments or not self._updates.heard:
             return
         if loss.numel() != 1 or not loss.requires_grad:
             return

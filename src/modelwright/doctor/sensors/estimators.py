@@ -27,9 +27,9 @@ from modelwright.doctor.sensors.rows_twice import check_rows_twice
 from modelwright.doctor.sensors.sheet import Sheet, sheet_of, values_of
 from modelwright.doctor.sensors.study import Measurement, Preparation, Study
 from modelwright.doctor.sensors.table_checks import check_table
+from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Estimation, Scene, Sensor
-from modelwright.doctor.watch.watch import SENSOR_FAILED
 
 __all__ = ["Estimators"]
 

@@ -1,11 +1,10 @@
 """Checks one by one: where one raises, the others go on."""
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from modelwright.base.finding import Finding, Severity
-from modelwright.doctor.watch.watch import SENSOR_FAILED
+from modelwright.base.finding import Finding
+from modelwright.doctor.watch.failure import failure
 
 __all__ = ["isolated"]
 
@@ -20,16 +19,5 @@ def isolated(check: Callable[..., Iterable[Finding]], *given: Any) -> Iterator[F
     try:
         yield from check(*given)
     except Exception as error:
-        told = traceback.extract_tb(error.__traceback__)[-1]
         name = check.__name__.strip("_").replace("_", " ")
-        yield Finding(
-            kind=SENSOR_FAILED,
-            severity=Severity.INFO,
-            title=f"A check of the doctor's failed and was left out: {name}.",
-            evidence={
-                "error": f"{type(error).__name__}: {error}",
-                "at": f"{told.filename}:{told.lineno}",
-            },
-            next_check="what this check looks at was not checked; report the error",
-            subject=name,
-        )
+        yield failure(f"A check of the doctor's failed and was left out: {name}.", error, subject=name)

@@ -29,11 +29,17 @@ class _Side:
     _calm: int = 0
     _passed: int = 0
 
-    @property
-    def due(self) -> bool:
-        """Whether the next batch is to be read though the last pass brought no new row: seldom."""
+    def rests(self) -> bool:
+        """Return whether the next batch need not be read: the last pass brought no new row.
+
+        A few are read all the same.
+        """
+        if not self.whole:
+            return True
+        if not self.settled:
+            return False
         self._passed += 1
-        return self._passed % _STRIDE == 0
+        return self._passed % _STRIDE > 0 or self.rows.full
 
     def idle(self, rows: int) -> None:
         """Take note that so many rows came that belong to the other side."""
@@ -101,6 +107,7 @@ class Learner:
         within: Whether it learns inside of an estimator of scikit-learn.
         floats: Whether its targets are numbers rather than classes.
         still: Whether it learns in evaluation mode.
+        recorded: Whether gradients were recorded in its last call.
         outputs: Numbers that it gives for each row; 0 where those are no columns.
     """
 
@@ -114,6 +121,7 @@ class Learner:
     within: bool = False
     floats: bool = False
     still: bool = False
+    recorded: bool = False
     outputs: int = 0
 
     def knows(self, table: NDArray[np.float32]) -> bool:

@@ -24,6 +24,7 @@ _WILD, _TINY = 0.1, 1e-5
 class Learning(Sensor):
     """Compares the last losses with the loss of a constant prediction, which the targets decide."""
 
+    closely = frozenset({"on_backward", "on_step_end"})
     operations = frozenset({"cross_entropy", "nll_loss", "mse_loss", "binary_cross_entropy_with_logits"})
 
     by_phase = True
@@ -75,10 +76,9 @@ class Learning(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if self.scene.close:
-            self._given += 1
-            self._is_loss += loss is self._last
-            self._last = None
+        self._given += 1
+        self._is_loss += loss is self._last
+        self._last = None
 
     def _constant(self) -> float | None:
         """Return the loss of the best constant prediction."""

@@ -20,6 +20,7 @@ LOSSES = frozenset(
 class LossSign(Sensor):
     """Asks torch for that slope."""
 
+    closely = frozenset({"on_backward", "on_step_end"})
     operations = LOSSES
 
     def __init__(self, scene: Scene) -> None:
@@ -46,7 +47,7 @@ class LossSign(Sensor):
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
         losses, self._losses = self._losses, []
-        if not losses or not loss.requires_grad or loss.numel() != 1 or not self.scene.close:
+        if not losses or not loss.requires_grad or loss.numel() != 1:
             return
         if any(each is loss for each in losses):
             self._seen += 1

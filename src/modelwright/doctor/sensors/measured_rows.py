@@ -92,14 +92,15 @@ class MeasuredRows(Sensor):
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        self._forget()
+        if self._now.batches:
+            self._forget()
 
     def on_close(self, begins: bool) -> None:
         """See `Sensor`."""
         self._size = 0
 
     def _forget(self) -> None:
-        if self._now.batches and len(self._past) < _EVALUATIONS:
+        if len(self._past) < _EVALUATIONS:
             self._past.append(self._now)
         self._now, self._size = _Evaluation(), 0
 

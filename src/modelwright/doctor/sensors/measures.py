@@ -41,6 +41,8 @@ class _Stretch:
 class Measures(Sensor):
     """Follows outputs of models that are called without gradients to comparisons with labels."""
 
+    closely = frozenset({"on_step_begin"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._now = _Stretch()

@@ -35,6 +35,8 @@ class _Root:
 class Modes(Sensor):
     """Looks at models that hold dropout or batch normalisation."""
 
+    closely = frozenset({"on_step_end"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._roots: dict[int, _Root] = {}

@@ -11,8 +11,8 @@ from modelwright.doctor.sensors.prepared_alike import check_prepared_alike
 from modelwright.doctor.sensors.scale_identity import check_scales
 from modelwright.doctor.sensors.study import Study
 from modelwright.doctor.sensors.table_checks import check_table
+from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.place import Place
-from modelwright.doctor.watch.watch import SENSOR_FAILED
 
 __all__ = ["check_networks"]
 

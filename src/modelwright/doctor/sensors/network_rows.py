@@ -85,20 +85,24 @@ class NetworkRows(Sensor):
         """See `Sensor`."""
         if self.scene.environments or self._ended:
             return
+        import torch
+
         began = time.perf_counter()
+        learner = self._learner(module)
+        graded, mode = torch.is_grad_enabled(), module.training or learner.still
+        goes_on = graded and mode and learner.recorded
+        if goes_on and learner.learnt.rests():
+            self._skipped = True
+            return
         said = next((each for each in tensors_in(output)), None)
         if said is None or not said.dim() or said.numel() > _LARGEST_OUTPUT:
             return
-        learner = self._learner(module)
         learner.outputs = int(said.shape[1]) if said.dim() == 2 else 0
-        import torch
-
-        recorded = torch.is_grad_enabled() and said.requires_grad
-        learns = recorded and (module.training or learner.still)
+        recorded = learner.recorded = graded and said.requires_grad
+        learns = recorded and mode
         side = learner.learnt if learns else learner.asked
-        if not side.whole or (
-            side.settled and not side.due and (learns or self._ends_known(learner, args, said))
-        ):
+        asked = goes_on and learns  # already
+        if not asked and side.rests() and (learns or not side.whole or self._ends_known(learner, args, said)):
             self._skipped |= learns
             return
         if self._spent > _LEAST_S and self._spent > _SHARE * (began - self._began):

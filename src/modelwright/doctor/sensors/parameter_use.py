@@ -40,6 +40,7 @@ class _Facts:
 class ParameterUse(Sensor):
     """Holds every parameter to: reached by a gradient, in an optimizer, and changed by it."""
 
+    closely = frozenset({"on_backward", "on_step_begin", "on_step_end"})
     operations = frozenset(_CUTTING)
 
     def __init__(self, scene: Scene) -> None:
@@ -87,8 +88,6 @@ class ParameterUse(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.close:
-            return
         self._backwards += 1
         for leaf in leaves_of(loss):
             facts = self._fact(leaf)
@@ -97,8 +96,6 @@ class ParameterUse(Sensor):
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.close:
-            return
         for parameter in _parameters(optimizer):
             facts = self._fact(parameter)
             facts.before = sample(parameter)
@@ -106,8 +103,6 @@ class ParameterUse(Sensor):
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.close:
-            return
         self._steps[id(optimizer)] = self._steps.get(id(optimizer), 0) + 1
         moved, size = 0.0, 0.0
         for parameter in _parameters(optimizer):

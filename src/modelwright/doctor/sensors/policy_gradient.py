@@ -17,6 +17,7 @@ _ONE = 1e-6
 class PolicyGradient(Sensor):
     """Asks torch for the slope of the loss in what distributions gave."""
 
+    closely = frozenset({"on_backward"})
     operations = frozenset({"exp"})
 
     def __init__(self, scene: Scene) -> None:
@@ -64,7 +65,7 @@ class PolicyGradient(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.close or not self._log_probabilities or loss.numel() != 1:
+        if not self._log_probabilities or loss.numel() != 1:
             return
         if self._steps_since_acting and self.scene.environments:
             for far, place in self._ratios:

@@ -1,5 +1,6 @@
 """What a policy's loss gives to each log-probability, and which transition each of them is about."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = ["LogProbability", "PolicyUpdates", "Weights"]
 _FEWEST_ROWS = 8
 _CHOICES = ("gather", "__getitem__", "take_along_dim", "index_select")
 _LOSSES = ("cross_entropy", "nll_loss")
+_MOST_CALLS = 24
 
 
 @dataclass(slots=True)
@@ -63,12 +65,13 @@ class PolicyUpdates:
 
     def __init__(self) -> None:
         self.heard: list[LogProbability] = []
-        self.calls: list[Call] = []
+        self.calls: deque[Call] = deque(maxlen=_MOST_CALLS)
         self._sources: list[Any] = []
 
     def forget(self) -> None:
         """Begin anew."""
-        self.heard, self.calls, self._sources = [], [], []
+        self.heard, self._sources = [], []
+        self.calls.clear()
 
     def hear_call(self, call: Call) -> None:
         """Take note of a model's call with gradients."""
@@ -124,8 +127,11 @@ class PolicyUpdates:
             if slope is not None and bool(slope.count_nonzero())
         ]
         large = [(each, slope) for each, slope in given if slope.size >= _FEWEST_ROWS]
+        known: dict[int, NDArray[np.int64] | None] = {}
         for each, slope in reversed(large):
-            rows = self._rows(slope.size, rollout)
+            if slope.size not in known:
+                known[slope.size] = self._rows(slope.size, rollout)
+            rows = known[slope.size]
             if rows is not None:
                 flat = slope.reshape(len(rows), -1)
                 same = bool(np.all(np.abs(flat - flat[:, :1]) <= 1e-6 * np.abs(flat).max()))

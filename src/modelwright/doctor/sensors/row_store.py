@@ -64,18 +64,19 @@ class RowStore:
         """
         known = self._places
         room = min(_MOST_ROWS, _MOST_CELLS // max(1, table.shape[1]))
-        places: list[int] = []
+        keys = self._keys(table)
+        places = [known.get(key, -1) for key in keys]
         fresh: list[int] = []
-        for at, key in enumerate(self._keys(table)):
-            place = known.get(key)
-            if place is None:
-                if len(known) >= room:
-                    self.full = True
-                    place = -1
-                else:
-                    place = known[key] = len(known)
-                    fresh.append(at)
-            places.append(place)
+        for at, key in enumerate(keys):
+            if places[at] >= 0:
+                continue
+            if key in known:  # the same row twice in one table
+                places[at] = known[key]
+            elif len(known) >= room:
+                self.full = True
+            else:
+                places[at] = known[key] = len(known)
+                fresh.append(at)
         if fresh:
             self._parts.append(table[fresh])
         while len(known) > len(self._counts):

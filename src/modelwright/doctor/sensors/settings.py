@@ -54,6 +54,8 @@ class _Trial:
 class Settings(Sensor):
     """Collects first weights and batches, and learns anew from them once the program has ended."""
 
+    closely = frozenset({"on_backward", "on_step_end"})
+
     by_phase: ClassVar[bool] = True
 
     def __init__(self, scene: Scene) -> None:
@@ -84,7 +86,7 @@ class Settings(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if self.scene.close and self._capture is not None:
+        if self._capture is not None:
             self._capture.backward(loss)
 
     def on_step_begin(self, optimizer: Any) -> None:

@@ -27,6 +27,7 @@ _LARGEST_ROW = 16_384
 class Splits(Sensor):
     """Keeps a hash of rows that enter models, with gradients and without."""
 
+    closely = frozenset({"on_step_end"})
     by_phase = True
 
     def __init__(self, scene: Scene) -> None:

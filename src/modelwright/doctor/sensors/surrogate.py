@@ -40,6 +40,7 @@ class _Count:
 class Surrogate(Sensor):
     """Asks torch for slopes between log-probabilities, ratio, objective and loss."""
 
+    closely = frozenset({"on_backward", "on_step_end"})
     operations = PolicyUpdates.operations | {*_DIFFERENCES, "exp", "clamp", "clip", *_CHOOSES}
 
     def __init__(self, scene: Scene) -> None:
@@ -94,7 +95,7 @@ class Surrogate(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if self.scene.close and self._ratios and loss.requires_grad and loss.numel() == 1:
+        if self._ratios and loss.requires_grad and loss.numel() == 1:
             try:
                 self._look(loss)
             except RuntimeError:

@@ -42,6 +42,8 @@ class _Follower:
 class TargetNetworks(Sensor):
     """Compares networks of the same shapes at steps that are looked at closely."""
 
+    closely = frozenset({"on_step_begin"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._followers: dict[int, _Follower] = {}
@@ -66,7 +68,7 @@ class TargetNetworks(Sensor):
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.environments or not self.scene.close:
+        if not self.scene.environments:
             return
         self._find()
         for each in self._followers.values():

@@ -35,8 +35,8 @@ Numbers = NDArray[np.float64]
 
 _ENOUGH = 3
 _MOST_ROWS = 128
-_PLACES = 8
-_MOST_VAIN = 40
+_ACTED = 100
+_MOST_VAIN = 16
 """Comparisons at a place without any network's value of what follows, after which no more are looked at."""
 
 _SAME = 1e-5
@@ -57,6 +57,8 @@ _WORDS = {
 class Targets(Sensor):
     """Looks at updates of values, once rows of their batches are known."""
 
+    closely = frozenset({"on_backward", "on_step_begin"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._seen = SeenCalls(scene)
@@ -70,15 +72,17 @@ class Targets(Sensor):
         self._policies = Policies(scene)
         self._temperature = Temperature(scene)
         self._acting: dict[Place, int] = {}
+        self._acted = 0
         self._stepped = self._partly = False
 
     def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         self._seen.clear()
         self._stepped = self._partly = False
-        if len(self._acting) < _PLACES and self.scene.close:
+        if self._acted < _ACTED and self.scene.close:
             place = place_of_caller()
             if place is not None:
+                self._acted += 1
                 self._acting[place] = self._acting.get(place, 0) + 1
 
     def on_call(self, call: Call) -> None:
@@ -99,7 +103,7 @@ class Targets(Sensor):
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        if self.scene.close and self.scene.environments and not self._partly:
+        if self.scene.environments and not self._partly:
             self._policies.step(optimizer)
             self._temperature.step(optimizer, self._policies.log_probability, self._seen.columns)
 
@@ -143,8 +147,9 @@ class Targets(Sensor):
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
         pairs, self._pairs = self._pairs, []
-        if not self.scene.close or not self.scene.environments or self._partly:
+        if not self.scene.environments or self._partly:
             return
+        self._seen.read_waiting()
         self._policies.backward(loss, self._seen.calls)
         given = [target for one, other, _ in pairs for target in (one, other) if not target.requires_grad]
         for one, other, place in pairs:

@@ -5,8 +5,7 @@ import site
 import sys
 import sysconfig
 from dataclasses import dataclass
-from types import CodeType, FrameType
-from typing import Any
+from types import FrameType
 
 __all__ = ["Place", "is_users", "place_of_caller"]
 
@@ -40,7 +39,7 @@ def _library_folders() -> tuple[str, ...]:
 
 
 _LIBRARIES = _library_folders()
-_KNOWN: dict[CodeType, bool] = {}
+_KNOWN: dict[str, bool] = {}
 
 
 def is_users(file: str) -> bool:
@@ -61,10 +60,10 @@ def place_of_caller(depth: int = 1) -> Place | None:
     """
     frame: FrameType | None = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
-        code: Any = frame.f_code
-        known = _KNOWN.get(code)
+        code = frame.f_code
+        known = _KNOWN.get(code.co_filename)
         if known is None:
-            known = _KNOWN[code] = is_users(code.co_filename)
+            known = _KNOWN[code.co_filename] = is_users(code.co_filename)
         if known:
             return Place(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back

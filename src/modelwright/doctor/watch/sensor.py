@@ -186,6 +186,9 @@ class Sensor:
     by_phase: ClassVar[bool] = False
     """Whether it begins anew where a program does: when an optimizer is made after another one stepped."""
 
+    closely: ClassVar[Collection[str]] = ()
+    """Events that it is told of only while the watch looks closely."""
+
     operations: ClassVar[Collection[str] | None] = None
     """Names of the operations that it is told of; None for all."""
 

@@ -143,7 +143,8 @@ class _Calls:
                     for each in self._scene.optimizers
                     if all(id(p) in own for group in each.param_groups for p in group["params"])
                 ]
-                self._scene.saw("zero", place_of_caller(2))
+                if self._scene.close:
+                    self._scene.saw("zero", place_of_caller(2))
                 self._watch.tell("on_zero", cleared)
 
         return heard

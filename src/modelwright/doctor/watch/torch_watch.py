@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.overrides import TorchFunctionMode
 
+from modelwright.doctor.watch.operation_mode import OperationMode, innermost_mode
 from modelwright.doctor.watch.patch import Patches
 from modelwright.doctor.watch.place import place_of_caller
 from modelwright.doctor.watch.sensor import Call, Operation
@@ -36,8 +36,14 @@ _LOOK_STEPS = 2
 _FIRST_ROLLOUTS, _ROLLOUT_GROWTH = 4, 1.2
 """Of stretches of acting, updates after these are looked at, and later ever rarer ones."""
 
-_MOST_SHARE, _COSTLY_GROWTH = 0.03, 1.5
-"""Where sensors took more than this share of the time, these looks become rarer sooner."""
+_SLOWER = ((0.06, 2.5), (0.03, 1.5))
+"""Where sensors took more than this share of the time, later looks become rarer by this factor at least."""
+
+_LONG_STRETCH = 16
+"""Steps of environments from which on a look at the update after them puts off those that steps call for."""
+
+_FEWEST_STEPS, _MANY_EVENTS = 8, 8_000
+"""Where environments step, a look ends after so many steps that needed so many events."""
 
 _MOST_EVENTS = 30_000
 """Modules called and operations done, after which a look ends though no step was taken."""
@@ -60,10 +66,11 @@ class TorchWatch:
         self._patches = Patches()
         self._handles: list[Any] = []
         self._hooks: list[Any] = []
-        self._mode = _Operations(self)
+        self._mode = OperationMode(watch, self._heard)
         self._stack: list[Any] = []
         self._depth = 0
         self._events = 0
+        self._looked_from = 0
         self._until = _FIRST
         self._next_look = _FIRST
         self._evaluations = 0
@@ -95,7 +102,7 @@ class TorchWatch:
         """Take what hears every operation out of the way of others, and put it back."""
         if self._scene.close:
             if paused:
-                _take_out(self._mode)
+                self._mode.take_out()
             else:
                 self._mode.__enter__()
 
@@ -104,7 +111,7 @@ class TorchWatch:
         self._watch.stop()
         self._watch.at_pause.clear()
         self._scene.close = False
-        _take_out(self._mode)
+        self._mode.take_out()
         self._listen_to_modules(False)
         for handle in self._handles:
             handle.remove()
@@ -116,10 +123,10 @@ class TorchWatch:
         if closely is self._scene.close:
             return
         if closely:
-            self._events = 0
+            self._events, self._looked_from = 0, self._scene.steps
             self._listen_to_modules(True)
             self._mode.__enter__()
-        elif _innermost_mode() is self._mode:
+        elif innermost_mode() is self._mode:
             self._mode.__exit__(None, None, None)
             self._listen_to_modules(False)
             self._stack.clear()
@@ -240,25 +247,43 @@ class TorchWatch:
         now = self._scene.experience.count, self._scene.steps
         if now[0] == self._acted_before[0] or now[1] == self._acted_before[1]:
             return
-        self._acted_before = now
+        acted, self._acted_before = now[0] - self._acted_before[0], now
         self._rollouts += 1
         if self._scene.experience.stretches != self._stretches_heard:  # what is heard anew is looked at anew
             self._stretches_heard = self._scene.experience.stretches
-            self._first_rollouts = self._rollouts + _FIRST_ROLLOUTS
+            few = self._watch.share > _SLOWER[0][0]
+            self._first_rollouts = self._rollouts + (1 if few else _FIRST_ROLLOUTS)
             self._next_rollout = self._rollouts
         if self._rollouts >= self._next_rollout:
-            growth = _ROLLOUT_GROWTH if self._watch.share < _MOST_SHARE else _COSTLY_GROWTH
-            grown = self._rollouts * growth
+            grown = self._rollouts * self._growth(_ROLLOUT_GROWTH)
             self._next_rollout = self._rollouts + 1 if self._rollouts < self._first_rollouts else grown
             self._until = max(self._until, self._scene.steps + _LOOK_STEPS)
+            if acted >= _LONG_STRETCH:
+                self._put_off()
             self._look(True)
+
+    def _put_off(self) -> None:
+        """Put off the next look of those that come after some number of steps."""
+        steps = self._scene.steps
+        self._next_look = int(max(steps + _FIRST, steps * self._growth(_GROWTH)))
+
+    def _growth(self, growth: float) -> float:
+        """Return the factor by which a count grows until the next look."""
+        return next((slower for share, slower in _SLOWER if self._watch.share > share), growth)
+
+    @property
+    def _has_seen_enough(self) -> bool:
+        """Whether this look may end."""
+        if not self._scene.environments or self._events < _MANY_EVENTS:
+            return self._scene.steps >= self._until
+        return self._scene.steps - self._looked_from >= min(_FEWEST_STEPS, self._until - self._looked_from)
 
     def _count(self) -> None:
         self._events += 1
         if self._events > _MOST_EVENTS:
             self._look(False)
 
-    def heard(self, name: str, function: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def _heard(self, name: str, function: Any, args: Any, kwargs: Any, result: Any) -> None:
         """Tell of an operation."""
         self._watch.tell(
             "on_operation",
@@ -275,11 +300,6 @@ class TorchWatch:
             ),
         )
         self._count()
-
-    @property
-    def watch(self) -> Watch:
-        """Is told."""
-        return self._watch
 
     # ---- steps ----
 
@@ -336,62 +356,15 @@ class TorchWatch:
         if self._evaluations:
             self._stretches += 1
             self._evaluations = 0
-        if scene.steps >= self._until and scene.close:
+        if scene.close and self._has_seen_enough:
+            self._until = scene.steps
             self._look(False)
         if not scene.close and scene.steps >= self._next_look:
             self._until = scene.steps + _LOOK_STEPS
-            self._next_look = int(max(scene.steps + _FIRST, scene.steps * _GROWTH))
+            self._put_off()
             self._look(True)
-
-
-_PROPERTIES: dict[Any, str] = {
-    getattr(torch.Tensor, name): name for name in ("data", "T", "mT", "H", "mH", "real")
-}
-"""Those that compute a tensor."""
-
-
-class _Operations(TorchFunctionMode):
-    """Hears every operation that Python asks of torch, but those inside of backward and of optimizers."""
-
-    def __init__(self, owner: TorchWatch) -> None:
-        super().__init__()
-        self._owner = owner
-        self.quiet = False
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        if self.quiet or not self._owner.watch.listens:
-            return result
-        name = getattr(func, "__name__", "")
-        if name == "__get__":
-            name = _PROPERTIES.get(func.__self__, "")
-            if not name:
-                return result
-        elif name in ("__set__", "__len__", "size", "dim", "backward"):
-            return result
-        self._owner.heard(name, func, args, kwargs, result)
-        return result
 
 
 def _silence(watch: Watch | None) -> None:
     if watch is not None:
         watch.stop()
-
-
-def _take_out(mode: Any) -> None:
-    """End a mode also where others, of the program or of a second watch, were begun since."""
-    above: list[Any] = []
-    while (innermost := _innermost_mode()) is not None:
-        torch.overrides._pop_mode()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-        if innermost is not mode:
-            above.append(innermost)
-    for each in reversed(above):
-        torch.overrides._push_mode(each)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-
-
-def _innermost_mode() -> Any:
-    stack = torch.overrides._get_current_function_mode_stack()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-    return stack[-1] if stack else None

@@ -2,18 +2,15 @@
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from modelwright.base.finding import Finding, Severity
+from modelwright.base.finding import Finding
+from modelwright.doctor.watch.failure import failure
 from modelwright.doctor.watch.sensor import Scene, Sensor
 
-__all__ = ["SENSOR_FAILED", "Watch"]
-
-SENSOR_FAILED = "sensor-failed"
-"""Kind of the finding about a sensor that raised; the watch goes on without it."""
+__all__ = ["Watch"]
 
 _EVENTS = tuple(name for name in vars(Sensor) if name.startswith("on_"))
 
@@ -54,6 +51,7 @@ class Watch:
         self._failed: list[Finding] = []
         self._past: list[Finding] = []
         self._hearing: dict[str, list[Callable[..., None]]] = {}
+        self._hearing_far: dict[str, list[Callable[..., None]]] = {}
         self._hearing_of: dict[str, list[Callable[..., None]]] = {}
         self._sort()
 
@@ -61,11 +59,9 @@ class Watch:
         self._hearing_of.clear()
         for event in _EVENTS:
             plain = getattr(Sensor, event)
-            self._hearing[event] = [
-                getattr(sensor, event)
-                for sensor in self._sensors
-                if getattr(type(sensor), event) is not plain
-            ]
+            hearing = [each for each in self._sensors if getattr(type(each), event) is not plain]
+            self._hearing[event] = [getattr(each, event) for each in hearing]
+            self._hearing_far[event] = [getattr(each, event) for each in hearing if event not in each.closely]
 
     def _hearers_of(self, operation: str) -> list[Callable[..., None]]:
         """Return those that are told of an operation, by its name."""
@@ -112,7 +108,10 @@ class Watch:
 
     def tell(self, event: str, *what: Any) -> None:
         """Tell all sensors that hear it."""
-        hearing = self._hearing[event] if event != "on_operation" else self._hearers_of(what[0].name)
+        if event == "on_operation":
+            hearing = self._hearers_of(what[0].name)
+        else:
+            hearing = (self._hearing if self.scene.close else self._hearing_far)[event]
         if not hearing:
             return
         before, _BUSY.now = _BUSY.now, True
@@ -162,19 +161,8 @@ class Watch:
         names = [type(broken).__name__] if broken else [type(each).__name__ for each in self._sensors]
         self._sensors = [each for each in self._sensors if broken and each is not broken]
         self._sort()
-        told = traceback.extract_tb(error.__traceback__)[-1]
-        self._failed.append(
-            Finding(
-                kind=SENSOR_FAILED,
-                severity=Severity.INFO,
-                title=f"A sensor of the doctor's failed and was left out: {', '.join(names)}.",
-                evidence={
-                    "error": f"{type(error).__name__}: {error}",
-                    "at": f"{told.filename}:{told.lineno}",
-                },
-                next_check="what this sensor looks at was not checked; report the error",
-            )
-        )
+        title = f"A sensor of the doctor's failed and was left out: {', '.join(names)}."
+        self._failed.append(failure(title, error))
 
     def findings(self) -> list[Finding]:
         """Return what all sensors have found."""

@@ -34,21 +34,39 @@ class SeenCalls:
         self._scene = scene
         self._view = View(scene.experience)
         self.calls: deque[Seen] = deque(maxlen=_MOST_CALLS)
+        self._waiting: deque[Call] = deque(maxlen=_MOST_CALLS)
         self.columns: deque[NDArray[np.float64]] = deque(maxlen=_MOST_COLUMNS)
 
     def clear(self) -> None:
         """Forget all."""
         self.calls.clear()
         self.columns.clear()
+        self._waiting.clear()
 
     def heard(self, call: Call) -> Seen | None:
-        """Keep a call, where its rows are observations."""
+        """Keep a call, where its rows are observations.
+
+        One of few rows is read when `read_waiting` says so: while acting, most are forgotten before.
+        """
         if call.depth or not self._scene.environments or not call.args:
             return None
         outputs = list(_outputs(call.output))
         rows = max((int(each.shape[0]) for each in outputs), default=0)
         if not 1 <= rows <= _MOST_OUTPUTS:
             return None
+        if rows < FEWEST_ROWS:
+            self._waiting.append(call)
+            return None
+        self.read_waiting()
+        return self._read(call, outputs)
+
+    def read_waiting(self) -> None:
+        """Read calls of few rows that were heard since the environment last stepped."""
+        while self._waiting:
+            call = self._waiting.popleft()
+            self._read(call, list(_outputs(call.output)))
+
+    def _read(self, call: Call, outputs: list[Any]) -> Seen | None:
         read = self._view.read(call.args)
         if read is None:
             return None

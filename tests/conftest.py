@@ -1,0 +1,52 @@
+"""Which of many alike tests are run every time, and how Hypothesis is set."""
+
+import pytest
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("modelwright", deadline=None)
+settings.load_profile("modelwright")
+
+_STRIDES = {
+    **dict.fromkeys(
+        (
+            "algorithms/test_company",
+            "algorithms/test_mlp",
+            "algorithms/test_off_policy_twins",
+            "algorithms/test_ppo",
+            "algorithms/test_qr_dqn",
+            "algorithms/test_reinforcement",
+            "doctor/test_acting",
+            "doctor/test_exploration",
+            "doctor/test_replay_sampling",
+            "scrutiny/test_scrutiny",
+        ),
+        3,
+    ),
+    **dict.fromkeys(
+        (
+            "doctor/test_advantages",
+            "doctor/test_contract",
+            "doctor/test_estimators",
+            "doctor/test_network_rows",
+            "doctor/test_pairs",
+            "doctor/test_probes_agents",
+            "doctor/test_probes_supervised",
+            "doctor/test_trials",
+            "doctor/test_value_styles",
+        ),
+        6,
+    ),
+}
+"""File -> one in how many of its parametrised tests is run every time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow all but every third or sixth of the tests in files that hold dozens alike."""
+    seen: dict[str, int] = {}
+    for item in items:
+        name = f"{item.path.parent.name}/{item.path.stem}"
+        if name in _STRIDES and "[" in item.name:
+            at = seen[name] = seen.get(name, -1) + 1
+            if at % _STRIDES[name]:
+                item.add_marker(pytest.mark.slow)
