@@ -16,6 +16,8 @@ from modelwright.doctor.sensors.isolated import isolated
 from modelwright.doctor.sensors.network_rows import NetworkRows
 from modelwright.doctor.watch.listening import Listening
 from modelwright.doctor.watch.watch import Watch
+from modelwright.faults.plant import plant as faulty
+from modelwright.faults.plant import programs
 
 
 def _run(program: str, folder: Path) -> Told:
@@ -290,3 +292,13 @@ def test_a_check_that_raises_is_left_out_alone() -> None:
     assert found.kind == "sensor-failed"
     assert found.severity is Severity.INFO
     assert "check odd" in found.title
+
+
+def test_what_a_network_teaches_itself_in_a_world_of_ones_own_are_no_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["program.py", "--seed", "1"])
+    program = next(each for each in programs() if each.name == "pqn_inventory")
+    variant = next(each for each in program.variants if each.name == "timeouts-end-by-choice")
+    source = faulty(program.source, variant.edits).replace('if __name__ == "__main__":', "if True:")
+    assert _needing_action(_run(source, tmp_path)) == []

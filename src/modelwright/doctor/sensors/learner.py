@@ -107,6 +107,7 @@ class Learner:
         within: Whether it learns inside of an estimator of scikit-learn.
         floats: Whether its targets are numbers rather than classes.
         still: Whether it learns in evaluation mode.
+        bootstraps: Whether its targets are made of what it says itself.
         recorded: Whether gradients were recorded in its last call.
         outputs: Numbers that it gives for each row; 0 where those are no columns.
     """
@@ -122,11 +123,19 @@ class Learner:
     floats: bool = False
     still: bool = False
     recorded: bool = False
+    bootstraps: bool = False
     outputs: int = 0
 
     def knows(self, table: NDArray[np.float32]) -> bool:
         """Return whether all rows are among those learnt from or those measured."""
         return bool((self.learnt.rows.has(table) | self.asked.rows.has(table)).all())
+
+    @property
+    def targets_vary(self) -> bool:
+        """Whether no row, or not half of those that came again, had the same target again."""
+        first, second = self.learnt.first, self.learnt.second
+        again = ~np.isnan(second)
+        return not again.any() or float((first[again] != second[again]).mean()) > 0.5
 
     def held(self) -> list[Held]:
         """Return measured rows that were not learnt from, by the stretch in which they were first met."""

@@ -42,9 +42,10 @@ def _all_of(
     for learner in reversed(learners):
         yield from isolated(check_scales, learner, scaled_at)
         yield from isolated(check_prepared_alike, learner)
-        yield from isolated(check_changing_targets, learner)
+        if not learner.bootstraps:
+            yield from isolated(check_changing_targets, learner)
     for learner in reversed(learners):
-        study = None if learner.within else learner.study(_ENOUGH)
+        study = None if learner.within or learner.bootstraps else learner.study(_ENOUGH)
         if study is not None:
             if counted is not None and counted[0] is learner:
                 _count(study, counted[1])

@@ -241,6 +241,9 @@ class NetworkRows(Sensor):
                 self._measure(learner, table, output)
         self._waiting, self._batch, self._ended = [], [], True
         counted = None if self._otherwise else self._counted
+        if self.scene.asks_often:  # targets that move with a model are made of what it says: no labels
+            for learner in self._learners:
+                learner.bootstraps = learner.targets_vary
         self._findings = list(check_networks(self._learners, self._scaled_at, counted))
         self._learners = []
 

@@ -83,7 +83,8 @@ class Splits(Sensor):
         if share_learnt >= _ALL and everywhere:
             yield Finding(
                 kind="measured-on-training-rows",
-                severity=Severity.WARNING,
+                # Where models are asked before each step, that may be a part of learning: of bootstrapping.
+                severity=Severity.INFO if self.scene.asks_often else Severity.WARNING,
                 title=f"{share_learnt:.0%} of the rows that the model learnt from are those that it is "
                 "measured on, and no others are.",
                 evidence=evidence,

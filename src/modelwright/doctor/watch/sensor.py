@@ -10,6 +10,8 @@ from modelwright.doctor.watch.place import Place
 
 __all__ = ["Call", "Estimation", "Operation", "Scene", "Sensor"]
 
+_SOME_STEPS = 24
+
 
 @dataclass(slots=True)
 class Call:
@@ -102,6 +104,7 @@ class Scene:
 
     Attributes:
         steps: Optimizer steps taken.
+        asked: Steps before which a model was called without gradients, since the step before.
         close: Whether the watch looks closely: modules and operations are heard now.
         optimizers: Those that took a step or were made, in order.
         roots: Models that were called as a whole, in order.
@@ -119,6 +122,7 @@ class Scene:
     """
 
     steps: int = 0
+    asked: int = 0
     close: bool = False
     optimizers: list[Any] = field(default_factory=list[Any])
     roots: list[Any] = field(default_factory=list[Any])
@@ -138,6 +142,11 @@ class Scene:
         if place is not None:
             counts = self.places.setdefault(what, {})
             counts[place] = counts.get(place, 0) + 1
+
+    @property
+    def asks_often(self) -> bool:
+        """Whether models are called without gradients before most steps: to learn, rather than to measure."""
+        return self.steps >= _SOME_STEPS and 2 * self.asked >= self.steps
 
     @property
     def maximizes(self) -> bool:

@@ -74,7 +74,6 @@ class TorchWatch:
         self._until = _FIRST
         self._next_look = _FIRST
         self._evaluations = 0
-        self._stretches = 0
         self._acted_before = 0, -1
         self._rollouts = 0.0
         self._next_rollout = 1.0
@@ -236,10 +235,10 @@ class TorchWatch:
         """A model is called without gradients: look at the first few stretches of such calls."""
         self._evaluations += 1
         if self._scene.close:
-            most = _FIRST_EVALUATIONS if self._stretches < 2 else _MOST_EVALUATIONS
+            most = _FIRST_EVALUATIONS if self._scene.asked < 2 else _MOST_EVALUATIONS
             if self._evaluations > most:
                 self._look(False)
-        elif self._evaluations <= _MOST_EVALUATIONS and self._stretches < 4 and self._watch.listens:
+        elif self._evaluations <= _MOST_EVALUATIONS and self._scene.asked < 4 and self._watch.listens:
             self._look(True)
 
     def _updated_after_acting(self) -> None:
@@ -354,7 +353,7 @@ class TorchWatch:
             self._until = max(self._until, scene.steps + _FIRST)
             self._look(True)
         if self._evaluations:
-            self._stretches += 1
+            self._scene.asked += 1
             self._evaluations = 0
         if scene.close and self._has_seen_enough:
             self._until = scene.steps
