@@ -13,36 +13,38 @@ _STRIDES = {
             "algorithms/test_company",
             "algorithms/test_mlp",
             "algorithms/test_off_policy_twins",
+            "algorithms/test_policy_gradient",
             "algorithms/test_ppo",
             "algorithms/test_qr_dqn",
             "algorithms/test_reinforcement",
             "doctor/test_acting",
             "doctor/test_exploration",
+            "doctor/test_memory",
+            "doctor/test_network_rows",
             "doctor/test_replay_sampling",
             "scrutiny/test_scrutiny",
         ),
-        3,
+        5,
     ),
     **dict.fromkeys(
         (
             "doctor/test_advantages",
             "doctor/test_contract",
             "doctor/test_estimators",
-            "doctor/test_network_rows",
             "doctor/test_pairs",
             "doctor/test_probes_agents",
             "doctor/test_probes_supervised",
             "doctor/test_trials",
             "doctor/test_value_styles",
         ),
-        6,
+        9,
     ),
 }
 """File -> one in how many of its parametrised tests is run every time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow all but every third or sixth of the tests in files that hold dozens alike."""
+    """Mark as slow all but every fifth or ninth of the tests in files that hold dozens alike."""
     seen: dict[str, int] = {}
     for item in items:
         name = f"{item.path.parent.name}/{item.path.stem}"

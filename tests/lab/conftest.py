@@ -56,6 +56,13 @@ FLAWED: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of one run of tests have."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if own.name.startswith("popen-") else own
+
+
+@pytest.fixture(scope="session")
 def here() -> HereExecutor:
     return HereExecutor()
 

@@ -1,12 +1,12 @@
 """Small experiments, one for each way in which a report can come out; made once and read by several tests."""
 
-import functools
-import tempfile
+import shutil
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from modelwright.experiment.design import Design
 from modelwright.lab.executor.job import Job, Message, Workload
@@ -106,10 +106,24 @@ DESIGNS = {
 }
 
 
-@functools.cache
-def gallery() -> Project:
-    """Return a project with every outcome, an amended experiment, and ones that never came to an end."""
-    root = Path(tempfile.mkdtemp(prefix="report-gallery-"))
+def gallery(shared: Path, own: Path) -> Project:
+    """Return a project with every outcome, an amended experiment, and ones that never came to an end.
+
+    Args:
+        shared: Folder of the whole run of tests, in which the first process that asks makes it.
+        own: Folder of this process, into which it is copied.
+    """
+    made = shared / "report-gallery"
+    with FileLock(shared / "report-gallery.lock"):
+        if not made.exists():
+            _fill(shared / "report-gallery-unfinished")
+            (shared / "report-gallery-unfinished").rename(made)
+    shutil.copytree(made, own / "gallery")
+    return Project.find(own / "gallery", journal=Path(".modelwright"))
+
+
+def _fill(root: Path) -> None:
+    root.mkdir()
     (root / "learners.py").write_text(LEARNERS)
     project = Project.find(root, journal=Path(".modelwright"))
     for values in DESIGNS.values():
@@ -130,4 +144,3 @@ def gallery() -> Project:
     broken["variants"]["novel"] = {"learner": "learners.py:raises"}
     with pytest.raises(Exception, match="raised ValueError"):
         run_design(Design.from_mapping(broken), project, executor=HereExecutor())
-    return project

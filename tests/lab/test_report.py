@@ -62,8 +62,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def project() -> Project:
-    return gallery()
+def project(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return gallery(shared_folder, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture

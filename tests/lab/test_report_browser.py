@@ -17,8 +17,8 @@ ALL = (*OUTCOMES, "several", "amended", "stopped", "started", "broken")
 
 
 @pytest.fixture(scope="module")
-def project() -> Project:
-    return gallery()
+def project(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return gallery(shared_folder, tmp_path_factory.mktemp("report"))
 
 
 @pytest.mark.parametrize("name", ALL)
