@@ -23,9 +23,27 @@ TUNING = frozenset(
         "reinforce_cartpole",
         "sac_drone",
         "transfer_digits",
+        # Opened after the doctor had been judged on them once, unseen: `doctor_first_sight.jsonl`.
+        "amp_wine",
+        "churn_tables",
+        "contrastive_digits",
+        "ddpg_pendulum",
+        "ddqn_lander",
+        "digits_vae",
+        "gan_ring",
+        "gauge_tcn",
+        "lightning_digits",
+        "masked_ppo_knapsack",
+        "ppo_rooms",
+        "pqn_inventory",
+        "qlearning_frozenlake",
+        "recurrent_maze",
+        "sklearn_income",
+        "tabular_embeddings",
+        "td3_tanks",
     }
 )
-"""Programs on which the doctor was set; it has seen none of the others' faults before it was judged."""
+"""Programs on which the doctor is set; of the others only totals are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,11 +79,11 @@ def test_every_program_takes_a_seed_and_ends_with_its_score() -> None:
 # ---- the halves ----
 
 
-def test_the_halves_share_the_programs_of_each_family_about_evenly(bench: Any) -> None:
+def test_programs_of_each_family_are_held_out(bench: Any) -> None:
     assert set(BANK) >= bench.mutant.TUNING
-    halves = [bench.mutant.half_of(name) for name in BANK]
-    assert set(halves) == {"tuning", "held-out"}
-    assert 0.4 <= halves.count("tuning") / len(halves) <= 0.6
+    held_out = [each for name, each in BANK.items() if bench.mutant.half_of(name) == "held-out"]
+    assert len(held_out) >= 0.3 * len(BANK)  # programs are opened once the doctor was judged on them
+    assert {each.family for each in held_out} == {each.family for each in BANK.values()}
 
 
 def test_a_text_has_the_key_of_its_own_words(bench: Any) -> None:
