@@ -41,8 +41,25 @@ FAULTS = {
     "no mask in the update": (
         _CHOICES,
         [("return logits.masked_fill(forbidden, -1e8)", "return logits.masked_fill(forbidden & acts, -1e8)")],
-        "mask-missing-in-update",
+        "mask-in-sampling-only",
         _ASKED,
+    ),
+    "the mask of another step in the update": (
+        _CHOICES,
+        [
+            (
+                "masked_fill(forbidden, -1e8)",
+                "masked_fill(forbidden if acts else forbidden.roll(4, 0), -1e8)",
+            )
+        ],
+        "mask-off-by-one",
+        _ASKED,
+    ),
+    "old log-probabilities in another order": (
+        VECTOR,
+        [("torch.cat(log_probs)\n", "torch.stack(log_probs, 1).flatten()\n")],
+        "log-prob-of-other-rows",
+        "ratio = log_ratio.exp()",
     ),
     "one seed for all environments": (
         VECTOR,
@@ -58,6 +75,19 @@ VARIANTS = {
         [(_STEP, "envs.step(action.clamp(-1, 1).numpy())")],
     ),
     "masks everywhere": (_CHOICES, []),
+    "a normal distribution of all numbers together": (
+        VECTOR,
+        [
+            (
+                "torch.distributions.Normal(self.actor(x), self.log_std.exp())",
+                "torch.distributions.MultivariateNormal(self.actor(x), scale_tril=self.log_std.exp().diag())",
+            ),
+            (
+                "policy.log_prob(action).sum(-1), policy.entropy().sum(-1)",
+                "policy.log_prob(action), policy.entropy()",
+            ),
+        ],
+    ),
     "no mask": (_CHOICES, [("return logits.masked_fill(forbidden, -1e8)", "return logits")]),
     "seeds far from each other": (VECTOR, [("envs.reset(seed=0)", "envs.reset(seed=[7, 70, 700, 7000])")]),
     "all begin at the same place": (

@@ -386,6 +386,36 @@ X[rng.random(len(X)) < 0.3, 3] *= 1000
         + "model = RandomForestClassifier(20).fit(X_train, y_train)\nprint(model.score(X_test, y_test))\n",
         ("unit-mismatch", "model = RandomForestClassifier(20).fit(X_train, y_train)"),
     ),
+    "degrees of another scale from one day on": (
+        """
+rng = np.random.default_rng(0)
+days = pd.date_range("2019-01-01", periods=900)
+warmth = 11 - 9 * np.cos(2 * np.pi * np.arange(900) / 365) + rng.normal(0, 2, 900)
+y = pd.Series(200 - 3 * warmth + rng.normal(0, 6, 900), index=days)
+frame = pd.DataFrame({"warmth": np.where(np.arange(900) < 520, warmth, warmth * 1.8 + 32)}, index=days)
+frame["weekday"] = days.day_of_week
+model = RandomForestRegressor(20, random_state=0).fit(frame[:700], y[:700])
+print(r2_score(y[700:], model.predict(frame[700:])))
+""",
+        ("unit-mismatch", "model = RandomForestRegressor(20, random_state=0).fit(frame[:700], y[:700])"),
+    ),
+    "what is only known with the target": (
+        """
+rng = np.random.default_rng(0)
+days = pd.date_range("2019-01-01", periods=700)
+y = pd.Series(200 + rng.normal(size=700).cumsum() + rng.normal(0, 3, 700), index=days)
+frame = pd.DataFrame({f"lag_{lag}": y.shift(lag) for lag in (1, 2, 7)})
+frame["sold"] = 0.3 * y + rng.normal(0, 0.1, 700)
+frame = frame.dropna()
+y = y[frame.index]
+model = RandomForestRegressor(20, random_state=0).fit(frame[:500], y[:500])
+print(r2_score(y[500:], model.predict(frame[500:])))
+""",
+        (
+            "target-proxy-feature",
+            "model = RandomForestRegressor(20, random_state=0).fit(frame[:500], y[:500])",
+        ),
+    ),
     "rows of one patient on both sides": (
         """
 rng = np.random.default_rng(0)

@@ -22,6 +22,13 @@ FAULTS = {
         [(_RATE, "if random.random() < 0.5**step:")],
         ("exploration-ends-at-once", _STEP),
     ),
+    "over before learning begins": (
+        [
+            (_RATE, "if random.random() < max(0.05, 0.98**step):"),
+            ("if step >= 100 and", "if step >= 500 and"),
+        ],
+        ("exploration-ends-at-once", _STEP),
+    ),
     "the wrong way round": (
         [(_RATE, "if random.random() > max(0.1, 1 - step / 500):")],
         ("greedy-inverted", _STEP),
@@ -42,6 +49,10 @@ VARIANTS = {
     "as it is": [],
     "a small constant rate": [(_RATE, "if random.random() < 0.02:")],
     "a rate that has hardly begun to fall": [(_RATE, "if random.random() < 1 - step / 50_000:")],
+    "random until learning begins": [
+        (_RATE, "if random.random() < (1.0 if step < 500 else 0.05):"),
+        ("if step >= 100 and", "if step >= 500 and"),
+    ],
     "no randomness once learnt": [(_RATE, "if random.random() < 1 - step / 500:")],
     "values computed always": [
         (_RATE, "online(torch.from_numpy(observation)[None])\n    " + _RATE),
@@ -66,4 +77,4 @@ VARIANTS = {
 def test_a_schedule_that_only_looks_odd_is_not_called_wrong(variant: str, tmp_path: Path) -> None:
     told = run_watched(plant(LONG, *VARIANTS[variant]), tmp_path)
     own = ("learnt-values-never-acted-on", "nothing-but-the-best-is-tried", "random-actions-become-more")
-    assert not {*own, "worst-action-is-taken"} & set(told.kinds)
+    assert not {*own, "worst-action-is-taken", "exploration-over-before-learning"} & set(told.kinds)

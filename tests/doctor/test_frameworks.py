@@ -122,7 +122,7 @@ class Exchanged(gymnasium.Wrapper):
     "sb3 dqn, the target network never follows":
         ("target_update_interval=200", "target_update_interval=10**9", "target-never-updated", ""),
     "sb3 sac, tau and its rest are exchanged":
-        ("learning_starts=200, **settings)\n    steps = 1000\nelif name == \"proc", "tau=0.99, learning_starts=200, **settings)\n    steps = 1000\nelif name == \"proc",
+        ("        **settings,\n    )\n    steps = 1000\nelif name == \"proc", "        tau=0.99,\n        **settings,\n    )\n    steps = 1000\nelif name == \"proc",
          "tau-swapped", ""),
     "sb3 ppo, entropy is punished":
         ("n_steps=128,", "n_steps=128, ent_coef=-0.01,", "entropy-sign-flipped", ""),

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine, make_moons
 
 from modelwright.base.finding import Finding
-from modelwright.doctor.sensors.label_errors import check_label_errors
-from modelwright.doctor.sensors.sheet import Sheet
-from modelwright.doctor.sensors.study import Study
+from modelwright.doctor.sensors.rows.label_errors import check_label_errors
+from modelwright.doctor.sensors.rows.sheet import Sheet
+from modelwright.doctor.sensors.rows.study import Study
 
 _Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from row_programs import STYLES
-from watched import Told, plant
+from watched import Told, plant, run_watched
 
 from modelwright.base.finding import Finding, Severity
-from modelwright.doctor.sensors.estimators import Estimators
-from modelwright.doctor.sensors.isolated import isolated
-from modelwright.doctor.sensors.network_rows import NetworkRows
+from modelwright.doctor.sensors.rows.estimators import Estimators
+from modelwright.doctor.sensors.rows.isolated import isolated
+from modelwright.doctor.sensors.rows.network_rows import NetworkRows
 from modelwright.doctor.watch.listening import Listening
 from modelwright.doctor.watch.watch import Watch
 from modelwright.faults.plant import plant as faulty
@@ -302,3 +302,33 @@ def test_what_a_network_teaches_itself_in_a_world_of_ones_own_are_no_labels(
     variant = next(each for each in program.variants if each.name == "timeouts-end-by-choice")
     source = faulty(program.source, variant.edits).replace('if __name__ == "__main__":', "if True:")
     assert _needing_action(_run(source, tmp_path)) == []
+
+
+_ASKED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(256, 6)
+y = (x[:, 0] > 0).long()
+net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for step in range(150):
+    rows = torch.randperm(256)[:64]
+    loss = nn.functional.cross_entropy(net(x[rows]), y[rows])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    with torch.no_grad():
+        right = (net(ASKED).argmax(1) == WHOSE).float().mean()
+"""
+
+
+@pytest.mark.parametrize(("asked", "whose"), [("x", "y"), ("x[rows]", "y[rows]")])
+def test_training_rows_that_are_measured_at_each_step_are_still_a_warning(
+    asked: str, whose: str, tmp_path: Path
+) -> None:
+    program = _ASKED.replace("ASKED", asked).replace("WHOSE", whose)
+    told = run_watched(program, tmp_path)
+    found = [each.severity for each in told.findings if each.kind == "measured-on-training-rows"]
+    assert found == [Severity.WARNING]

@@ -173,6 +173,11 @@ FAULTS = {
         [("qf1_target(n, na), qf2_target(n, na)", "qf1_target(n, a), qf2_target(n, a)")],
         "critic-sees-wrong-action",
     ),
+    "soft: the policy's actions for before": (
+        SOFT,
+        [("na, nlp = actor.get_action(n)", "na, nlp = actor.get_action(o)")],
+        "critic-sees-wrong-action",
+    ),
     "soft: the critics that learn": (
         SOFT,
         [("qf1_target(n, na), qf2_target(n, na)", "qf1(n, na), qf2(n, na)")],
@@ -223,6 +228,41 @@ FAULTS = {
         [("torch.cat([o, actor(o)]", "torch.cat([o, actor(o).detach()]")],
         "reparameterisation-lost",
     ),
+    "steady: the policy's actions for before": (
+        STEADY,
+        [("na = (slow_actor(n) + noise)", "na = (slow_actor(o) + noise)")],
+        "critic-sees-wrong-action",
+    ),
+    "steady: what follows is stored as both": (
+        STEADY,
+        [
+            (
+                "store.append((obs, action, reward, nxt, term))",
+                "store.append((nxt, action, reward, nxt, term))",
+            )
+        ],
+        "next-observation-wrong",
+    ),
+    "steady: what came before is stored as both": (
+        STEADY,
+        [
+            (
+                "store.append((obs, action, reward, nxt, term))",
+                "store.append((obs, action, reward, obs, term))",
+            )
+        ],
+        "next-observation-wrong",
+    ),
+    "steady: no mask of ends, which are rare": (
+        STEADY,
+        [
+            ("0.95 * (1 - d) * smaller", "0.95 * smaller"),
+            ("self.place + 0.5 *", "0.9 * self.place + 0.2 *"),
+            ("for step in range(260)", "for step in range(700)"),
+            ("self.steps == 9", "self.steps == 40"),
+        ],
+        "terminal-mask-missing",
+    ),
     "steady: actions of other rows": (
         STEADY,
         [("pair = torch.cat([o, a], dim=1)", "pair = torch.cat([o, a.flip(0)], dim=1)")],
@@ -252,6 +292,14 @@ VARIANTS = {
     "steady: no noise, no delay": (
         STEADY,
         [("(slow_actor(n) + noise).clamp(-1, 1)", "slow_actor(n)"), ("if step % 2 == 0", "if True")],
+    ),
+    "steady: the policy is asked about both at once": (
+        STEADY,
+        [("slow_actor(n) + noise", "slow_actor(torch.cat([o, n]))[32:] + noise")],
+    ),
+    "steady: the policy is asked about both": (
+        STEADY,
+        [("noise = (0.2", "before = slow_actor(o)\n        noise = 0.0 * before + (0.2")],
     ),
     "steady: one loss for both": (
         STEADY,

@@ -72,6 +72,57 @@ def test_streams_of_random_numbers_and_weights_stay_as_the_program_left_them(tmp
         assert torch.equal(one, other)
 
 
+FOLDS = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(240, 5)
+y = x[:, 0] - 0.5 * x[:, 1] + 0.1 * torch.randn(240)
+y = (y - y.mean()) / y.std()
+for fold in range(3):
+    model = nn.Sequential(nn.Linear(5, 32), nn.ReLU(), nn.Linear(32, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    for step in range(150):
+        rows = torch.randperm(160)[:32] + 80 * (fold > 0)
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(x[rows]).squeeze(1), y[rows]).backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("lr=2e-6", "learning-rate-too-low"), ("lr=2e-3, weight_decay=1.0", "weight-decay-too-high")],
+)
+def test_a_setting_is_named_for_the_last_of_several_fits(setting: str, expected: str, tmp_path: Path) -> None:
+    told = run_watched(plant(FOLDS, ("lr=2e-3", setting)), tmp_path)
+    found = next(each for each in told.findings if each.kind == "learns-better-otherwise")
+    assert found.causes[0].name == expected
+    assert run_watched(FOLDS, tmp_path).kinds == []
+
+
+TUNING = """
+for part in (model[0], model[3]):
+    assert part.weight.requires_grad
+model[3] = nn.Linear(32, 10)
+optimizer = torch.optim.AdamW(
+    [{"params": model[0].parameters(), "lr": 1e-4}, {"params": model[3].parameters(), "lr": 5e-3}]
+)
+for epoch in range(3):
+    for x, y in batches:
+        optimizer.zero_grad()
+        criterion(model(x), y).backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(("rate", "lost"), [("1e-4", False), ("5e-1", True)])
+def test_learnt_weights_that_are_thrown_away_are_found(rate: str, lost: bool, tmp_path: Path) -> None:
+    told = run_watched(DIGITS + TUNING.replace("1e-4", rate), tmp_path)
+    assert ("learnt-weights-lost" in told.kinds) is lost
+
+
 PARTS = {
     "rows mixed by a softmax over them": (
         [("nn.Linear(64, 32), nn.ReLU()", "nn.Linear(64, 32), nn.Softmax(dim=0)")],

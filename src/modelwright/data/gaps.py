@@ -141,6 +141,11 @@ def _number_code(values: NDArray[np.float64]) -> dict[str, Any] | None:
         reach = float(found[rest][-1] - found[rest][0])
         usual = value == 0 and counts[edge] > 0.5 * counts.sum()  # most people lose no capital
         apart = value in _CODES and not usual and gap > (0.5 * spread if value == 0 else spread)
+        # A negative code beside measured numbers, all positive and hardly two of them alike.
+        signed = (
+            value in _CODES and value <= -90 and float(found[1]) > 0 and len(found) > 0.5 * counts[rest].sum()
+        )
+        apart |= signed and counts[edge] >= 0.01 * counts.sum()
         if apart or (gap > 2 * reach and counts[edge] >= 0.005 * counts.sum()):
             return {"code": value, "rows": int(counts[edge]), "nearest_other_value": float(found[near])}
     return None

@@ -34,8 +34,9 @@ def known_causes() -> Mapping[str, Known]:
     """Return what each cause is, by its name."""
     # libyaml's reader is ten times as quick; not every platform's wheel has it.
     reader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    rows = yaml.load(Path(__file__).with_suffix(".yaml").read_text("utf-8"), reader)
-    return MappingProxyType({name: Known(**row) for name, row in rows.items()})
+    files = sorted((Path(__file__).parent / "known").glob("*.yaml"))
+    rows = [row for file in files for row in yaml.load(file.read_text("utf-8"), reader).items()]
+    return MappingProxyType({name: Known(**row) for name, row in rows})
 
 
 def cause(name: str, place: Place | None = None) -> Cause:

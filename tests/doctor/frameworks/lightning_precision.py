@@ -39,7 +39,7 @@ class Course(L.LightningModule):
 L.seed_everything(0, verbose=False)
 x, y = load_diabetes(return_X_y=True)
 x, y = (
-    torch.tensor(x / x.std(0), dtype=torch.float32),
+    torch.tensor(x / x[:350].std(0), dtype=torch.float32),
     torch.tensor((y - y.mean()) / y.std(), dtype=torch.float32),
 )
 model = Course()

@@ -13,6 +13,7 @@ from modelwright.doctor.probes.modes import Modes
 from modelwright.doctor.probes.output_range import OutputRange
 from modelwright.doctor.probes.probe import Probe
 from modelwright.doctor.probes.reload import Reload
+from modelwright.doctor.probes.signal import Signal
 from modelwright.doctor.probes.two_rows import TwoRows
 from modelwright.doctor.probes.watched_loop import WatchedLoop
 
@@ -30,6 +31,7 @@ _KINDS: tuple[type[Probe], ...] = (
     WatchedLoop,
     TwoRows,
     LearningRates,
+    Signal,
     Reload,
 )
 

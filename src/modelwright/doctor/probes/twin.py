@@ -44,11 +44,13 @@ class Twins:
     Args:
         capture: What was collected.
         clip: Limit of the gradients' norm that the program clips to; None where it does not.
+        scale: What the program multiplies its loss by, and divides its gradients by before it uses them.
     """
 
-    def __init__(self, capture: Capture, clip: float | None) -> None:
+    def __init__(self, capture: Capture, clip: float | None, scale: float = 1.0) -> None:
         self._capture = capture
         self._clip = clip
+        self._scale = scale
         later = max(1, len(capture.steps) // 3)
         self._learn = capture.steps[: len(capture.steps) - later]
         self._measure = [tape for tapes in capture.steps[-later:] for tape in tapes][:24]
@@ -106,6 +108,9 @@ class Twins:
                 optimizer.zero_grad(set_to_none=True)
                 for tape in self._learn[taken % len(self._learn)]:
                     tape.play(copies, inputs=self._inputs(tape, change.scaled)).backward()
+                for each in parameters if self._scale != 1.0 else ():
+                    if each.grad is not None:
+                        each.grad /= self._scale
                 if self._clip is not None and change.clip:
                     nn.utils.clip_grad_norm_(parameters, self._clip)
                 optimizer.step()

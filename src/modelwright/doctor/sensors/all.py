@@ -2,42 +2,57 @@
 
 from collections.abc import Sequence
 
-from modelwright.doctor.sensors.accumulators import Accumulators
-from modelwright.doctor.sensors.activations import Activations
-from modelwright.doctor.sensors.advantages import Advantages
-from modelwright.doctor.sensors.annealing import Annealing
-from modelwright.doctor.sensors.batches import Batches
-from modelwright.doctor.sensors.checkpoints import Checkpoints
-from modelwright.doctor.sensors.class_weights import ClassWeights
-from modelwright.doctor.sensors.clipped_losses import ClippedLosses
-from modelwright.doctor.sensors.dependence import Dependence
-from modelwright.doctor.sensors.detachment import Detachment
-from modelwright.doctor.sensors.drawn_actions import DrawnActions
-from modelwright.doctor.sensors.environment_copies import EnvironmentCopies
-from modelwright.doctor.sensors.episode_ends import EpisodeEnds
-from modelwright.doctor.sensors.estimators import Estimators
-from modelwright.doctor.sensors.exploration import Exploration
-from modelwright.doctor.sensors.first_values import FirstValues
-from modelwright.doctor.sensors.gradient_order import GradientOrder
-from modelwright.doctor.sensors.learning import Learning
-from modelwright.doctor.sensors.loss_inputs import LossInputs
-from modelwright.doctor.sensors.loss_sign import LossSign
-from modelwright.doctor.sensors.measured_rows import MeasuredRows
-from modelwright.doctor.sensors.measures import Measures
-from modelwright.doctor.sensors.modes import Modes
-from modelwright.doctor.sensors.network_rows import NetworkRows
-from modelwright.doctor.sensors.numbers import Numbers
-from modelwright.doctor.sensors.output_range import OutputRange
-from modelwright.doctor.sensors.parameter_use import ParameterUse
-from modelwright.doctor.sensors.policy_gradient import PolicyGradient
-from modelwright.doctor.sensors.replay import Replay
-from modelwright.doctor.sensors.schedules import Schedules
-from modelwright.doctor.sensors.settings import Settings
-from modelwright.doctor.sensors.shared_modules import SharedModules
-from modelwright.doctor.sensors.splits import Splits
-from modelwright.doctor.sensors.surrogate import Surrogate
-from modelwright.doctor.sensors.target_networks import TargetNetworks
-from modelwright.doctor.sensors.targets import Targets
+from modelwright.doctor.sensors.acting.action_masks import ActionMasks
+from modelwright.doctor.sensors.acting.advantages import Advantages
+from modelwright.doctor.sensors.acting.detachment import Detachment
+from modelwright.doctor.sensors.acting.drawn_actions import DrawnActions
+from modelwright.doctor.sensors.acting.environment_copies import EnvironmentCopies
+from modelwright.doctor.sensors.acting.episode_ends import EpisodeEnds
+from modelwright.doctor.sensors.acting.exploration import Exploration
+from modelwright.doctor.sensors.acting.first_ratios import FirstRatios
+from modelwright.doctor.sensors.acting.memory import Memory
+from modelwright.doctor.sensors.acting.overwritten_inputs import OverwrittenInputs
+from modelwright.doctor.sensors.acting.policy_gradient import PolicyGradient
+from modelwright.doctor.sensors.acting.priorities import Priorities
+from modelwright.doctor.sensors.acting.replay import Replay
+from modelwright.doctor.sensors.acting.rows_apart import RowsApart
+from modelwright.doctor.sensors.acting.surrogate import Surrogate
+from modelwright.doctor.sensors.acting.tabular.tabular import Tabular
+from modelwright.doctor.sensors.acting.target_networks import TargetNetworks
+from modelwright.doctor.sensors.acting.targets import Targets
+from modelwright.doctor.sensors.loop.accumulators import Accumulators
+from modelwright.doctor.sensors.loop.activations import Activations
+from modelwright.doctor.sensors.loop.adversaries import Adversaries
+from modelwright.doctor.sensors.loop.annealing import Annealing
+from modelwright.doctor.sensors.loop.batches import Batches
+from modelwright.doctor.sensors.loop.checkpoints import Checkpoints
+from modelwright.doctor.sensors.loop.class_weights import ClassWeights
+from modelwright.doctor.sensors.loop.clipped_losses import ClippedLosses
+from modelwright.doctor.sensors.loop.dependence import Dependence
+from modelwright.doctor.sensors.loop.displacement import Displacement
+from modelwright.doctor.sensors.loop.first_values import FirstValues
+from modelwright.doctor.sensors.loop.functional_dropout import FunctionalDropout
+from modelwright.doctor.sensors.loop.gradient_order import GradientOrder
+from modelwright.doctor.sensors.loop.half_precision import HalfPrecision
+from modelwright.doctor.sensors.loop.learning import Learning
+from modelwright.doctor.sensors.loop.loss_inputs import LossInputs
+from modelwright.doctor.sensors.loop.loss_sign import LossSign
+from modelwright.doctor.sensors.loop.measured_rows import MeasuredRows
+from modelwright.doctor.sensors.loop.measures import Measures
+from modelwright.doctor.sensors.loop.modes import Modes
+from modelwright.doctor.sensors.loop.numbers import Numbers
+from modelwright.doctor.sensors.loop.output_range import OutputRange
+from modelwright.doctor.sensors.loop.parameter_use import ParameterUse
+from modelwright.doctor.sensors.loop.plateaus import Plateaus
+from modelwright.doctor.sensors.loop.samples import Samples
+from modelwright.doctor.sensors.loop.schedules import Schedules
+from modelwright.doctor.sensors.loop.settings import Settings
+from modelwright.doctor.sensors.loop.shared_modules import SharedModules
+from modelwright.doctor.sensors.loop.splits import Splits
+from modelwright.doctor.sensors.loop.squashing import Squashing
+from modelwright.doctor.sensors.loop.target_codes import TargetCodes
+from modelwright.doctor.sensors.rows.estimators import Estimators
+from modelwright.doctor.sensors.rows.network_rows import NetworkRows
 from modelwright.doctor.watch.sensor import Scene, Sensor
 
 __all__ = ["make_sensors", "watch_words"]
@@ -48,7 +63,12 @@ _KINDS = {
     GradientOrder: "order of gradients and steps",
     ParameterUse: "parameters, gradients and optimizers",
     LossInputs: "what losses are given",
+    TargetCodes: "codes of targets",
     LossSign: "signs of losses",
+    Squashing: "what is squashed twice",
+    HalfPrecision: "gradients in half precision",
+    Adversaries: "networks against each other",
+    Samples: "draws and their gradients",
     OutputRange: "reach of outputs",
     ClippedLosses: "losses cut off",
     SharedModules: "layers that are one",
@@ -57,19 +77,23 @@ _KINDS = {
     MeasuredRows: "rows of one evaluation and the next",
     Accumulators: "sums over batches",
     Modes: "modes",
+    FunctionalDropout: "dropout in evaluation mode",
     Schedules: "schedules",
     Annealing: "learning rates of zero",
+    Plateaus: "schedules that wait for progress",
     Checkpoints: "states that are loaded",
     FirstValues: "first values",
+    Displacement: "what was learnt before",
     Batches: "scale of inputs, order of labels",
     Splits: "rows learnt and measured",
     NetworkRows: "rows and columns of networks",
     ClassWeights: "weights of classes",
     Activations: "units",
     Numbers: "losses",
-    Settings: "settings, each changed alone on copies",
     Learning: "whether anything is learnt",
+    Settings: "settings, each changed alone on copies",
     Targets: "targets of values",
+    Tabular: "tables of action values",
     TargetNetworks: "target networks",
     PolicyGradient: "entropy and ratios",
     EpisodeEnds: "ends of episodes",
@@ -77,12 +101,19 @@ _KINDS = {
     DrawnActions: "actions as they were drawn",
     Exploration: "random and greedy actions",
     Replay: "what is drawn from memory",
+    Priorities: "priorities of what is stored",
+    RowsApart: "observations that depend on each other",
+    Memory: "states of policies with memory",
+    ActionMasks: "masks of actions",
+    OverwrittenInputs: "observations that are overwritten",
+    FirstRatios: "ratios before the first step",
     Surrogate: "clipped objectives",
     Detachment: "gradients through advantages and targets",
     Advantages: "advantages, returns and targets of values",
 }
 _OF_ACTING = (
     Targets,
+    Tabular,
     TargetNetworks,
     PolicyGradient,
     EpisodeEnds,
@@ -90,6 +121,12 @@ _OF_ACTING = (
     DrawnActions,
     Exploration,
     Replay,
+    Priorities,
+    RowsApart,
+    Memory,
+    ActionMasks,
+    OverwrittenInputs,
+    FirstRatios,
     Surrogate,
     Detachment,
     Advantages,
@@ -109,4 +146,5 @@ def watch_words(scene: Scene) -> Sequence[str]:
     return [
         *((_KINDS[Estimators],) if scene.estimations else ()),
         *(heard if scene.steps and (scene.roots or scene.losses) else ()),
+        *((_KINDS[Tabular],) if scene.environments and not scene.steps else ()),
     ]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.doctor.watch.scaled_observations import ScaledObservations
+
 __all__ = ["Experience", "Transition"]
 
 _MOST = 400_000
@@ -15,6 +17,9 @@ _MOST = 400_000
 
 _LONGEST_KEY = 256
 """Bytes of a key; that of a larger observation is a digest."""
+
+_MOST_AROUND = 300
+"""Ends and cuts of which is kept what was seen around them."""
 
 _LOOKED_AT = 2000
 """Transitions that are looked at for a clock."""
@@ -35,6 +40,7 @@ class Transition:
         following: Key of what was seen after, the true one also where an episode ended.
         before, after: Numbers of the same environment's transitions before and after this one, counted from
             the program's first; -1 where there is none (yet).
+        said: What a model gave just before, where that could have been the action, and another was done.
     """
 
     environment: int
@@ -47,6 +53,7 @@ class Transition:
     following: bytes
     before: int = -1
     after: int = -1
+    said: NDArray[np.float64] | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +77,12 @@ class Experience:
         sizes: How many numbers observations have.
         unheard: Steps that nobody heard.
         stretches: How often it was heard anew after such steps.
+    cuts: Episodes that were cut short and did not end.
+    ends_are_clear: Whether it was always said whether an episode ended or was cut; else it counts as cut.
+    can_end: Whether an episode can end, as far as is known.
+    scaled: What is known of how the program scales observations by itself.
+    around_cuts: Keys of what was seen before the last step of each; and of what was seen after it, and next.
+    around_ends: The same of episodes that ended.
     """
 
     transitions: list[Transition] = field(default_factory=list[Transition])
@@ -77,6 +90,13 @@ class Experience:
     sizes: set[int] = field(default_factory=set[int])
     unheard: int = 0
     stretches: int = 0
+    cuts: int = 0
+    ends_are_clear: bool = True
+    can_end: bool = True
+    scaled: ScaledObservations = field(default_factory=ScaledObservations)
+    around_cuts: tuple[set[bytes], set[bytes]] = field(default_factory=lambda: (set[bytes](), set[bytes]()))
+    around_ends: tuple[set[bytes], set[bytes]] = field(default_factory=lambda: (set[bytes](), set[bytes]()))
+    _begun: set[bytes] = field(default_factory=set[bytes])
     _places: dict[int, _Place] = field(default_factory=dict[int, _Place])
     _numbers: dict[int, int] = field(default_factory=dict[int, int])
     _before: dict[bytes, list[int]] = field(default_factory=dict[bytes, list[int]])
@@ -93,7 +113,13 @@ class Experience:
         number = self._numbers.setdefault(environment, len(self._numbers))
         before = self._places.get(environment)
         last = before.last if before and before.unheard is None else -1
-        self._places[environment] = _Place(number, key_of(observation), last=last)
+        first = key_of(observation)
+        for _, afterwards in (self.around_cuts, self.around_ends):
+            if before is not None and before.observation in afterwards:
+                afterwards.add(first)
+        self._places[environment] = _Place(number, first, last=last)
+        if len(self._begun) < _MOST:
+            self._begun.add(first)
         self.sizes.add(_size_of(observation))
 
     def stepped(
@@ -117,6 +143,12 @@ class Experience:
                 place.last,
             )
         )
+        self.cuts += bool(truncated) and not terminated
+        if truncated or terminated:
+            around = self.around_ends if terminated else self.around_cuts
+            if len(around[0]) < _MOST_AROUND:
+                around[0].add(place.observation)
+                around[1].add(after)
         number = self.first + len(self.transitions) - 1
         if place.last >= self.first:
             self.transitions[place.last - self.first].after = number
@@ -131,13 +163,13 @@ class Experience:
             self._every.clear()
             self._indexed = self._every_indexed = 0
 
-    def passed(self, environment: int, observation: Any) -> None:
-        """Take note that an environment stepped while nobody listens."""
+    def passed(self, environment: int, observation: Any, step: int | None = None) -> None:
+        """Take note that an environment stepped while nobody listens; `step` where its number is known."""
         self.unheard += 1
         place = self._places.get(environment)
         if place is not None:
             place.unheard = observation
-            place.step += 1
+            place.step = place.step + 1 if step is None else step
 
     def hear_again(self) -> None:
         """Begin anew where environments stand, after steps that nobody heard."""
@@ -157,6 +189,28 @@ class Experience:
             self._before.setdefault(each.observation, []).append(at)
             self._after.setdefault(each.following, []).append(at)
         self._indexed = len(self.transitions)
+
+    def shown(self) -> list[bytes]:
+        """Return keys of all observations that are kept, each once."""
+        self._index()
+        return list(dict.fromkeys((*self._begun, *self._before, *self._after)))
+
+    def newest_shown(self) -> list[bytes]:
+        """Return keys of what each environment showed last, in the order of their first resets."""
+        return [place.observation for place in sorted(self._places.values(), key=lambda place: place.number)]
+
+    def returns(self) -> list[float]:
+        """Return the sums of rewards of the episodes that are kept whole, in the order of their ends."""
+        open_sums: dict[int, float] = {}
+        whole: list[float] = []
+        for each in self.transitions:
+            if each.step == 0:
+                open_sums[each.environment] = 0.0
+            if each.environment in open_sums:
+                open_sums[each.environment] += each.reward
+                if each.terminated or each.truncated:
+                    whole.append(open_sums.pop(each.environment))
+        return whole
 
     def now(self, environment: int) -> tuple[int, bytes]:
         """Return where an environment stands: the number of its next step, and the key of what it shows."""
@@ -198,7 +252,7 @@ class Experience:
     def knows(self, key: bytes) -> bool:
         """Return whether an environment ever gave an observation, before or after a step."""
         self._index()
-        return key in self._before or key in self._after
+        return key in self._before or key in self._after or key in self._begun
 
     def every_start(self, key: bytes) -> list[int]:
         """Return all places in `transitions` that began with an observation, those that are alike too."""
@@ -226,6 +280,8 @@ class Experience:
         if lengths.pop() // np.float32().nbytes not in self.sizes:
             return False  # digests
         rows = np.stack([np.frombuffer(each.observation, np.float32) for each in known]).astype(np.float64)
+        told = ~np.isnan(rows).any(axis=1)
+        rows, steps = rows[told], steps[told]
         order = np.argsort(steps, kind="stable")
         rows, steps = rows[order], steps[order]
         changes, same = np.diff(rows, axis=0), np.diff(steps) == 0

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 
 from modelwright.doctor.watch.patch import Patches
+from modelwright.doctor.watch.vector_watch import VectorWatch
 from modelwright.doctor.watch.watch import Watch
 
 __all__ = ["GymWatch"]
@@ -16,6 +17,9 @@ _METHODS = ("step", "reset")
 
 _HEARD_FIRST = 15_000
 """Steps of environments that are heard in any case."""
+
+_WEIGHED = 2048
+"""Steps after which it is weighed anew, in programs without an optimizer."""
 
 _MOST_SHARE, _LEAST_SHARE = 0.03, 0.02
 """Where sensors took more than this share of the time, environments are not heard until it is this one ..."""
@@ -43,7 +47,9 @@ class GymWatch:
         self._rests = False
         self._until = _HEARD_FIRST
         self._unheard = 0
+        self._unweighed = 0
         self._outermost: set[type] = set()
+        self._vectors = VectorWatch(watch, self._mute)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -52,10 +58,17 @@ class GymWatch:
         self._patches.replace(gymnasium.Env, "__init_subclass__", self._later)
         for name in ("__init__", "__setstate__"):  # environments in other processes send their spaces
             self._patches.replace(gymnasium.Space, name, self._space)
+        self._vectors.start()
 
     def stop(self) -> None:
         """Put everything back."""
+        self._vectors.stop()
         self._patches.undo()
+
+    def _mute(self, muted: bool) -> None:
+        """Hear no environment inside of a vector environment that is heard as a whole."""
+        self._depth = int(muted)
+        self._ends.clear()
 
     def _later(self, prepare: Callable[..., None]) -> Any:
         def heard(kind: Any, **kwargs: Any) -> None:
@@ -97,8 +110,9 @@ class GymWatch:
             if not watch.live:
                 return step(environment, *args, **kwargs)
             updated = scene.steps != self._steps
-            if updated:
-                self._steps = scene.steps
+            self._unweighed += 1
+            if updated or (not scene.steps and self._unweighed > _WEIGHED):
+                self._steps, self._unweighed = scene.steps, 0
                 self._weigh()
             self._depth = 1
             try:

@@ -51,14 +51,22 @@ class Listening:
                 for instrument in reversed(_BEGUN.pop()._instruments):
                     instrument.stop()
 
-    def _begin(self, listen: Callable[[Watch], Any]) -> None:
-        self._instruments.append(listen(self._watch))
+    def _begin(self, listeners: tuple[Callable[[Watch], Any], ...]) -> None:
+        self._instruments += [listen(self._watch) for listen in listeners]
 
 
 def _listen_to_torch(watch: Watch) -> Any:
     from modelwright.doctor.watch.torch_watch import TorchWatch
 
     instrument = TorchWatch(watch)
+    instrument.start()
+    return instrument
+
+
+def _listen_to_worlds(watch: Watch) -> Any:
+    from modelwright.doctor.watch.world_watch import WorldWatch
+
+    instrument = WorldWatch(watch)
     instrument.start()
     return instrument
 
@@ -104,11 +112,12 @@ def _listen_to_frames(watch: Watch) -> Any:
 
 
 _LISTEN = {
-    "torch": _listen_to_torch,
-    "gymnasium": _listen_to_environments,
-    "sklearn": _listen_to_estimators,
-    "sklearn.metrics": _listen_to_metrics,
-    "sklearn.model_selection": _listen_to_splits,
-    "pandas": _listen_to_frames,
+    "random": (_listen_to_worlds,),
+    "torch": (_listen_to_torch,),
+    "gymnasium": (_listen_to_environments,),
+    "sklearn": (_listen_to_estimators,),
+    "sklearn.metrics": (_listen_to_metrics,),
+    "sklearn.model_selection": (_listen_to_splits,),
+    "pandas": (_listen_to_frames,),
 }
 """Library -> what begins to listen to it, once it is imported, and has `stop`."""

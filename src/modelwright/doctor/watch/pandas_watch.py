@@ -1,4 +1,4 @@
-"""What a watch hears of pandas: gaps that are filled, and statistics of groups that become columns."""
+"""What a watch hears of pandas: gaps that are filled, statistics of groups, and codes of categories."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,7 +16,7 @@ _MOST = 200
 
 
 class PandasWatch:
-    """Listens to `fillna` and to `groupby(...).transform(...)`.
+    """Listens to `fillna`, `groupby(...).transform(...)`, `factorize` and `cat.codes`.
 
     Args:
         watch: Is told.
@@ -37,6 +37,9 @@ class PandasWatch:
         for kind in (pandas.Series, pandas.DataFrame):
             self._patches.replace(kind, "fillna", self._heard("fill"))
         self._patches.replace(pandas.core.groupby.generic.SeriesGroupBy, "transform", self._heard("group"))
+        for owner in (pandas, pandas.Series):
+            self._patches.replace(owner, "factorize", self._factorizing)
+        self._patches.replace(pandas.core.arrays.categorical.CategoricalAccessor, "codes", self._coding)
 
     def stop(self) -> None:
         """Put everything back."""
@@ -71,3 +74,36 @@ class PandasWatch:
             return heard
 
         return wrap
+
+    def _factorizing(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def heard(values: Any, *args: Any, **kwargs: Any) -> Any:
+            codes, categories = output = method(values, *args, **kwargs)
+            self._tell_codes(values, codes, categories)
+            return output
+
+        return heard
+
+    def _coding(self, codes: Any) -> Any:
+        def heard(accessor: Any) -> Any:
+            found = codes.fget(accessor)
+            # The codes have no name; their column has.
+            self._tell_codes(found.rename(accessor._name), found.to_numpy(), accessor.categories)
+            return found
+
+        return property(heard)
+
+    def _tell_codes(self, given: Any, codes: Any, categories: Any) -> None:
+        """Tell which numbers stand for which categories.
+
+        Args:
+            given: A series with their rows' labels and their name; of anything else nothing is told.
+            codes: (row,)
+            categories: (code,)
+        """
+        quiet = self._inside or self._told >= _MOST or self._watch.scene.estimating
+        if quiet or not self._watch.listens or not hasattr(given, "index") or not hasattr(given, "name"):
+            return
+        self._told += 1
+        told = Estimation("code", "codes", None, given, categories, codes, place_of_caller(2))
+        self._watch.tell("on_estimation", told)

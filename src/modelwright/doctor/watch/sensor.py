@@ -1,5 +1,6 @@
 """What a sensor can hear, and what all sensors know."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -110,6 +111,7 @@ class Scene:
         roots: Models that were called as a whole, in order.
         losses: (step, value) of each scalar that `backward` was called on, on a processor.
         changes: (step, size) of steps that were looked at: change of the parameters over their size.
+        constant_loss: The loss of the best constant prediction, where the loss is such that it is known.
         environments: Whether the program steps environments.
         experience: What the environments did.
         estimations: How many calls of scikit-learn were heard.
@@ -117,6 +119,8 @@ class Scene:
         loaded: ids of parameters that got their values from a state that was loaded.
         drawn: ids of parameters whose values were seen to be drawn -> a weak reference to each.
         places: What happened -> places of the user's code, the most frequent first seen.
+        measured: What a scheduler was last given to judge progress by.
+        scale: What a gradient scaler multiplied the loss by last; 1 without one.
         patience: Least and most seconds for what is tried on copies at the end, and their share of the
             program's own time.
     """
@@ -128,6 +132,7 @@ class Scene:
     roots: list[Any] = field(default_factory=list[Any])
     losses: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     changes: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    constant_loss: float = math.inf
     environments: bool = False
     experience: Experience = field(default_factory=Experience)
     estimations: int = 0
@@ -135,6 +140,8 @@ class Scene:
     loaded: set[int] = field(default_factory=set[int])
     drawn: dict[int, Any] = field(default_factory=dict[int, Any])
     places: dict[str, dict[Place, int]] = field(default_factory=dict[str, dict[Place, int]])
+    measured: Any = None
+    scale: float = 1.0
     patience: tuple[float, float, float] = (8.0, 20.0, 0.3)
 
     def saw(self, what: str, place: Place | None) -> None:
@@ -277,6 +284,9 @@ class Sensor:
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """Hear that a distribution gave its `entropy` or a `log_prob`."""
+
+    def on_sample(self, distribution: Any, result: Any, place: Place | None) -> None:
+        """Hear, while gradients are recorded, what was drawn from a distribution without one."""
 
     def on_log_prob(self, distribution: Any, value: Any, result: Any, place: Place | None) -> None:
         """Hear that a distribution is asked how likely a value is, and what it answers."""

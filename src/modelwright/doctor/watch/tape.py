@@ -140,8 +140,8 @@ def record(events: Iterable[Call | Operation], loss: Any, *, most: int) -> Tape 
             given, model, function = event.output, id(event.module), None
             outputs[number] = _pytree.tree_map(_plain, given)
         else:
-            if event.name in _CHANCE or event.function is None:
-                return None
+            if event.name in _CHANCE or event.function is None or event.function is torch.autograd.grad:
+                return None  # drawn anew, or a gradient, which is not kept here
             asked, given, model, function = (event.args, event.kwargs), event.result, 0, event.function
         leaves, spec = _pytree.tree_flatten(asked)
         if any(_is_unknown(leaf, where) for leaf in leaves):

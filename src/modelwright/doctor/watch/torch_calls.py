@@ -22,6 +22,9 @@ _DRAWING = (
     *("xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_"),
 )
 
+_OF_ACTIONS = ("MultivariateNormal", "Bernoulli", "Beta", "Dirichlet", "Laplace", "Poisson")
+"""Distributions that are listened to where environments are stepped; others ask those that always are."""
+
 
 class Quiet(Protocol):
     """What must not tell of operations for a while."""
@@ -52,14 +55,23 @@ def replace_calls(watch: Watch, patches: Patches, mode: Quiet) -> None:
     for place in (nn.utils, nn.utils.clip_grad):
         patches.replace(place, "clip_grad_norm_", calls.clip)
         patches.replace(place, "clip_grad_value_", calls.clip)
-    patches.replace(lr_scheduler.LRScheduler, "__init__", calls.made("on_scheduler"))
     for kind in (lr_scheduler.LRScheduler, lr_scheduler.ReduceLROnPlateau):
+        patches.replace(kind, "__init__", calls.made("on_scheduler"))
         patches.replace(kind, "step", calls.schedule)
+    patches.replace(torch.amp.GradScaler, "__init__", calls.noted("scaler made"))
     patches.replace(torch.amp.GradScaler, "unscale_", calls.scaler("unscale"))
     patches.replace(torch.amp.GradScaler, "step", calls.scaler("step"))
     for kind in (torch.distributions.Categorical, torch.distributions.Normal):
         patches.replace(kind, "entropy", calls.distribution("entropy"))
         patches.replace(kind, "log_prob", calls.distribution("log_prob"))
+    for name in _OF_ACTIONS:
+        kind = getattr(torch.distributions, name)
+        patches.replace(kind, "entropy", calls.distribution("entropy", acting=True))
+        patches.replace(kind, "log_prob", calls.distribution("log_prob", acting=True))
+    for kind in (torch.distributions.Distribution, torch.distributions.Normal):
+        patches.replace(kind, "sample", calls.sample)
+    for place in (torch.distributions, torch.distributions.kl):
+        patches.replace(place, "kl_divergence", calls.distribution("divergence"))
     patches.replace(_BaseDataLoaderIter, "__next__", calls.batch)
 
 
@@ -111,6 +123,18 @@ class _Calls:
                         if self._scene.steps:
                             self._watch.begin_phase()
                     self._watch.tell(event, made)
+
+            return heard
+
+        return wrap
+
+    def noted(self, what: str) -> Callable[[Any], Any]:
+        def wrap(method: Callable[..., None]) -> Callable[..., None]:
+            @wraps(method)
+            def heard(made: Any, *args: Any, **kwargs: Any) -> None:
+                method(made, *args, **kwargs)
+                if self._watch.listens:
+                    self._scene.saw(what, place_of_caller(2))
 
             return heard
 
@@ -252,6 +276,7 @@ class _Calls:
                 # Its first step a scheduler takes by itself, while it is made.
                 if not depth and not self._making and self._watch.listens:
                     self._scene.saw("schedule", place_of_caller(2))
+                    self._scene.measured = args[0] if args else kwargs.get("metrics")
                     self._watch.tell("on_schedule", scheduler)
 
         return heard
@@ -262,6 +287,8 @@ class _Calls:
             def heard(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
                 if self._watch.listens and scaler.is_enabled():
                     self._scene.saw(f"scaler {what}", place_of_caller(2))
+                    if self._scene.close:
+                        self._scene.scale = float(scaler.get_scale())
                     self._watch.tell("on_scaler", what, optimizer)
                 return method(scaler, optimizer, *args, **kwargs)
 
@@ -269,12 +296,13 @@ class _Calls:
 
         return wrap
 
-    def distribution(self, what: str) -> Callable[[Any], Any]:
+    def distribution(self, what: str, acting: bool = False) -> Callable[[Any], Any]:
         def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(method)
             def heard(distribution: Any, *args: Any, **kwargs: Any) -> Any:
                 result = method(distribution, *args, **kwargs)
-                if self._scene.close and self._watch.listens:
+                heard = self._scene.environments or not acting
+                if heard and self._scene.close and self._watch.listens:
                     place = place_of_caller(2)
                     self._watch.tell("on_distribution", what, result, place)
                     if what == "log_prob" and args:
@@ -284,6 +312,16 @@ class _Calls:
             return heard
 
         return wrap
+
+    def sample(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def heard(distribution: Any, *args: Any, **kwargs: Any) -> Any:
+            result = method(distribution, *args, **kwargs)
+            if self._scene.close and self._watch.listens and torch.is_grad_enabled():
+                self._watch.tell("on_sample", distribution, result, place_of_caller(2))
+            return result
+
+        return heard
 
     def batch(self, following: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(following)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from modelwright.doctor.watch.end_looks import EndLooks
 from modelwright.doctor.watch.operation_mode import OperationMode, innermost_mode
 from modelwright.doctor.watch.patch import Patches
 from modelwright.doctor.watch.place import place_of_caller
@@ -79,6 +80,8 @@ class TorchWatch:
         self._next_rollout = 1.0
         self._first_rollouts = float(_FIRST_ROLLOUTS)
         self._stretches_heard = 0
+        self._learners: tuple[int, set[int]] = 0, set()
+        self._end_looks = EndLooks(watch.scene.experience)
         self._root_kinds: set[type] = set()
         self._stepped: set[int] = set()
 
@@ -210,9 +213,9 @@ class TorchWatch:
                 return forward(module, *args, **kwargs)
             was_close = self._scene.close
             if not torch.is_grad_enabled():
-                self._evaluated()
-            elif not was_close and self._watch.listens:
-                self._updated_after_acting()
+                self._evaluated(args)
+            elif self._watch.listens:
+                self._learns(module, args, was_close)
             self._depth = 1
             if self._scene.close and not was_close:
                 self._stack.append(module)  # its own hook was passed already
@@ -231,7 +234,7 @@ class TorchWatch:
 
         return heard
 
-    def _evaluated(self) -> None:
+    def _evaluated(self, args: tuple[Any, ...]) -> None:
         """A model is called without gradients: look at the first few stretches of such calls."""
         self._evaluations += 1
         if self._scene.close:
@@ -240,8 +243,23 @@ class TorchWatch:
                 self._look(False)
         elif self._evaluations <= _MOST_EVALUATIONS and self._scene.asked < 4 and self._watch.listens:
             self._look(True)
+        elif self._watch.listens:
+            self._look_at_end(args)
 
-    def _updated_after_acting(self) -> None:
+    def _learns(self, module: Any, args: tuple[Any, ...], close: bool) -> None:
+        """A model is called with gradients: some learn after others have taken all their steps."""
+        if self._learners[0] != self._scene.experience.count:
+            self._learners = self._scene.experience.count, set()
+        another = bool(self._learners[1]) and id(module) not in self._learners[1]
+        self._learners[1].add(id(module))
+        if close:
+            return
+        self._updated_after_acting(args)
+        if another and self._rollouts <= self._first_rollouts and not self._scene.close:
+            self._until = max(self._until, self._scene.steps + 1)
+            self._look(True)
+
+    def _updated_after_acting(self, args: tuple[Any, ...]) -> None:
         """A model is called with gradients: look at the first update after some stretches of acting."""
         now = self._scene.experience.count, self._scene.steps
         if now[0] == self._acted_before[0] or now[1] == self._acted_before[1]:
@@ -259,6 +277,13 @@ class TorchWatch:
             self._until = max(self._until, self._scene.steps + _LOOK_STEPS)
             if acted >= _LONG_STRETCH:
                 self._put_off()
+            self._look(True)
+        self._look_at_end(args)
+
+    def _look_at_end(self, args: tuple[Any, ...]) -> None:
+        steps = self._end_looks.begins(args, self._scene.steps, self._scene.close)
+        if steps:
+            self._until = max(self._until, self._scene.steps + steps)
             self._look(True)
 
     def _put_off(self) -> None:

@@ -1,0 +1,126 @@
+"""Whether log-probabilities are those of actions as they were drawn: not clipped, and with the same mask."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Scene, Sensor
+
+__all__ = ["DrawnActions"]
+
+_FEWEST_ROWS = 8
+_ENOUGH = 3
+"""Updates before anything is said."""
+
+_SHARE = 0.01
+"""Of an update's numbers, those that lie exactly on a bound; a normal distribution never draws one."""
+
+_FORBIDDEN = -1e5
+"""A logit below it is no preference: the action is masked."""
+
+_MASKED = 0.02
+"""Share of what is drawn from that has a masked action."""
+
+_MOST_BOUNDS = 16
+
+
+class DrawnActions(Sensor):
+    """Looks at what distributions are asked how likely it is, while acting and in updates."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._bounds: dict[bytes, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._on_bound: list[float] = []
+        self._normal: Place | None = None
+        self._drawn, self._drawn_masked = 0, 0
+        self._learnt, self._learnt_masked, self._updates = 0, 0, 0
+        self._categorical: Place | None = None
+
+    def on_acting(self, environment: Any) -> None:
+        """See `Sensor`."""
+        if len(self._bounds) >= _MOST_BOUNDS:
+            return
+        for each in (environment, getattr(environment, "unwrapped", environment)):
+            space = getattr(each, "action_space", None)
+            low, high = getattr(space, "low", None), getattr(space, "high", None)
+            if low is not None and high is not None and np.isfinite(low).all() and np.isfinite(high).all():
+                low, high = (np.asarray(bound, np.float32).reshape(-1) for bound in (low, high))
+                self._bounds[low.tobytes() + high.tobytes()] = low, high
+
+    def on_log_prob(self, distribution: Any, value: Any, result: Any, place: Place | None) -> None:
+        """See `Sensor`."""
+        if not self.scene.environments or not hasattr(result, "requires_grad"):
+            return
+        kind = type(distribution).__name__
+        if kind == "Categorical":
+            self._mask(distribution, result, place)
+        elif kind in ("Normal", "MultivariateNormal") and self._bounds and result.requires_grad:
+            self._bound(value, place)
+
+    def _bound(self, value: Any, place: Place | None) -> None:
+        shape = tuple(getattr(value, "shape", ()))
+        if not shape or not hasattr(value, "detach") or getattr(value, "requires_grad", True):
+            return
+        for low, high in self._bounds.values():
+            count = len(low)
+            if value.numel() % count or value.numel() // count < _FEWEST_ROWS:
+                continue
+            if shape[-1] != count and count > 1:
+                continue
+            numbers = value.detach().float().cpu().numpy().reshape(-1, count)
+            self._on_bound.append(float(((numbers == low) | (numbers == high)).mean()))
+            self._normal = place
+            return
+
+    def _mask(self, distribution: Any, result: Any, place: Place | None) -> None:
+        logits = distribution.logits.detach()
+        masked = bool((logits < _FORBIDDEN).any())
+        if not result.requires_grad:
+            self._drawn += 1
+            self._drawn_masked += masked
+        elif result.numel() >= _FEWEST_ROWS:
+            self._updates += 1
+            self._learnt += result.numel()
+            self._learnt_masked += masked
+            self._categorical = place
+
+    def findings(self) -> Iterable[Finding]:
+        """Return log-probabilities of clipped actions, and those without the mask that actions had."""
+        most = [share for share in self._on_bound if share >= _SHARE]
+        if len(most) >= _ENOUGH and len(most) >= 0.5 * len(self._on_bound):
+            yield Finding(
+                kind="log-probability-of-clipped-actions",
+                severity=Severity.WARNING,
+                title="Of actions whose log-probability is learnt from, "
+                f"{np.median(most):.0%} of the numbers lie exactly on a bound of the environment's actions: "
+                "they were clipped after they were drawn.",
+                evidence={
+                    "share_on_a_bound": [round(each, 4) for each in self._on_bound[:60]],
+                    "updates": len(self._on_bound),
+                },
+                causes=(cause("log-prob-of-clipped-action", self._normal),),
+                next_check="print the largest and the smallest of the actions that are kept",
+            )
+        if self._learnt_masked or self._updates < _ENOUGH or self._drawn < _FEWEST_ROWS:
+            return
+        if self._drawn_masked >= max(_ENOUGH, _MASKED * self._drawn):
+            yield Finding(
+                kind="mask-only-while-acting",
+                severity=Severity.SEVERE,
+                title="Actions are drawn with some of them masked, and their log-probabilities are computed "
+                "in updates as if none were.",
+                evidence={
+                    "draws": self._drawn,
+                    "draws_with_a_mask": self._drawn_masked,
+                    "updates": self._updates,
+                    "rows_of_updates": self._learnt,
+                    "updates_with_a_mask": 0,
+                },
+                causes=(cause("mask-in-sampling-only", self._categorical),),
+                next_check="compare the ratio of new to old probabilities at the first update to one",
+            )

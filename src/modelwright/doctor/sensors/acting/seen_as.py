@@ -1,0 +1,149 @@
+"""What models were given in place of what environments showed: scaled by hand, stacked, or with more beside.
+
+Before a step, a program asks its model about each environment. So the rows of the last question before a step
+are what the step's observations became, whatever was done to them.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.doctor.sensors.acting.rollout import Rollout
+from modelwright.doctor.watch.experience import Experience, key_of
+from modelwright.doctor.watch.sensor import Call
+
+__all__ = ["SeenAs"]
+
+_MOST_CALLS = 8192
+_MOST_NUMBERS = 16_384
+_SAME = 0.5
+"""Share of rows that are as environments showed them, above which they need no other name."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One call of a model as a whole.
+
+    Attributes:
+        made: Transitions that the environments had made before.
+        rows: What it was given (row, ...); one row where it has no axis of rows.
+        grad: Whether gradients were being recorded.
+    """
+
+    made: int
+    rows: NDArray[np.float32]
+    grad: bool
+
+
+class SeenAs:
+    """Keeps what models were asked while the program acted.
+
+    Args:
+        experience: What the environments did.
+    """
+
+    def __init__(self, experience: Experience) -> None:
+        self._experience = experience
+        self._asked: deque[_Asked] = deque(maxlen=_MOST_CALLS)
+
+    def hear(self, call: Call) -> None:
+        """Take note of a call."""
+        if call.depth or not call.args or not hasattr(call.args[0], "detach"):
+            return
+        given = call.args[0]
+        count = len(self._experience.numbers)
+        if not given.dim() or not 0 < given.numel() <= _MOST_NUMBERS or not given.is_floating_point():
+            return
+        if given.shape[0] == 1 and given.dim() > 2 and count > 1:
+            given = given[0]  # one step of a sequence
+        if given.dim() > 1 and given.shape[0] > count:
+            return
+        rows = given.detach().float().cpu().numpy()
+        self._asked.append(
+            _Asked(self._experience.count, (rows if rows.ndim > 1 else rows[None]).copy(), call.grad)
+        )
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._asked.clear()
+
+    def translated(self, rollout: Rollout) -> Rollout | None:
+        """Return the rollout with observations as models were given them; None where they are as shown."""
+        environments = sorted({each.environment for each in rollout.transitions})
+        column = {each: at for at, each in enumerate(environments)}
+        rounds = self._rounds(int(rollout.numbers.min()), int(rollout.numbers.max()) + 1)
+        count, keys = len(rollout.transitions), dict[int, bytes]()
+        for begin, end, asked in rounds:
+            acted = [each for each in asked if _is_of(each, end - begin, len(environments))]
+            if acted:
+                rows = acted[-1].rows
+                for number in range(begin, end):
+                    made = self._experience.at(number)
+                    if made is not None and made.environment in column:
+                        keys[number] = key_of(rows[column[made.environment] if len(rows) > 1 else 0])
+        seen = [keys.get(number) for number in rollout.numbers.tolist()]
+        known = [each for each in seen if each is not None]
+        if len(known) < count or len({len(each) for each in known}) > 1:
+            return None
+        same = sum(key == each.observation for key, each in zip(known, rollout.transitions, strict=True))
+        if same > _SAME * count:
+            return None
+        now = self._now(rollout, known, column)
+        shown = [now[at] if rollout.last[at] else known[at + 1] for at in range(count)]
+        following = list(shown)
+        for at in np.flatnonzero(rollout.cut).tolist():
+            following[at] = self._final(rollout, at, column, rounds) or shown[at]
+        return rollout.renamed(known, following, now)
+
+    def _rounds(self, begin: int, end: int) -> list[tuple[int, int, list[_Asked]]]:
+        """Return what was asked before each round of steps: (its first transition, the next's, questions)."""
+        before: dict[int, list[_Asked]] = {}
+        for each in self._asked:
+            before.setdefault(each.made, []).append(each)
+        begins = [made for made in sorted(before) if begin <= made <= end]
+        return [(one, two, before[one]) for one, two in pairwise([*begins, end])]
+
+    def _now(self, rollout: Rollout, seen: Sequence[bytes], column: dict[int, int]) -> dict[int, bytes]:
+        """Return for each last transition what a model was given after it, without gradients."""
+        newest = [each for each in self._asked if each.made == self._experience.count and not each.grad]
+        wide = [each.rows for each in newest if len(each.rows) == len(column)]
+        now: dict[int, bytes] = {}
+        for at in np.flatnonzero(rollout.last).tolist():
+            key = key_of(wide[-1][column[rollout.transitions[at].environment]]) if wide else seen[at]
+            now[at] = key if len(key) == len(seen[at]) else seen[at]
+        return now
+
+    def _final(
+        self,
+        rollout: Rollout,
+        at: int,
+        column: dict[int, int],
+        rounds: Sequence[tuple[int, int, list[_Asked]]],
+    ) -> bytes | None:
+        """Return what was asked of the last observation of an episode that was cut; else None."""
+        number = int(rollout.numbers[at])
+        before = next((each for each in rounds if each[0] <= number < each[1]), None)
+        if before is None:
+            return None
+        asked = [each for each in self._asked if each.made == before[1]]
+        own = set(range(before[0], before[1]))
+        cut = [n for n, is_cut in zip(rollout.numbers.tolist(), rollout.cut.tolist(), strict=True) if is_cut]
+        place = sorted(own & set(cut)).index(number)
+        if len(column) > 1:
+            few = [each.rows for each in asked if len(each.rows) == 1]
+            if len(few) > place and before[1] - before[0] > 1:
+                return key_of(few[place][0])
+            several = [each.rows for each in asked if len(each.rows) == len(own & set(cut)) < len(column)]
+            if several:
+                return key_of(several[0][place])
+        whole = [each.rows for each in asked if len(each.rows) == len(column)]
+        return key_of(whole[0][column[rollout.transitions[at].environment]]) if whole else None
+
+
+def _is_of(asked: _Asked, steps: int, environments: int) -> bool:
+    """Return whether rows can be one for each environment that stepped."""
+    return len(asked.rows) == environments or (len(asked.rows) == 1 and steps == 1)

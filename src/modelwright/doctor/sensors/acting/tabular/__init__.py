@@ -1,0 +1,1 @@
+"""Tables of action values that a program changes itself, without torch: Q-learning, SARSA and their kin."""

@@ -1,0 +1,84 @@
+"""Rows of a batch that cannot be what a replay memory should hold: stale or overwritten observations."""
+
+from collections.abc import Iterable
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.acting.value.view import Seen
+from modelwright.doctor.watch.experience import Experience
+from modelwright.doctor.watch.place import Place
+
+__all__ = ["StoredRows"]
+
+_ENOUGH = 3
+_FEWEST_STEPS = 3
+_MOST_STARTS = 60
+
+
+class StoredRows:
+    """Looks at which observations stand in batches, whatever is computed of them.
+
+    Args:
+        experience: What the environments did.
+    """
+
+    def __init__(self, experience: Experience) -> None:
+        self._experience = experience
+        self._looks = 0
+        self._stale = 0
+        self._overwritten = 0
+
+    def take(self, main: Seen, others: Iterable[Seen]) -> None:
+        """Look at the rows that predictions are of, and at the other rows of the same update."""
+        alike = [each for each in others if each.rows == main.rows and each is not main]
+        if not alike:
+            return
+        self._looks += 1
+        self._stale += any(self._is_stale(main, each) for each in alike)
+        self._overwritten += all(each.keys == main.keys for each in alike) and self._is_overwritten(main)
+
+    def _is_stale(self, main: Seen, follows: Seen) -> bool:
+        """Return whether all rows are first observations, and what follows them came at many later steps."""
+        found = self._experience
+        for key in set(main.keys):
+            starts = found.starts(key)
+            if not starts or len(starts) > _MOST_STARTS or any(found.transitions[at].step for at in starts):
+                return False
+        steps: set[int] = set()
+        for key in set(follows.keys):
+            ends = found.finishes(key)
+            if len(ends) == 1:
+                steps.add(found.transitions[ends[0]].step)
+        return len(steps - {0}) >= _FEWEST_STEPS
+
+    def _is_overwritten(self, main: Seen) -> bool:
+        """Return whether every row is the last of its episode so far, on which nobody acted."""
+        found = self._experience
+        for key in set(main.keys):
+            ends = [found.transitions[at] for at in found.finishes(key)]
+            if found.starts(key) or not ends:
+                return False
+        return True
+
+    def findings(self, stored_at: Place | None) -> Iterable[Finding]:
+        """Return what holds of all batches."""
+        if self._looks < _ENOUGH:
+            return
+        if self._stale == self._looks:
+            yield Finding(
+                kind="observation-never-newest",
+                severity=Severity.SEVERE,
+                title="Every row holds an episode's first observation, with what followed much later.",
+                evidence={"batches": self._looks},
+                causes=(cause("observation-not-advanced", stored_at),),
+                next_check="set observation = next_observation at the end of each step",
+            )
+        if self._overwritten == self._looks:
+            yield Finding(
+                kind="stored-observations-overwritten",
+                severity=Severity.SEVERE,
+                title="Rows hold the last observation of their episode, before and after the step alike.",
+                evidence={"batches": self._looks},
+                causes=(cause("observation-aliased", stored_at),),
+                next_check="store copies: the environment writes each observation into the same memory",
+            )

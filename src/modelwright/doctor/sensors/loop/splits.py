@@ -1,0 +1,157 @@
+"""Rows that a model learns from beside rows that it is measured on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Call, Scene, Sensor
+
+__all__ = ["Splits"]
+
+_ENOUGH_ROWS = 40
+_ALL = 0.9
+_MANY = 0.05
+_BEFORE = 0.3
+"""Share of the rows met again that were learnt from before they were measured, at least."""
+
+_DIFFERENT = 0.5
+"""Share of a batch's rows that differ from one another, or a row is no name of its own."""
+
+_LARGEST_ROW = 16_384
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows of one shape: what one model gives to another has a shape of its own.
+
+    Attributes:
+        learnt: Hashes of those that were learnt from.
+        measured: Of those of each call without gradients.
+        known_before: How many of these had been learnt from then.
+        place: Of the line that measured last.
+    """
+
+    learnt: set[int] = field(default_factory=set[int])
+    measured: list[set[int]] = field(default_factory=list[set[int]])
+    known_before: int = 0
+    place: Place | None = None
+
+
+class Splits(Sensor):
+    """Keeps a hash of rows that enter models, with gradients and without."""
+
+    closely = frozenset({"on_step_end"})
+    by_phase = True
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._rows: dict[tuple[int, ...], _Rows] = {}
+        self._waiting: list[tuple[int, set[int]]] = []
+        self._shapes: list[tuple[int, ...]] = []
+        self._asked: list[tuple[int, set[int]]] = []
+        self._before: list[tuple[int, set[int]]] = []
+        self._steps = self._followed = 0
+
+    def on_call(self, call: Call) -> None:
+        """See `Sensor`."""
+        if call.depth or self.scene.environments or not call.args or not hasattr(call.args[0], "shape"):
+            return
+        given = call.args[0]
+        rows = _rows(call.args)
+        if rows is None:
+            return
+        mine = self._rows.setdefault(tuple(given.shape[1:]), _Rows())
+        if call.grad:
+            if given.grad_fn is None:  # else what another model gave
+                self._waiting.append((len(given), rows))
+                self._shapes.append(tuple(given.shape[1:]))
+        elif len(rows) >= 2:
+            self._asked.append((len(given), rows))
+            mine.measured.append(rows)
+            mine.known_before += len(rows & mine.learnt)
+            mine.place = call.place
+
+    def on_step_end(self, optimizer: Any) -> None:
+        """See `Sensor`."""
+        self._steps += 1
+        # What rows are followed by is asked in a batch of as many rows, and they are others.
+        learnt = [rows for _, rows in (*self._before, *self._waiting)]
+        sizes = {number for number, _ in self._waiting}
+        self._followed += any(number in sizes and rows not in learnt for number, rows in self._asked)
+        self._before = self._waiting
+        for (_, rows), shape in zip(self._waiting, self._shapes, strict=True):
+            self._rows[shape].learnt |= rows
+        self._waiting, self._shapes, self._asked = [], [], []
+
+    def on_close(self, begins: bool) -> None:
+        """See `Sensor`."""
+        self._waiting, self._shapes, self._asked = [], [], []
+
+    @property
+    def _bootstraps(self) -> bool:
+        """Whether models are asked in order to learn: mostly about as many other rows as are learnt."""
+        return self.scene.asks_often and 2 * self._followed > self._steps
+
+    def findings(self) -> Iterable[Finding]:
+        """Return a warning where rows that are measured were learnt from."""
+        for rows in self._rows.values():
+            yield from self._judge(rows)
+
+    def _judge(self, rows: _Rows) -> Iterable[Finding]:
+        measured = set[int]().union(*rows.measured)
+        if len(rows.learnt) < _ENOUGH_ROWS or len(measured) < _ENOUGH_ROWS // 2:
+            return
+        both = rows.learnt & measured
+        share_learnt, share_measured = len(both) / len(rows.learnt), len(both) / len(measured)
+        shares = [len(each & rows.learnt) / len(each) for each in rows.measured]
+        # What is first met without gradients and learnt from later is acted on, not measured.
+        if rows.known_before < _BEFORE * sum(len(each & rows.learnt) for each in rows.measured):
+            return
+        everywhere = min(shares) > 0.3 * float(np.mean(shares)) > 0
+        evidence = {
+            "rows_learnt_from": len(rows.learnt),
+            "rows_measured": len(measured),
+            "rows_in_both": len(both),
+            "share_of_each_measured_batch": shares[:40],
+        }
+        if share_learnt >= _ALL and everywhere:
+            yield Finding(
+                kind="measured-on-training-rows",
+                severity=Severity.INFO if self._bootstraps else Severity.WARNING,
+                title=f"{share_learnt:.0%} of the rows that the model learnt from are those that it is "
+                "measured on, and no others are.",
+                evidence=evidence,
+                causes=(cause("evaluated-on-training-rows", rows.place),),
+                next_check="measure on rows that were held out",
+            )
+        elif share_measured >= _MANY and everywhere:
+            yield Finding(
+                kind="rows-learnt-and-measured",
+                severity=Severity.WARNING,
+                title=f"{share_measured:.0%} of the rows that the model is measured on were learnt from.",
+                evidence=evidence,
+                causes=(
+                    cause("duplicates-across-split", rows.place),
+                    cause("oversampled-before-split", rows.place),
+                    cause("evaluated-on-training-rows", rows.place),
+                ),
+                next_check="remove copies of rows before the split, and resample training rows only after it",
+            )
+
+
+def _rows(args: tuple[Any, ...]) -> set[int] | None:
+    """Return a hash of each row of all inputs; None where rows cannot be told apart, or are too large."""
+    count = args[0].shape[0] if args[0].dim() else 0
+    inputs = [each for each in args if hasattr(each, "detach") and each.dim() and each.shape[0] == count]
+    if args[0].dim() < 2 and len(inputs) < 2:
+        return None
+    if count < 2 or not 4 <= sum(each[0].numel() for each in inputs) <= _LARGEST_ROW:
+        return None
+    parts = [each.detach().reshape(count, -1).cpu().numpy() for each in inputs]
+    found = {hash(b"".join(each.tobytes() for each in row)) for row in zip(*parts, strict=True)}
+    return found if len(found) >= _DIFFERENT * count else None

@@ -1,0 +1,321 @@
+"""Follows rows through a program that uses scikit-learn: what is fitted on what, and measured on what."""
+
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.rows.estimator_kind import (
+    codes_of,
+    columns_of,
+    kind_of,
+    predicts,
+    says_class,
+    settings_of,
+    support_of,
+)
+from modelwright.doctor.sensors.rows.frames import Frames
+from modelwright.doctor.sensors.rows.hard_labels import check_hard_labels
+from modelwright.doctor.sensors.rows.isolated import isolated
+from modelwright.doctor.sensors.rows.pairing import check_pairing
+from modelwright.doctor.sensors.rows.preparation_leaks import check_preparation
+from modelwright.doctor.sensors.rows.row_book import RowBook, Traced
+from modelwright.doctor.sensors.rows.rows_twice import check_rows_twice
+from modelwright.doctor.sensors.rows.sheet import Sheet, sheet_of, values_of
+from modelwright.doctor.sensors.rows.study import Measurement, Preparation, Study
+from modelwright.doctor.sensors.rows.table_checks import check_table
+from modelwright.doctor.watch.failure import SENSOR_FAILED
+from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Call, Estimation, Scene, Sensor
+
+__all__ = ["Estimators"]
+
+_MOST_STUDIES = 400
+_MOST_CALLS = 600
+_LEAST_ASKED = 20
+_LEAST_S, _SHARE = 1.5, 0.04
+_KEPT_CELLS = 4_000_000
+
+
+class Estimators(Sensor):
+    """Keeps which rows were learnt from, measured, and used to fit what prepares them."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._book = RowBook()
+        self._preparations: list[Preparation] = []
+        self._latest: dict[int, tuple[Any, int]] = {}
+        self._studies: list[Study] = []
+        self._of: dict[int, tuple[Any, Study]] = {}
+        self._frames = Frames()
+        self._entered: list[Traced] = []
+        self._asked: list[Traced] = []
+        self._asked_at: Place | None = None
+        self._calls = 0
+        self._began = self._spent = 0.0
+        self._answers: list[tuple[Any, Measurement]] = []
+
+    def on_estimation(self, estimation: Estimation) -> None:
+        """See `Sensor`."""
+        began = time.perf_counter()
+        self._began = self._began or began
+        self._hear(estimation)
+        self._spent += time.perf_counter() - began
+
+    @property
+    def _dear(self) -> bool:
+        """Whether following rows took too large a share of the program's time: the next fit is left out."""
+        return self._spent > _LEAST_S and self._spent > _SHARE * (time.perf_counter() - self._began)
+
+    def _hear(self, estimation: Estimation) -> None:
+        if self._book.full:
+            return
+        what = estimation.what
+        if what in ("fill", "group", "code"):
+            self._frames.hear(estimation)
+        elif what == "metric":
+            self._score(estimation)
+        elif what == "fit" and predicts(estimation.by) and estimation.target is not None:
+            self._learn(estimation)
+        elif what in ("fit", "transform", "resample"):
+            self._prepare(estimation)
+        elif what in ("predict", "score"):
+            self._measure(estimation)
+
+    # ---- models of torch ----
+
+    def on_call(self, call: Call) -> None:
+        """Rows that a transformer made enter a network."""
+        if call.depth or self.scene.environments or not self._preparations or self._calls >= _MOST_CALLS:
+            return
+        if not call.args or getattr(call.args[0], "ndim", 0) != 2 or call.args[0].requires_grad:
+            return
+        sheet = sheet_of(call.args[0])
+        if sheet is None:
+            return
+        self._calls += 1
+        traced = self._book.look_up(sheet)
+        (self._entered if call.grad else self._asked).append(traced)
+        if not call.grad:
+            self._asked_at = call.place
+
+    def _network(self) -> Study | None:
+        """Return what networks learnt from and were measured on, where these rows can be told apart.
+
+        Only some of the rows that a network learns from are heard. So rows are taken for held out only where
+        hardly any of those that were heard is measured.
+        """
+        if not self._entered or not self._asked:
+            return None
+        learnt = np.unique(np.concatenate([each.origins for each in self._entered]))
+        asked = np.unique(np.concatenate([each.origins for each in self._asked]))
+        if (learnt < 0).any() or (asked < 0).any() or np.isin(learnt, asked).mean() > 0.05:
+            return None
+        lineage = [
+            frozenset[int]().union(*(e.lineage for e in side)) for side in (self._entered, self._asked)
+        ]
+        saw_all = [n for n in lineage[0] | lineage[1] if np.isin(asked, self._preparations[n].rows).all()]
+        if not saw_all or len(asked) < _LEAST_ASKED:
+            return None
+        study = Study(
+            name="the network",
+            rows=learnt,
+            lineage=lineage[0] & frozenset(saw_all) | (lineage[0] - lineage[1]),
+            target=np.zeros(len(learnt)),
+            classes=False,
+            place=None,
+            sheet=None,
+            distinct=1.0,
+        )
+        seen = lineage[1] & frozenset(saw_all)
+        study.measured.append(Measurement(rows=asked, lineage=seen, place=self._asked_at))
+        return study
+
+    # ---- transformers ----
+
+    def _prepare(self, estimation: Estimation) -> None:
+        sheet = sheet_of(estimation.given)
+        if sheet is None or not hasattr(estimation.by, "transform"):
+            return
+        traced = self._book.trace(sheet)
+        if estimation.what == "fit":
+            self._fit(estimation, sheet, traced)
+        reference, number = self._latest.get(id(estimation.by), (None, -1))
+        if number < 0 or reference() is not estimation.by or estimation.name == "fit":
+            return
+        output = sheet_of(estimation.output)
+        if output is not None and len(output) == len(sheet):
+            self._book.made(output, traced, number)
+            if estimation.name == "fit_transform":
+                self._book.remember_columns(output, number)
+
+    def _fit(self, estimation: Estimation, sheet: Sheet, traced: Traced) -> None:
+        what = kind_of(estimation.by)
+        if what is None:
+            self._latest.pop(id(estimation.by), None)
+            return
+        number = len(self._preparations)
+        chosen = support_of(estimation.by) if what == "select" else None
+        names: frozenset[str] = frozenset()
+        if chosen is not None and len(chosen) == sheet.values.shape[1]:
+            support = frozenset(np.flatnonzero(chosen).tolist())
+            self._book.selects(sheet, traced, support, number)
+            if sheet.names is not None:
+                names = frozenset(sheet.names[at] for at in support)
+                self._book.remember_names(sheet, traced)
+        self._preparations.append(
+            Preparation(
+                kind=type(estimation.by).__name__,
+                what=what,
+                rows=np.unique(traced.origins),
+                place=estimation.place,
+                names=names,
+                all_names=frozenset(sheet.names or ()),
+                codes=codes_of(estimation.by) if what == "code" else "",
+            )
+        )
+        self._latest[id(estimation.by)] = (weakref.ref(estimation.by), number)
+
+    # ---- models ----
+
+    def _learn(self, estimation: Estimation) -> None:
+        sheet, target = sheet_of(estimation.given), values_of(estimation.target)
+        if (
+            sheet is None
+            or target is None
+            or len(target) != len(sheet)
+            or len(self._studies) >= _MOST_STUDIES
+        ):
+            self._of.pop(id(estimation.by), None)
+            return
+        traced = self._book.trace(sheet)
+        columns = columns_of(estimation.by)
+        names = columns or frozenset(sheet.names or ())
+        study = Study(
+            name=type(estimation.by).__name__,
+            rows=traced.origins,
+            lineage=traced.lineage | self._choosers(names, sheet),
+            target=target,
+            classes=says_class(estimation.by),
+            place=estimation.place,
+            sheet=sheet if sheet.values.size <= _KEPT_CELLS else None,
+            distinct=traced.distinct,
+            columns=names,
+            settings=settings_of(estimation.by),
+        )
+        self._studies.append(study)
+        self._of[id(estimation.by)] = (weakref.ref(estimation.by), study)
+        for each in self._studies[2:-2]:
+            each.sheet = None
+            for measurement in each.measured:
+                measurement.sheet = None
+
+    def _choosers(self, names: frozenset[str], sheet: Sheet) -> frozenset[int]:
+        """Return the preparations that chose exactly the columns that a model uses, by name."""
+        return frozenset(
+            number
+            for number, each in enumerate(self._preparations)
+            if each.names and each.names < each.all_names and names & each.all_names == each.names
+        )
+
+    def _measure(self, estimation: Estimation) -> None:
+        reference, study = self._of.get(id(estimation.by), (None, None))
+        if study is None or reference is None or reference() is not estimation.by:
+            return
+        sheet = sheet_of(estimation.given)
+        if sheet is None:
+            return
+        traced = self._book.trace(sheet)
+        predicted = _one_each(estimation.output) if estimation.what == "predict" else None
+        measurement = Measurement(
+            rows=traced.origins,
+            lineage=traced.lineage,
+            place=estimation.place,
+            sheet=sheet if sheet.values.size <= _KEPT_CELLS else None,
+            predicted=predicted,
+            how=estimation.name,
+        )
+        if estimation.what == "score":
+            measurement.target = values_of(estimation.target)
+            name = "accuracy" if study.classes else "r2"
+            measurement.scores.append((name, float(estimation.output)))
+            measurement.score_place = estimation.place
+        else:
+            self._answers = [*self._answers[-7:], (estimation.output, measurement)]
+        study.measured.append(measurement)
+
+    def _score(self, estimation: Estimation) -> None:
+        """A metric was computed: find the rows whose predictions it was given."""
+        true, said = values_of(estimation.given), estimation.target
+        if true is None:
+            return
+        for output, measurement in reversed(self._answers):
+            if len(measurement.rows) == len(true) and _is_part(said, output):
+                measurement.target = true
+                value = estimation.output
+                if isinstance(value, float | np.floating):
+                    measurement.scores.append((estimation.name, float(value)))
+                else:
+                    measurement.scores.append((estimation.name, float("nan")))
+                measurement.score_place = estimation.place
+                return
+
+    # ---- the end ----
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what is wrong with rows, splits and columns."""
+        studies = [each for each in self._studies if each.measured]
+        network = self._network()
+        traced = [*studies, network] if network is not None else studies
+        yield from _once(isolated(check_preparation, traced, self._preparations))
+        if studies or self.scene.steps:
+            yield from isolated(self._frames.check_codes)
+        yield from _once(isolated(self._frames.check, studies))
+        yield from _once(isolated(check_rows_twice, studies))
+        yield from _once(isolated(check_pairing, studies))
+        yield from isolated(check_hard_labels, studies)
+        yield from _once(check_table(studies))
+
+
+def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for each in findings:
+        if each.kind not in seen or each.kind == SENSOR_FAILED:
+            seen.add(each.kind)
+            yield each
+
+
+def _one_each(output: Any) -> NDArray[Any] | None:
+    """Return one prediction a row; of two probabilities the second."""
+    if getattr(output, "ndim", 0) == 2 and output.shape[1] == 2:
+        return np.asarray(output)[:, 1]
+    return values_of(output) if hasattr(output, "shape") else None
+
+
+def _is_part(said: Any, output: Any) -> bool:
+    """Return whether predictions are what a model gave, a column of it, or the largest of its columns."""
+    if said is None:
+        return False
+    if said is output:
+        return True
+    one, all_of = values_of(said), np.asarray(output) if hasattr(output, "shape") else None
+    if all_of is None:
+        return False
+    if one is None:
+        many = np.asarray(said)
+        return many.shape == all_of.shape and bool((many == all_of).all())
+    if all_of.ndim == 1:
+        if len(one) != len(all_of):
+            return False
+        if one.dtype.kind in "bi" and all_of.dtype.kind == "f":
+            return False
+        return bool((one == all_of).all())
+    if all_of.ndim == 2 and len(one) == len(all_of):
+        if any((one == all_of[:, at]).all() for at in range(all_of.shape[1])):
+            return True
+        return one.dtype.kind in "iu" and bool((one == all_of.argmax(axis=1)).all())
+    return False

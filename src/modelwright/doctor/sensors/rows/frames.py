@@ -1,0 +1,218 @@
+"""What was done to frames of pandas before a model: gaps filled, targets averaged, categories coded."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.sheet import Sheet
+from modelwright.doctor.sensors.rows.study import Measurement, Study
+from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Estimation
+
+__all__ = ["Frames"]
+
+_MOST_ROWS = 300_000
+_MOST = 60
+_MOST_CATEGORIES = 10_000
+
+
+@dataclass(slots=True)
+class _Filled:
+    """A column whose gaps were filled with its own mean, median or most common value."""
+
+    index: Any
+    name: str
+    value: float
+    statistic: str
+    place: Place | None
+    known: NDArray[np.float32]
+    """Its other values, in order."""
+
+
+@dataclass(slots=True)
+class _Averaged:
+    """A column that holds a statistic of each group of another."""
+
+    given: Any
+    output: Any
+    place: Place | None
+
+
+@dataclass(slots=True)
+class _Coded:
+    """A column whose categories became numbers."""
+
+    index: Any
+    name: str
+    codes: dict[Any, int]
+    place: Place | None
+
+
+class Frames:
+    """Keeps them, as long as they are few."""
+
+    def __init__(self) -> None:
+        self._filled: list[_Filled] = []
+        self._averaged: list[_Averaged] = []
+        self._coded: list[_Coded] = []
+
+    def hear(self, estimation: Estimation) -> None:
+        """Take note of what pandas was asked."""
+        given = estimation.given
+        if (
+            len(self._filled) + len(self._averaged) + len(self._coded) >= _MOST
+            or len(given) > _MOST_ROWS
+            or len(given) < 20
+        ):
+            return
+        if estimation.what == "group":
+            if getattr(estimation.output, "ndim", 0) == 1 and given.ndim == 1 and given.dtype.kind in "biuf":
+                self._averaged.append(_Averaged(given.copy(), estimation.output.copy(), estimation.place))
+            return
+        if estimation.what == "code":
+            used = set(np.asarray(estimation.output).tolist())
+            codes = {each: at for at, each in enumerate(estimation.target) if at in used}
+            if given.name is not None and 1 < len(codes) <= _MOST_CATEGORIES:
+                self._coded.append(_Coded(given.index, str(given.name), codes, estimation.place))
+            return
+        columns = [given] if given.ndim == 1 else [given[name] for name in given.columns[:200]]
+        for column in columns:
+            if getattr(column, "ndim", 0) != 1 or getattr(column.dtype, "kind", "O") not in "iuf":
+                continue
+            value = estimation.target
+            if hasattr(value, "get"):
+                value = value.get(column.name) if given.ndim == 2 else None
+            if not isinstance(value, int | float | np.number):
+                continue
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            known = values[~np.isnan(values)]
+            if len(known) in (0, len(values)) or len(np.unique(known)) < 5:
+                continue
+            for statistic, found in (("mean", known.mean()), ("median", np.median(known))):
+                if abs(found - float(value)) <= 1e-9 * max(1.0, abs(float(value))):
+                    others = np.sort(known.astype(np.float32))
+                    told = float(value), statistic, estimation.place, others
+                    self._filled.append(_Filled(column.index, str(column.name), *told))
+                    break
+
+    def check_codes(self) -> Iterator[Finding]:
+        """Yield a finding where one column's categories got other numbers for other rows."""
+        for at, one in enumerate(self._coded):
+            for other in self._coded[at + 1 :]:
+                shared = one.codes.keys() & other.codes.keys()
+                moved = [each for each in shared if one.codes[each] != other.codes[each]]
+                if (
+                    one.name != other.name
+                    or len(shared) < 2
+                    or not moved
+                    or other.index.isin(one.index).any()
+                ):
+                    continue
+                yield Finding(
+                    kind="preparation-fitted-anew-on-held-out-rows",
+                    severity=Severity.SEVERE,
+                    title=f"Categories of {one.name} are coded anew for other rows: the same number means "
+                    "another category there.",
+                    evidence={
+                        "column": one.name,
+                        "categories_in_both": len(shared),
+                        "categories_with_another_number": len(moved),
+                        "for_example": {
+                            str(each): [one.codes[each], other.codes[each]]
+                            for each in sorted(moved, key=str)[:8]
+                        },
+                        "rows": [len(one.index), len(other.index)],
+                    },
+                    causes=(cause("category-codes-refitted", other.place),),
+                    next_check="code by the categories of the training rows: pd.Categorical(column, "
+                    "categories=levels).codes",
+                    subject=one.name,
+                )
+                return
+
+    def check(self, studies: Sequence[Study]) -> Iterator[Finding]:
+        """Yield a finding where such a column reaches rows that are held out."""
+        for study in reversed(studies):
+            for measured in study.held_out():
+                yield from self._imputed(study, measured)
+                yield from self._encoded(study, measured)
+
+    def _imputed(self, study: Study, measured: Measurement) -> Iterator[Finding]:
+        learnt, held = study.sheet, measured.sheet
+        if learnt is None or held is None or learnt.index is None or held.index is None:
+            return
+        renamed = learnt.index.isin(held.index).any()  # labels were given anew, and tell nothing
+        for each in self._filled:
+            both = np.concatenate([learnt.values, held.values])
+            present = (both == np.float32(each.value)).any()
+            by_label = not renamed and all(
+                side.index.isin(each.index).mean() > 0.5 for side in (learnt, held)
+            )
+            if not present or not (by_label or _came_of(each, learnt, both)):
+                continue
+            yield Finding(
+                kind="preparation-saw-held-out-rows",
+                severity=Severity.WARNING,
+                title=f"Gaps of {each.name} were filled with the {each.statistic} of all rows, those that "
+                f"{study.name} is then measured on among them.",
+                evidence={
+                    "column": each.name,
+                    "filled_with": each.value,
+                    "rows": len(each.index),
+                    "rows_held_out": len(held),
+                },
+                causes=(cause("imputed-with-all-rows", each.place),),
+                next_check="fill with a statistic of the training rows, or use SimpleImputer in a Pipeline",
+                subject=each.name,
+            )
+
+    def _encoded(self, study: Study, measured: Measurement) -> Iterator[Finding]:
+        """A feature that is a statistic of the target over each group, held-out rows' own target in it."""
+        held = measured.sheet
+        if held is None or held.index is None or measured.target is None:
+            return
+        for each in self._averaged:
+            if not each.output.index.is_unique or not held.index.isin(each.output.index).all():
+                continue
+            true = each.given.loc[held.index].to_numpy()
+            if measured.target.dtype.kind not in "biuf" or not np.array_equal(true, measured.target):
+                continue
+            coded = each.output.loc[held.index].to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float32)
+            columns = enumerate(held.values.T)
+            same = [at for at, column in columns if np.array_equal(column, coded, equal_nan=True)]
+            if not same or len(np.unique(coded)) < 2:
+                continue
+            name = held.names[same[0]] if held.names else f"column {same[0]}"
+            yield Finding(
+                kind="feature-gives-target-away",
+                severity=Severity.SEVERE,
+                title=f"{name} is computed from the target over groups, measured rows among them.",
+                evidence={"feature": name, "rows": len(each.given), "rows_held_out": len(held)},
+                causes=(
+                    cause("target-copied-into-feature", each.place),
+                    cause("target-proxy-feature", each.place),
+                ),
+                next_check="compute it from training rows only, and for those out of fold (TargetEncoder)",
+                subject=name,
+            )
+
+
+def _came_of(filled: _Filled, learnt: Sheet, both: NDArray[np.float32]) -> bool:
+    """Return whether a column of all rows holds the values of the one that was filled, in another order.
+
+    Rows that are left out later may be missing, as far as they are few; none may have come in.
+    """
+    if learnt.names is None or filled.name not in learnt.names:
+        return False
+    column = both[:, learnt.names.index(filled.name)]
+    own = np.sort(column[column != np.float32(filled.value)])
+    if not 0.5 * len(filled.index) < len(column) <= len(filled.index) or not len(own):
+        return False
+    values, counts = np.unique(own, return_counts=True)
+    there = np.searchsorted(filled.known, values, "right") - np.searchsorted(filled.known, values, "left")
+    return bool((counts <= there).all())

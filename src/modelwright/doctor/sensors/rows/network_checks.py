@@ -1,0 +1,85 @@
+"""What is judged of the rows of networks, with the checks that estimators' rows get."""
+
+from collections.abc import Iterator, Sequence
+
+from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.rows.changing_targets import check_changing_targets
+from modelwright.doctor.sensors.rows.far_codes import check_far_codes
+from modelwright.doctor.sensors.rows.imputed_alike import check_imputed
+from modelwright.doctor.sensors.rows.isolated import isolated
+from modelwright.doctor.sensors.rows.label_codes import check_label_codes
+from modelwright.doctor.sensors.rows.learner import Learner
+from modelwright.doctor.sensors.rows.overlapping_windows import check_overlap
+from modelwright.doctor.sensors.rows.pairing import check_pairing
+from modelwright.doctor.sensors.rows.prepared_alike import check_prepared_alike
+from modelwright.doctor.sensors.rows.scale_identity import check_scales
+from modelwright.doctor.sensors.rows.study import Study
+from modelwright.doctor.sensors.rows.table_checks import check_table
+from modelwright.doctor.watch.failure import SENSOR_FAILED
+from modelwright.doctor.watch.place import Place
+
+__all__ = ["check_networks"]
+
+_ENOUGH = 40
+
+
+def check_networks(
+    learners: Sequence[Learner], scaled_at: Place | None, counted: tuple[Learner, Place | None] | None = None
+) -> Iterator[Finding]:
+    """Yield what is wrong with the rows that networks learnt from and were measured on.
+
+    Args:
+        learners: Networks with their rows.
+        scaled_at: Where a scaler of scikit-learn was fitted last, if one was.
+        counted: A network of which nothing was asked but how often it is right, and where.
+    """
+    seen: set[str] = set()
+    for found in _all_of(learners, scaled_at, counted):
+        if found.kind not in seen or found.kind == SENSOR_FAILED:
+            seen.add(found.kind)
+            yield found
+
+
+def _all_of(
+    learners: Sequence[Learner], scaled_at: Place | None, counted: tuple[Learner, Place | None] | None
+) -> Iterator[Finding]:
+    for learner in reversed(learners):
+        yield from isolated(check_scales, learner, scaled_at)
+        yield from isolated(check_label_codes, learner)
+        yield from isolated(check_imputed, learner)
+        yield from isolated(check_overlap, learner)
+        if not _is_given_draws(learner, learners):
+            yield from isolated(check_prepared_alike, learner)
+        if not learner.bootstraps:
+            yield from isolated(check_changing_targets, learner)
+    for learner in reversed(learners):
+        study = None if learner.within or learner.bootstraps else learner.study(_ENOUGH)
+        if study is not None:
+            if counted is not None and counted[0] is learner:
+                _count(study, counted[1])
+            yield from isolated(check_pairing, [study])
+            yield from check_table([study])
+            return
+    for learner in reversed(learners):  # what needs no targets
+        values = learner.learnt.rows.values
+        if not learner.within and len(values) >= _ENOUGH:
+            names = tuple(f"column {at}" for at in range(values.shape[1]))
+            yield from isolated(check_far_codes, values, names, learner.place)
+            return
+
+
+def _is_given_draws(learner: Learner, learners: Sequence[Learner]) -> bool:
+    """Return whether its rows never come again, and those of another network of the program do."""
+    return not _comes_again(learner) and any(_comes_again(each) for each in learners)
+
+
+def _comes_again(learner: Learner) -> bool:
+    return bool((learner.learnt.rows.counts > 1).any())
+
+
+def _count(study: Study, place: Place | None) -> None:
+    """Write down how often the network is right where it is measured."""
+    for measured in study.measured:
+        if study.classes and measured.target is not None and measured.predicted is not None:
+            measured.scores.append(("accuracy", float((measured.target == measured.predicted).mean())))
+            measured.score_place = place
