@@ -1,13 +1,8 @@
 """The table that the doctor orders causes by: outcomes of sensors counted by fault, on half of the bank.
 
-Reads detection results, one run a line:
-
-    {"program": "digits_mlp", "mutant": "zero-grad-missing", "faults": ["zero-grad-missing"], "seed": 0,
-     "findings": [{"kind": ..., "severity": ..., "causes": [{"name": ...}, ...], ...}, ...]}
-
-`faults` is empty for a base or a variant, and begins with the name that the bank gives the fault. `findings`
-are those of `modelwright doctor --json`. Only runs of the programs in `TUNING` are counted, so that figures
-for the other half are figures for programs and faults that the table never saw.
+Reads runs of the doctor as `benchmarks/doctor.py` keeps them in `benchmarks/results/`, in
+`doctor_detection.jsonl` and `doctor_healthy.jsonl`. Only runs of the programs in `TUNING` are counted, so
+that figures for the other half are figures for programs and faults that the table never saw.
 
     python benchmarks/likelihoods.py RESULTS.jsonl ...
         writes src/modelwright/doctor/diagnosis/likelihoods.json
@@ -24,25 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import modelwright.doctor.diagnosis.likelihoods as kept
+from doctor_bank.mutant import TUNING
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.diagnosis.diagnosis import diagnose
 from modelwright.doctor.diagnosis.likelihoods import HEALTHY, Likelihoods, outcomes_of
-
-TUNING = (
-    "a2c_cartpole",
-    "cancer_binary",
-    "char_transformer",
-    "clinic_pipeline",
-    "demand_forecast",
-    "diabetes_regression",
-    "digits_mlp",
-    "dqn_cartpole",
-    "per_dqn",
-    "ppo_cartpole",
-    "reinforce_cartpole",
-    "sac_drone",
-    "transfer_digits",
-)
+from modelwright.faults.plant import programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +37,27 @@ class Run:
 
 def read(files: Iterable[Path]) -> list[Run]:
     """Return the runs of the tuning half."""
+    names = {
+        (program.name, fault.name): (fault.name, *fault.also)
+        for program in programs()
+        for fault in program.faults
+    }
     runs: list[Run] = []
     for file in files:
         for line in file.read_text("utf-8").splitlines():
             told: dict[str, Any] = json.loads(line) if line.strip() else {}
             if told.get("program") in TUNING:
-                findings = tuple(_finding(each) for each in told["findings"])
-                runs.append(Run(told["program"], tuple(told["faults"]), findings))
+                faults = names[told["program"], told["name"]] if told["kind"] == "fault" else ()
+                runs.append(Run(told["program"], faults, tuple(_finding(*each) for each in told["findings"])))
     return runs
 
 
-def _finding(told: dict[str, Any]) -> Finding:
-    names = [each.get("name") or "" for each in told.get("causes", ())]
+def _finding(kind: str, severity: str, causes: Sequence[tuple[str, int | None]], *_: object) -> Finding:
     return Finding(
-        kind=told["kind"],
-        severity=Severity(told["severity"]),
-        title=told.get("title", ""),
-        causes=tuple(Cause(what=name, name=name) for name in names),
+        kind=kind,
+        severity=Severity(severity),
+        title="",
+        causes=tuple(Cause(what=name, name=name) for name, _ in causes),
     )
 
 
