@@ -1,17 +1,19 @@
 """Small training programs under watch, in this process; and the same program with a fault planted."""
 
 import runpy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.sensors.all import make_sensors
 from modelwright.doctor.watch.listening import Listening
 from modelwright.doctor.watch.watch import Watch
 
-__all__ = ["CORRIDOR", "DIGITS", "Told", "plant", "run_watched"]
+__all__ = ["CORRIDOR", "DIGITS", "Told", "every_second_slow", "plant", "run_watched"]
 
 DIGITS = """
 import torch
@@ -107,6 +109,14 @@ model = online
 """
 
 
+class _Busy(Watch):
+    """Listens as rarely as on the busiest machine, so that what is found depends on no clock."""
+
+    @property
+    def share(self) -> float:
+        return 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What came of a watched program: what was found, and the program's own variables."""
@@ -129,6 +139,11 @@ class Told:
         return cause.name, Path(cause.file).read_text().splitlines()[cause.line - 1].strip()
 
 
+def every_second_slow(names: Iterable[str]) -> list[Any]:
+    """Return parameters of a test of which every second one is run with the slow tests only."""
+    return [pytest.param(each, marks=pytest.mark.slow) if at % 2 else each for at, each in enumerate(names)]
+
+
 def plant(program: str, *edits: tuple[str, str]) -> str:
     """Return the program with each old text, which occurs once, replaced by the new."""
     for old, new in edits:
@@ -141,7 +156,7 @@ def run_watched(program: str, folder: Path) -> Told:
     """Run a program from its text under watch."""
     path = folder / "program.py"
     path.write_text(program)
-    watch = Watch(make_sensors)
+    watch = _Busy(make_sensors)
     listening = Listening(watch)
     listening.start()
     try:

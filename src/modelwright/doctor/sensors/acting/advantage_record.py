@@ -22,6 +22,7 @@ class AdvantageRecord:
         searches: Updates for which everything was tried.
         ended, cut: Transitions that ended, or were cut, in updates that no right way fits.
         rows, unfinished: Transitions of those updates, and those of episodes that went on after them.
+        copies: Environments of the last of those updates.
     """
 
     right: int = 0
@@ -38,6 +39,7 @@ class AdvantageRecord:
     cut: int = 0
     rows: int = 0
     unfinished: int = 0
+    copies: int = 1
 
     @property
     def sums_rewards_alone(self) -> bool:

@@ -291,6 +291,7 @@ class Advantages(Sensor):
             record.cut += int(self._rollout.cut.sum())
             record.rows += len(self._rollout.transitions)
             record.unfinished += self._rollout.unfinished
+            record.copies = int(self._rollout.last.sum())
             for fault in fits:
                 record.faults[fault] = record.faults.get(fault, 0) + 1
         for fit in list(fits.values())[:1]:
@@ -331,8 +332,9 @@ class Advantages(Sensor):
             )
 
     def _severity(self, fault: str, record: AdvantageRecord) -> Severity:
-        if fault == "bootstrap-missing" and record.sums_rewards_alone and 2 * record.unfinished < record.rows:
-            # Whole episodes with a few that are cut off, as agents with a list memory do.
+        few = record.copies == 1 and 2 * record.unfinished < record.rows
+        if fault == "bootstrap-missing" and record.sums_rewards_alone and few:
+            # Whole episodes and one that is cut off, as agents with a list as memory do.
             return Severity.INFO
         if fault != "truncation-as-terminal":
             return Severity.SEVERE
