@@ -43,9 +43,18 @@ class WrittenEntropies:
             if entropy is None:
                 continue
             for sign in (1.0, -1.0):
-                if bool(((sign * said - entropy).abs() <= _NEAR * (1e-3 + entropy.abs())).all()):
+                near = bool(((sign * said - entropy).abs() <= _NEAR * (1e-3 + entropy.abs())).all())
+                if near and not _is_cross_entropy(result):
                     return result, sign
         return None
+
+
+def _is_cross_entropy(result: Any) -> bool:
+    """Whether a sum is of products with something fixed: near-uniform classes give it an entropy's value."""
+    node = result.grad_fn
+    while node is not None and len(node.next_functions) == 1:
+        node = node.next_functions[0][0]
+    return node is not None and "Mul" in node.name() and any(each is None for each, _ in node.next_functions)
 
 
 def _entropy(given: Any, name: str) -> Any:
