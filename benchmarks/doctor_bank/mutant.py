@@ -25,6 +25,7 @@ TUNING = frozenset(
         "transfer_digits",
         # Opened after the doctor had been judged on them once, unseen: `doctor_first_sight.jsonl`.
         "amp_wine",
+        "c51_acrobot",
         "churn_tables",
         "contrastive_digits",
         "ddpg_pendulum",

@@ -3,9 +3,14 @@
 Importing this room is cheap: it holds names only, and torch is loaded when a learner is used.
 """
 
+import os
 from types import MappingProxyType
 
 __all__ = ["LEARNERS", "REINFORCEMENT", "SUPERVISED"]
+
+# Without it MKL's products depend, on some processors, on where in memory a matrix lies, and with it on how many
+# seeds train beside it. MKL reads this when it is first used.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 SUPERVISED = MappingProxyType(
     {
