@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 __all__ = ["LEARNERS", "REINFORCEMENT", "SUPERVISED"]
 
-# Without it MKL's products depend, on some processors, on where in memory a matrix lies, and with it on how many
+# Without it MKL's products depend, on some processors, on where in memory a matrix lies, and so on how many
 # seeds train beside it. MKL reads this when it is first used.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
