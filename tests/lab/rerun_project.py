@@ -86,8 +86,8 @@ def parted(features, target, rate=0.1, updates=4):
 
 
 def swayed(features, target, rate=0.1, updates=4):
-    """Depends on a variable that is recorded (MKL_CBWR) and on one that nobody records (SWAY)."""
-    sway = float(os.environ.get("SWAY", 0)) + 5.0 * ("MKL_CBWR" in os.environ)
+    """Depends on a variable that is recorded (DNNL_MAX_CPU_ISA) and on one that nobody records (SWAY)."""
+    sway = float(os.environ.get("SWAY", 0)) + 5.0 * ("DNNL_MAX_CPU_ISA" in os.environ)
     for weight, error in descend(features, target, rate, updates):
         yield {"loss": np.mean(error**2) + sway, "model": Line(weight, sway)}
 

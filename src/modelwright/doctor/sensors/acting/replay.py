@@ -49,6 +49,11 @@ _MOST_ROWS = 256
 _FIRST, _GROWTH = 200, 1.03
 """Transitions from which on, and growth of their number after which, a batch is read in any case."""
 
+_MOST_LAG = 10
+"""Steps of returns, at most."""
+
+_NEARLY_ALL = 0.9
+
 _MOST_TRIES = 6
 """Calls that are taken for one, each time: a model may be called on other things too."""
 
@@ -59,7 +64,7 @@ class _Batch:
 
     Attributes:
         now: Number of transitions so far.
-        rows: Number of the first transition that began with each row, -1 where none did (row,).
+        rows: Number of the last transition that began with each row, -1 where none did (row,).
         place: Of the model's call.
         close: Whether it was read because the watch looked closely.
     """
@@ -128,7 +133,7 @@ class Replay(Sensor):
         found = [experience.starts(key) for key in read[0]] if read is not None else []
         if found and 2 * sum(map(bool, found)) >= len(found):
             self._last = self.scene.steps
-            rows = [each[0] + experience.first if each else -1 for each in found]
+            rows = [each[-1] + experience.first if each else -1 for each in found]
             self._batches.append(_Batch(experience.count, np.array(rows, np.int64), place, close))
         return bool(found)
 
@@ -202,13 +207,10 @@ class Replay(Sensor):
         if len(used) < _BATCHES:
             return
         gaps = [after.now - before.now for before, after in pairwise(used)]
-        for batch in used[1:]:
-            size = len(batch.rows)
-            newest = np.arange(batch.now - size, batch.now)
-            if not np.array_equal(np.sort(batch.rows), newest) or size >= _MOST_ROWS:
-                return
-            if size < 2 * _FEWEST_ROWS:
-                return
+        if not 2 * _FEWEST_ROWS <= len(used[0].rows) < _MOST_ROWS:
+            return
+        if sum(map(_is_newest, used[1:])) < _NEARLY_ALL * (len(used) - 1):
+            return
         # A batch of what came since the last one is what learners on policy take.
         if sum(0 < gap <= len(used[0].rows) // 2 for gap in gaps) < len(gaps) / 2:
             return
@@ -220,6 +222,14 @@ class Replay(Sensor):
             causes=(cause("newest-only-sampled", used[-1].place),),
             next_check="draw rows at random from all that the memory holds",
         )
+
+
+def _is_newest(batch: _Batch) -> bool:
+    """Return whether a batch is a stretch of the newest rows; some may have been observed before, too."""
+    size, end = len(batch.rows), int(batch.rows.max()) + 1
+    # Returns of several steps are stored some steps later.
+    among = np.isin(np.arange(end - size, end), batch.rows).mean()
+    return end >= batch.now - _MOST_LAG and bool(among >= _NEARLY_ALL)
 
 
 def _is_learnt(output: Any) -> bool:

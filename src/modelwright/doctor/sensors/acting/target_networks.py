@@ -63,6 +63,9 @@ class TargetNetworks(Sensor):
         self._known = 0
         self._lies: set[int] = set()
         self._place: Place | None = None
+        self._owned: set[int] = set()
+        self._factors: dict[int, list[float]] = {}
+        self._onto_itself: dict[int, Place | None] = {}
 
     def _find(self) -> None:
         """Pair networks, once a new one has been called."""
@@ -87,16 +90,33 @@ class TargetNetworks(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if self._lies and not operation.inside and not operation.result.requires_grad:
-            first = next((each for each in operation.args if hasattr(each, "data_ptr")), None)
-            if first is not None and first.data_ptr() in self._lies:
-                self._place = operation.place
+        if operation.inside or operation.result.requires_grad or not (self._lies or self._owned):
+            return
+        given = [each for each in operation.args if hasattr(each, "data_ptr")]
+        where = given[0].data_ptr() if given else 0
+        if where in self._lies:
+            self._place = operation.place
+        elif where in self._owned:
+            self._mixes(operation, where, given[1:])
+
+    def _mixes(self, operation: Operation, where: int, others: list[Any]) -> None:
+        """Take note of a network that learns and is mixed with itself, as a target is with another."""
+        known = self._factors.setdefault(where, [])
+        if operation.name in ("copy_", "lerp_", "add_"):
+            same = any(each.data_ptr() == where for each in others)
+            if same or (len(known) == 2 and abs(sum(known) - 1.0) < 1e-6 and min(known) > 0):
+                self._onto_itself[self.scene.steps] = operation.place
+            known.clear()
+        else:
+            known += [each for each in operation.args if isinstance(each, float)]
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
         if not self.scene.environments:
             return
         self._find()
+        self._factors.clear()
+        self._owned.update(each.data_ptr() for group in optimizer.param_groups for each in group["params"])
         for each in self._followers.values():
             if any(parameter is _first(each.leader) for parameter in optimizer.param_groups[0]["params"]):
                 self._look(each)
@@ -118,21 +138,15 @@ class TargetNetworks(Sensor):
 
     def findings(self) -> Iterable[Finding]:
         """Return networks that never follow, that follow at every step, or by far too much."""
+        if len(self._onto_itself) >= _ENOUGH and not self._followers:
+            yield self._is_itself("", len(self._onto_itself), [*self._onto_itself.values()][-1])
         for each in self._followers.values():
             name = type(each.follower).__name__
             each.moved |= not np.array_equal(_numbers(each.follower), each.first)
             moves = [share for share in each.shares if abs(share) > 1e-9]
             always = len(each.shares) >= _ENOUGH and len(moves) == len(each.shares)
             if each.shared:
-                yield Finding(
-                    kind="target-network-is-the-learning-one",
-                    severity=Severity.SEVERE,
-                    title=f"The network that is to follow {name} is {name} itself: it shares its memory.",
-                    evidence={"looks": each.shared},
-                    causes=(cause("target-aliases-online", self._place or self.scene.place_of("load")),),
-                    next_check="copy the numbers: target.data.copy_(online.data)",
-                    subject=name,
-                )
+                yield self._is_itself(name, each.shared, self._place or self.scene.place_of("load"))
                 continue
             if any(parameter.grad is not None for parameter in each.follower.parameters()):
                 continue  # it learns, in no optimizer: that is told by others
@@ -160,6 +174,18 @@ class TargetNetworks(Sensor):
                     next_check="copy it every so many steps, or take a small share (tau 0.005) at every step",
                     subject=name,
                 )
+
+    def _is_itself(self, name: str, looks: int, place: Place | None) -> Finding:
+        what = f"The network that is to follow {name} is {name} itself: it shares its memory."
+        return Finding(
+            kind="target-network-is-the-learning-one",
+            severity=Severity.SEVERE,
+            title=what if name else "A network that learns is mixed with itself, as a target would be.",
+            evidence={"looks": looks},
+            causes=(cause("target-aliases-online", place),),
+            next_check="copy the numbers: target.data.copy_(online.data)",
+            subject=name,
+        )
 
     def _strayed(self, name: str, each: _Follower) -> Finding:
         return Finding(

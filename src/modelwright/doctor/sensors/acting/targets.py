@@ -17,7 +17,7 @@ from modelwright.doctor.sensors.acting.value.batch import Batch, Links
 from modelwright.doctor.sensors.acting.value.chosen_actions import ChosenActions
 from modelwright.doctor.sensors.acting.value.expected_policies import ExpectedPolicies
 from modelwright.doctor.sensors.acting.value.idle_networks import IdleNetworks
-from modelwright.doctor.sensors.acting.value.links import Link, links_of
+from modelwright.doctor.sensors.acting.value.links import HORIZON, Link, links_of
 from modelwright.doctor.sensors.acting.value.policies import Policies
 from modelwright.doctor.sensors.acting.value.record import Record
 from modelwright.doctor.sensors.acting.value.seen_calls import FEWEST_ROWS, SeenCalls
@@ -26,6 +26,7 @@ from modelwright.doctor.sensors.acting.value.target_findings import Heard, findi
 from modelwright.doctor.sensors.acting.value.temperature import Temperature
 from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.sensors.acting.value.worths import Follower, worths_of
+from modelwright.doctor.watch.experience import Transition
 from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
@@ -275,31 +276,37 @@ class Targets(Sensor):
         self, main: Seen, kept: NDArray[np.intp]
     ) -> Iterator[tuple[Seen, Follower, list[list[Link]]]]:
         """Yield calls on what followed the batch's rows, as far as it did follow them."""
-        owned = self._owned()
-        shapes = _shapes(main.module)
         begins = [main.keys[at] for at in kept]
         found: dict[tuple[bytes | None, ...], list[list[Link]] | None] = {}
         for call in self._seen.calls:
             if call is main or not call.outputs:
                 continue
-            placed = self._placed(main, call)
-            if placed is None:
-                continue
-            follows = tuple(placed[0][at] for at in kept)
-            if follows not in found:
-                found[follows] = self._links(begins, list(follows))
-            rows = found[follows]
-            if rows is None:
-                continue
-            follower = Follower(
-                outputs=[_spread(output, placed[1], main.rows)[kept] for output in call.outputs],
-                links=Links.of(rows),
-                learns=any(id(parameter) in owned for parameter in call.module.parameters()),
-                pairs=call.rest is not None,
-                alike=_shapes(call.module) == shapes,
-                module=call.module,
-            )
-            yield call, follower, rows
+            for keys, which in self._placed(main, call):
+                follows = tuple(keys[at] for at in kept)
+                if follows not in found:
+                    found[follows] = self._links(begins, list(follows))
+                rows = found[follows]
+                if rows is not None:
+                    yield call, self._follower(call, main, kept, which, rows), rows
+                    break
+
+    def _follower(
+        self,
+        call: Seen,
+        main: Seen,
+        kept: NDArray[np.intp],
+        which: NDArray[np.intp],
+        rows: list[list[Link]],
+    ) -> Follower:
+        owned = self._owned()
+        return Follower(
+            outputs=[_spread(output, which, main.rows)[kept] for output in call.outputs],
+            links=Links.of(rows),
+            learns=any(id(parameter) in owned for parameter in call.module.parameters()),
+            pairs=call.rest is not None,
+            alike=_shapes(call.module) == _shapes(main.module),
+            module=call.module,
+        )
 
     def _links(self, begins: list[bytes], follows: list[bytes | None]) -> list[list[Link]] | None:
         """Return how each row's observation was followed; None where that of some row was not."""
@@ -311,28 +318,36 @@ class Targets(Sensor):
                     return rows
         return None
 
-    def _placed(self, main: Seen, call: Seen) -> tuple[list[bytes | None], NDArray[np.intp]] | None:
-        """Return what a call was given for each row of the batch, and which rows of the batch its rows are.
+    def _placed(self, main: Seen, call: Seen) -> Iterator[tuple[list[bytes | None], NDArray[np.intp]]]:
+        """Yield what a call can have been given for each row of the batch, and for which rows.
 
-        A network may be called only on what follows rows that did not end.
+        A network may be called only on what follows rows that did not end, within so many steps.
         """
         if call.rows == main.rows:
-            return list(call.keys), np.arange(main.rows)
-        if not 0 < call.rows < main.rows:
-            return None
+            yield list(call.keys), np.arange(main.rows)
+            return
+        starts = [self.scene.experience.starts(key) for key in main.keys]
+        for steps in range(1, HORIZON + 1) if call.rows < main.rows else ():
+            for cuts in (False, True):
+                which = np.array([at for at, each in enumerate(starts) if self._goes_on(each, steps, cuts)])
+                if len(which) == call.rows:
+                    follows: list[bytes | None] = [None] * main.rows
+                    for at, key in zip(which, call.keys, strict=True):
+                        follows[int(at)] = key
+                    yield follows, which
+
+    def _goes_on(self, starts: Sequence[int], steps: int, cuts: bool) -> bool:
+        """Return whether no episode that can be meant ended, or was cut where `cuts`, in so many steps."""
         experience = self.scene.experience
-        starts = [[experience.transitions[at] for at in experience.starts(key)] for key in main.keys]
-        for goes_on in (
-            [not any(each.terminated for each in row) for row in starts],
-            [not any(each.terminated or each.truncated for each in row) for row in starts],
-        ):
-            if sum(goes_on) == call.rows:
-                which = np.flatnonzero(goes_on)
-                follows: list[bytes | None] = [None] * main.rows
-                for at, key in zip(which, call.keys, strict=True):
-                    follows[int(at)] = key
-                return follows, which
-        return None
+        for start in starts:
+            here: Transition | None = experience.transitions[start]
+            for _ in range(steps):
+                if here is None:
+                    break
+                if here.terminated or (here.truncated and cuts):
+                    return False
+                here = experience.at(here.after) if here.after >= 0 and not here.truncated else None
+        return True
 
     # ---- what is wrong ----
 

@@ -26,7 +26,11 @@ _ENOUGH = 3
 
 @dataclass(slots=True)
 class _Facts:
-    """Of one parameter, from the steps that were looked at closely."""
+    """Of one parameter, from the steps that were looked at closely.
+
+    Of one that is in no optimizer, its name and numbers when it was last reached are kept, too: the program
+    may have ended before it is asked for, and the parameter with it.
+    """
 
     parameter: "weakref.ref[Any]"
     first: NDArray[np.float64]
@@ -35,6 +39,10 @@ class _Facts:
     stepped: int = 0
     with_gradient: int = 0
     before: NDArray[np.float64] | None = None
+    last: NDArray[np.float64] | None = None
+    name: str = ""
+    shape: tuple[int, ...] = ()
+    is_loaded: bool = False
 
 
 class ParameterUse(Sensor):
@@ -88,11 +96,17 @@ class ParameterUse(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
+        from torch import nn
+
         self._backwards += 1
+        owned = {id(p) for optimizer in self.scene.optimizers for p in _parameters(optimizer)}
         for leaf in leaves_of(loss):
             facts = self._fact(leaf)
             facts.reached += 1
             facts.last_reached = self.scene.steps
+            if id(leaf) not in owned and isinstance(leaf, nn.Parameter):
+                facts.last, facts.is_loaded = sample(leaf), self.scene.is_loaded(leaf)
+                facts.name, facts.shape = facts.name or self.scene.name_of(leaf), tuple(leaf.shape)
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
@@ -128,7 +142,7 @@ class ParameterUse(Sensor):
         outside = [
             facts
             for key, facts in self._facts.items()
-            if key not in owned and facts.reached >= _ENOUGH and self._is_unmoved(facts)
+            if key not in owned and facts.name and facts.reached >= _ENOUGH and self._is_unmoved(facts)
         ]
         if held and outside:
             yield self._old_parameters(held[0], outside)
@@ -146,17 +160,12 @@ class ParameterUse(Sensor):
         )
 
     def _is_unmoved(self, facts: _Facts) -> bool:
-        from torch import nn
-
         parameter = facts.parameter()
-        return isinstance(parameter, nn.Parameter) and np.array_equal(facts.first, sample(parameter))
-
-    def _names(self, facts: Iterable[_Facts]) -> list[str]:
-        found = [facts.parameter() for facts in facts]
-        return [self.scene.name_of(each) for each in found if each is not None]
+        last = sample(parameter) if parameter is not None else facts.last
+        return last is not None and np.array_equal(facts.first, last)
 
     def _old_parameters(self, optimizer: Any, outside: list[_Facts]) -> Finding:
-        names = self._names(outside)
+        names = [facts.name for facts in outside]
         return Finding(
             kind="optimizer-of-other-parameters",
             severity=Severity.SEVERE,
@@ -173,8 +182,8 @@ class ParameterUse(Sensor):
         )
 
     def _missing(self, outside: list[_Facts]) -> Iterable[Finding]:
-        fresh = [facts for facts in outside if not self.scene.is_loaded(facts.parameter())]
-        names = self._names(fresh)
+        fresh = [facts for facts in outside if not facts.is_loaded]
+        names = [facts.name for facts in fresh]
         if not names:
             return
         place = self.scene.newest_place_of("on_optimizer")
@@ -199,8 +208,7 @@ class ParameterUse(Sensor):
             for parameter in _parameters(optimizer)
             if self._facts[id(parameter)].last_reached < self._newest
         ]
-        shapes = [tuple(parameter.shape) for facts in fresh if (parameter := facts.parameter()) is not None]
-        return all(shape in spare for shape in shapes)
+        return all(facts.shape in spare for facts in fresh)
 
     def _unreached(self, owned: set[int]) -> Iterable[Finding]:
         """Return parameters that an optimizer has, of modules called for a loss, without a gradient."""

@@ -87,12 +87,17 @@ class Fit:
 
 
 def steps_of(links: Links, rows: int) -> list[int]:
-    """Return how many steps returns can have, as far as the rows' links say."""
-    found: list[int] = []
-    for steps in range(1, HORIZON + 1):
-        if is_covered(links, Way(steps=steps), rows):
-            found.append(steps)
-    return found
+    """Return how many steps returns can have, as far as the rows' links say.
+
+    Where nothing is known to follow a cut, rows before one tell nothing.
+    """
+    for mask in ("", "truncation-as-terminal"):
+        found = [
+            steps for steps in range(1, HORIZON + 1) if is_covered(links, Way(steps=steps, mask=mask), rows)
+        ]
+        if found:
+            return found
+    return []
 
 
 def is_covered(links: Links, way: Way, rows: int) -> bool:
