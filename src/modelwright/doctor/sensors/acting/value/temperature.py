@@ -19,6 +19,7 @@ _ENOUGH = 6
 _MOST = 60
 _COLUMNS = 16
 _EXACT = 2e-4
+_MOST_OF = 0.75
 
 
 class Temperature:
@@ -77,11 +78,8 @@ class Temperature:
             if far[at] > 0.5 * np.abs(means[:, at] + means[:, 0]).sum():
                 continue
             for factor in (np.exp(np.clip(values, -30, 30)), np.ones_like(values)):
-                columns = np.stack([factor * means[:, at], factor], axis=1)
-                found = np.linalg.lstsq(columns, slopes, rcond=None)[0]
-                rest = np.abs(columns @ found - slopes).max()
-                exact = rest <= _EXACT * np.abs(slopes).max()
-                if exact and np.ptp(means[:, at]) > 1e-3 and abs(found[0]) > 1e-3:
+                found = _line(factor, means[:, at], slopes)
+                if found is not None and np.ptp(means[:, at]) > 1e-3 and abs(found[0]) > 1e-3:
                     return float(found[0]), float(found[1] / found[0])
         return None
 
@@ -128,3 +126,16 @@ class Temperature:
             causes=(cause("target-entropy-sign", self._place),),
             next_check="use a share of log(number of actions)",
         )
+
+
+def _line(factor: Numbers, means: Numbers, slopes: Numbers) -> Numbers | None:
+    """Return a and b with slopes = factor * (a * means + b), but for a few updates heard in part."""
+    columns = np.stack([factor * means, factor], axis=1)
+    kept = np.arange(len(slopes))
+    while len(kept) >= max(_ENOUGH, _MOST_OF * len(slopes)):
+        found = np.linalg.lstsq(columns[kept], slopes[kept], rcond=None)[0]
+        far = np.abs(columns[kept] @ found - slopes[kept])
+        if far.max() <= _EXACT * np.abs(slopes[kept]).max():
+            return found
+        kept = np.delete(kept, far.argmax())
+    return None
