@@ -31,6 +31,7 @@ TUNING = frozenset(
         "ddpg_pendulum",
         "ddqn_lander",
         "digits_vae",
+        "dueling_hill",
         "gan_ring",
         "gauge_tcn",
         "lightning_digits",
@@ -39,7 +40,9 @@ TUNING = frozenset(
         "pqn_inventory",
         "qlearning_frozenlake",
         "recurrent_maze",
+        "sac_discrete_catch",
         "sklearn_income",
+        "spinup_arm",
         "tabular_embeddings",
         "td3_tanks",
     }

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 from test_pairs import SOFT, STEADY
 from watched import every_second_slow, plant, run_watched
+
+from modelwright.doctor.sensors.acting.value.temperature import Temperature
+from modelwright.doctor.watch.sensor import Scene
 
 _CHOICES = """
 import copy
@@ -253,3 +257,18 @@ def test_a_planted_fault_of_a_soft_policy_is_named_first(fault: str, tmp_path: P
 def test_what_only_looks_odd_in_soft_policies_is_not_called_wrong(variant: str, tmp_path: Path) -> None:
     program, edits = VARIANTS[variant]
     assert run_watched(plant(program, *edits), tmp_path).findings == []
+
+
+def test_a_target_entropy_is_found_though_a_few_updates_were_heard_in_part() -> None:
+    temperature = Temperature(Scene())
+    logarithm = torch.nn.Parameter(torch.tensor(-2.0))
+    optimizer = torch.optim.SGD([logarithm], lr=0.1)
+    for step in range(12):
+        surprise = -1.0 + 0.05 * step
+        logarithm.grad = logarithm.detach().exp() * (-surprise + 0.3)
+        heard_before = -0.2 if step in (5, 9) else surprise
+        temperature.step(optimizer, heard_before, [], of_choices=True)
+        optimizer.step()
+    (finding,) = temperature.findings()
+    assert finding.kind == "target-entropy-negative"
+    assert finding.evidence["target_entropy"] == pytest.approx(-0.3, abs=1e-3)

@@ -16,6 +16,7 @@ from modelwright.doctor.sensors.acting.policy_gradient import PolicyGradient
 from modelwright.doctor.sensors.acting.priorities import Priorities
 from modelwright.doctor.sensors.acting.replay import Replay
 from modelwright.doctor.sensors.acting.rows_apart import RowsApart
+from modelwright.doctor.sensors.acting.stale_observations import StaleObservations
 from modelwright.doctor.sensors.acting.surrogate import Surrogate
 from modelwright.doctor.sensors.acting.tabular.tabular import Tabular
 from modelwright.doctor.sensors.acting.target_networks import TargetNetworks
@@ -107,6 +108,7 @@ _KINDS = {
     ActionMasks: "masks of actions",
     OverwrittenInputs: "observations that are overwritten",
     FirstRatios: "ratios before the first step",
+    StaleObservations: "what models are asked while acting",
     Surrogate: "clipped objectives",
     Detachment: "gradients through advantages and targets",
     Advantages: "advantages, returns and targets of values",
@@ -127,6 +129,7 @@ _OF_ACTING = (
     ActionMasks,
     OverwrittenInputs,
     FirstRatios,
+    StaleObservations,
     Surrogate,
     Detachment,
     Advantages,

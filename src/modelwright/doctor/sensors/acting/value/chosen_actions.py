@@ -1,5 +1,6 @@
 """Whether the values that are learnt are those of the actions that were taken."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ Numbers = NDArray[np.float64]
 _ENOUGH = 3
 _SAME = 1e-5
 _KEPT = 12
+_ENOUGH_ROWS = 60
+_LEAST_OTHER = 0.1
 
 
 class ChosenActions:
@@ -33,7 +36,7 @@ class ChosenActions:
         self._right = 0
         self._wrong: dict[str, int] = {}
         self._looks = 0
-        self._columns: dict[int, set[int]] = {}
+        self._columns: Counter[tuple[int, int]] = Counter()
         self._pairs = 0
         self._pairs_same = 0
         self._policies = 0
@@ -63,8 +66,7 @@ class ChosenActions:
         self._right += right
         for at, each in enumerate(taken):
             if len(each) == 1 and same[at].sum() == 1:
-                action = next(iter(each))
-                self._columns.setdefault(int(action or 0), set()).add(int(same[at].argmax()))
+                self._columns[int(next(iter(each)) or 0), int(same[at].argmax())] += 1
         if right:
             return
         at_rows = np.arange(len(p))
@@ -134,9 +136,35 @@ class ChosenActions:
         self._pairs += 1
         self._pairs_same += bool(np.array_equal(one, other))
 
+    def _mixed(self, stored_at: Place | None) -> Iterable[Finding]:
+        """Return that in a part of the rows, whichever their action, the value is another action's."""
+        rows = sum(self._columns.values())
+        other = sum(count for (action, column), count in self._columns.items() if action != column)
+        of_action = Counter(action for action, _ in self._columns)
+        of_column = Counter(column for _, column in self._columns)
+        mixed = self._columns and min(of_action.values()) > 1 and min(of_column.values()) > 1
+        explained = any(times == self._looks for times in self._wrong.values())
+        if self._looks < _ENOUGH or self._right or explained or not mixed:
+            return
+        if rows < _ENOUGH_ROWS or other < _LEAST_OTHER * rows:
+            return
+        yield Finding(
+            kind="value-of-another-action",
+            severity=Severity.SEVERE,
+            title=f"In {other / rows:.0%} of the rows the value that is learnt is not of the action taken.",
+            evidence={"batches": self._looks, "rows": rows, "rows_of_another_action": other},
+            causes=(
+                cause("critic-sees-wrong-action", stored_at),
+                cause("gathered-wrong-action", self.place),
+            ),
+            next_check="store the action that was given to the environment, and gather its value",
+            subject=str(self.place or ""),
+        )
+
     def findings(self, stored_at: Place | None) -> Iterable[Finding]:
         """Return predictions of another action than the one taken."""
         pairs = bool(self._pairs) or not self._columns
+        yield from self._mixed(stored_at)
         if self._pairs >= _ENOUGH and self._pairs == self._pairs_same:
             yield Finding(
                 kind="value-of-another-action",
@@ -160,8 +188,8 @@ class ChosenActions:
         wrong = [name for name, times in self._wrong.items() if times == self._looks]
         if self._looks < _ENOUGH or self._right or not wrong:
             return
-        of_actions = [next(iter(columns)) for columns in self._columns.values() if len(columns) == 1]
-        if not pairs and len(set(of_actions)) == len(self._columns):
+        taken = {action for action, _ in self._columns}
+        if not pairs and len(taken) == len({column for _, column in self._columns}) == len(self._columns):
             return  # the program numbers its actions otherwise than the environment does
         name = "critic-sees-wrong-action" if pairs else "gathered-wrong-action"
         of = {

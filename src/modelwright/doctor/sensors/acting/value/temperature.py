@@ -80,7 +80,7 @@ class Temperature:
             for factor in (np.exp(np.clip(values, -30, 30)), np.ones_like(values)):
                 found = _line(factor, means[:, at], slopes)
                 if found is not None and np.ptp(means[:, at]) > 1e-3 and abs(found[0]) > 1e-3:
-                    return float(found[0]), float(found[1] / found[0])
+                    return found[0], found[1] / found[0]
         return None
 
     def findings(self) -> Iterable[Finding]:
@@ -128,7 +128,7 @@ class Temperature:
         )
 
 
-def _line(factor: Numbers, means: Numbers, slopes: Numbers) -> Numbers | None:
+def _line(factor: Numbers, means: Numbers, slopes: Numbers) -> tuple[float, float] | None:
     """Return a and b with slopes = factor * (a * means + b), but for a few updates heard in part."""
     columns = np.stack([factor * means, factor], axis=1)
     kept = np.arange(len(slopes))
@@ -136,6 +136,6 @@ def _line(factor: Numbers, means: Numbers, slopes: Numbers) -> Numbers | None:
         found = np.linalg.lstsq(columns[kept], slopes[kept], rcond=None)[0]
         far = np.abs(columns[kept] @ found - slopes[kept])
         if far.max() <= _EXACT * np.abs(slopes[kept]).max():
-            return found
+            return float(found[0]), float(found[1])
         kept = np.delete(kept, far.argmax())
     return None
