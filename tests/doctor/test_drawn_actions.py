@@ -7,6 +7,8 @@ from policies import VECTOR
 from watched import plant, run_watched
 
 _DRAW = "            action = policy.sample()\n"
+_RETURN = "return action, policy.log_prob(action).sum(-1)"
+_EARLY = f"            {_RETURN}, policy.entropy().sum(-1), self.critic(x).squeeze(-1)\n"
 _ASKED = "log_prob(action)"
 _STEP = "envs.step(action.numpy())"
 
@@ -59,6 +61,18 @@ FAULTS = {
         VECTOR,
         [("torch.cat(log_probs)\n", "torch.stack(log_probs, 1).flatten()\n")],
         "log-prob-of-other-rows",
+        "ratio = log_ratio.exp()",
+    ),
+    "old log-probabilities are means": (
+        VECTOR,
+        [(_DRAW, _DRAW + _EARLY.replace("sum", "mean", 1))],
+        "log-prob-not-summed",
+        "ratio = log_ratio.exp()",
+    ),
+    "new log-probabilities are means": (
+        VECTOR,
+        [(_RETURN, _RETURN.replace("sum", "mean")), (_DRAW, _DRAW + _EARLY)],
+        "log-prob-not-summed",
         "ratio = log_ratio.exp()",
     ),
     "one seed for all environments": (

@@ -34,6 +34,7 @@ class FirstRatios(Sensor):
         self._begin = 0
         self._stepped = True
         self._fars: list[float] = []
+        self._averaged = 0
         self._remembers = False
         self._place: Place | None = None
 
@@ -100,10 +101,19 @@ class FirstRatios(Sensor):
         if len(used) != 1 or moved is None or not bool(moved.count_nonzero()):
             return False
         tensor, slope = used[0]
-        if not bool((slope == 1).all()) or tensor.numel() % exponent.numel():
+        if tensor.numel() % exponent.numel():
             return False
-        new = tensor.detach().reshape((*exponent.shape, -1)).sum(dim=-1)
-        return bool((new != exponent.detach()).any())  # something is taken from it
+        each = tensor.detach().reshape((*exponent.shape, -1))
+        of_all, of_one = each.sum(dim=-1), each.mean(dim=-1)
+        if bool((slope == 1).all()):
+            new, other = of_all, of_one
+        elif bool((slope == 1 / each.shape[-1]).all()):
+            new, other = of_one, of_all
+        else:
+            return False
+        old = new - exponent.detach()
+        self._averaged += each.shape[-1] > 1 and torch.allclose(old, other, rtol=1e-3, atol=1e-3)
+        return bool(old.any())  # something is taken from it
 
     def _is_fresh(self) -> bool:
         """Return whether rows are of this rollout, and models say the same whenever they are asked."""
@@ -133,6 +143,8 @@ class FirstRatios(Sensor):
         if count < _ENOUGH or count < len(self._fars) * (_MOST_SHARE if self._remembers else 1.0):
             return
         name = "memory-replayed-otherwise" if self._remembers else "log-prob-of-other-rows"
+        if self._averaged >= count:
+            name = "log-prob-not-summed"  # in one of the two places
         yield Finding(
             kind="ratio-not-one-at-first",
             severity=Severity.WARNING,
