@@ -226,7 +226,12 @@ FAULTS = {
     "steady: no gradient through the action": (
         STEADY,
         [("torch.cat([o, actor(o)]", "torch.cat([o, actor(o).detach()]")],
-        "reparameterisation-lost",
+        "graph-detached",
+    ),
+    "steady: no noise while acting": (
+        STEADY,
+        [(".numpy() + rng.normal(0, 0.3, 2)", ".numpy()")],
+        "exploration-missing",
     ),
     "steady: the policy's actions for before": (
         STEADY,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.acting.value.action_noise import ActionNoise
 from modelwright.doctor.sensors.acting.value.action_sources import ActionSources
 from modelwright.doctor.sensors.acting.value.batch import Batch, Links
 from modelwright.doctor.sensors.acting.value.chosen_actions import ChosenActions
@@ -65,6 +66,7 @@ class Targets(Sensor):
         self._policies = Policies(scene)
         self._expected = ExpectedPolicies(scene)
         self._temperature = Temperature(scene)
+        self._noise = ActionNoise()
         self._acting: dict[Place, int] = {}
         self._acted = 0
         self._begins = self._partly = False
@@ -78,6 +80,7 @@ class Targets(Sensor):
         if said is None or not made or not said.is_floating_point() or said.numel() != made[-1].action.size:
             return
         numbers = said.detach().double().cpu().numpy().reshape(-1)
+        self._noise.stepped(environment, made[-1].environment, numbers, made[-1].action)
         if not np.array_equal(numbers, made[-1].action):
             made[-1].said = numbers
 
@@ -86,6 +89,7 @@ class Targets(Sensor):
         self._begins = False
         if self.scene.environments and args:
             self._seen.acted(args[0])
+            self._noise.asked(module)
         self._said = output if hasattr(output, "detach") else None
 
     def on_acting(self, environment: Any) -> None:
@@ -113,6 +117,7 @@ class Targets(Sensor):
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
+        self._noise.is_drawn = True
         if what == "log_prob" and self.scene.environments:
             self._policies.drawn(result, place)
 
@@ -358,6 +363,8 @@ class Targets(Sensor):
         yield from self._policies.findings()
         yield from self._expected.findings()
         yield from self._temperature.findings()
+        if any(record.pairs and record.looks >= _ENOUGH for record in self._records.values()):
+            yield from self._noise.findings()
         for chosen in self._chosen.values():
             yield from chosen.findings(acting)
         for place, record in self._records.items():
