@@ -46,7 +46,7 @@ FAULTS = {
                 "                one.copy_(0.01 * one + 0.99 * other)\n",
             )
         ],
-        ("tau-swapped", ""),
+        ("tau-swapped", "one.copy_(0.01 * one + 0.99 * other)"),
     ),
 }
 

@@ -167,7 +167,21 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("program", [STEPS, POLICY], ids=["values", "policy"])
+_NOW_AND_THEN = plant(
+    STEPS,
+    ("        mine.data.copy_(TAU * its.data + (1.0 - TAU) * mine.data)\n", "        pass\n"),
+    (
+        "        step, over = step + 1, terminated or truncated\n",
+        "        step, over = step + 1, terminated or truncated\n"
+        "        kept = target.state_dict()\n"
+        "        for key, weight in policy.state_dict().items():\n"
+        "            kept[key] = weight.clone() if step % 50 == 0 else kept[key]\n"
+        "        target.load_state_dict(kept)\n",
+    ),
+)
+
+
+@pytest.mark.parametrize("program", [STEPS, POLICY, _NOW_AND_THEN], ids=["values", "policy", "copied"])
 def test_a_tutorials_agent_has_nothing_wrong(program: str, tmp_path: Path) -> None:
     assert run_watched(program, tmp_path).findings == []
 

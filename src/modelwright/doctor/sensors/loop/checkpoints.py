@@ -20,9 +20,9 @@ class Checkpoints(Sensor):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._aliased: dict[str, tuple[int, list[str]]] = {}
-        self._before_learning: set[str] = set()
-        self._brought_up: set[str] = set()
+        self._aliased: dict[tuple[str, int], tuple[int, list[str]]] = {}
+        self._before_learning: set[tuple[str, int]] = set()
+        self._brought_up: set[tuple[str, int]] = set()
 
     def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
         """See `Sensor`."""
@@ -32,22 +32,23 @@ class Checkpoints(Sensor):
             for name, pointer in own.items()
             if name in state and hasattr(state[name], "data_ptr") and state[name].data_ptr() == pointer
         ]
+        which = type(module).__name__, id(module)
         if same and len(same) == len(own):
-            name = type(module).__name__
-            count = self._aliased.get(name, (0, same))[0]
-            self._aliased[name] = (count + 1, same)
+            count = self._aliased.get(which, (0, same))[0]
+            self._aliased[which] = (count + 1, same)
             if not self.scene.steps:
-                self._before_learning.add(name)
+                self._before_learning.add(which)
         elif not same and self.scene.steps:
-            self._brought_up.add(type(module).__name__)
+            self._brought_up.add(which)
 
     def findings(self) -> Iterable[Finding]:
         """Return models into which their own, present state was loaded, and copies that nothing uses."""
         yield from self._unused()
-        for name, (count, same) in self._aliased.items():
-            if self.scene.environments and (name in self._before_learning or count >= _OFTEN):
+        for which, (count, same) in self._aliased.items():
+            name = which[0]
+            if self.scene.environments and (which in self._before_learning or count >= _OFTEN):
                 # One that is at times given another's state keeps its own between.
-                if name in self._before_learning or name not in self._brought_up:
+                if which not in self._brought_up:
                     yield self._own_target(name, count, same)
                 continue
             yield Finding(
