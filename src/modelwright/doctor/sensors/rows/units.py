@@ -176,7 +176,7 @@ def _same_shape(low: NDArray[np.float64], high: NDArray[np.float64], factor: flo
     """Return the p-value that two groups differ but for a shift, where their deviations are in this ratio."""
     from scipy.stats import ks_2samp
 
-    if factor < _LARGE or not low.std():
+    if factor < _LARGE or not low.std() or not high.std():
         return 0.0
     spread = np.sqrt(1 / len(low) + 1 / len(high))  # of the logarithm of a ratio of deviations, at kurtosis 5
     if abs(np.log(high.std() / low.std() / factor)) > 3 * spread:
