@@ -150,7 +150,7 @@ FAULTS = {
         STEPS,
         [("append((state, action,", "append((state, choose(state, step),")],
         "critic-sees-wrong-action",
-        "",
+        "environment.step(",
     ),
     "a parameter that no optimizer has": (
         POLICY,

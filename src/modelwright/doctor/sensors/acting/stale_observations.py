@@ -13,8 +13,8 @@ from modelwright.doctor.watch.sensor import Scene, Sensor
 
 __all__ = ["StaleObservations"]
 
-_MOST = 300
-"""Steps that are looked at."""
+_MOST, _MOST_ASKED = 300, 3000
+"""Steps that are looked at, and questions that are read for them."""
 
 _ENOUGH = 30
 _NEARLY_ALL = 0.95
@@ -30,20 +30,21 @@ class StaleObservations(Sensor):
         super().__init__(scene)
         self._asked: bytes | None = None
         self._first: dict[int, bytes] = {}
-        self._looks = self._newest = self._oldest = 0
+        self._questions = self._looks = self._newest = self._oldest = 0
         self._place: Place | None = None
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if self._looks >= _MOST or not self.scene.environments or not args:
+        if self._looks >= _MOST or self._questions >= _MOST_ASKED or not (self.scene.environments and args):
             return
         given = args[0]
-        if hasattr(given, "detach") and given.is_floating_point() and given.numel() in self._sizes:
+        if (
+            hasattr(given, "detach")
+            and given.is_floating_point()
+            and given.numel() in self.scene.experience.sizes
+        ):
+            self._questions += 1
             self._asked = key_of(given.detach().cpu().numpy().astype(np.float32).reshape(-1))
-
-    @property
-    def _sizes(self) -> set[int]:
-        return self.scene.experience.sizes
 
     def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
         """See `Sensor`."""

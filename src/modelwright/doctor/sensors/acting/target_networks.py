@@ -96,7 +96,7 @@ class TargetNetworks(Sensor):
         where = given[0].data_ptr() if given else 0
         if where in self._lies:
             self._place = operation.place
-        elif where in self._owned:
+        elif where and where in self._owned:
             self._mixes(operation, where, given[1:])
 
     def _mixes(self, operation: Operation, where: int, others: list[Any]) -> None:

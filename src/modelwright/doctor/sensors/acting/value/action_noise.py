@@ -27,13 +27,15 @@ class ActionNoise:
 
     def __init__(self) -> None:
         self.is_drawn = False
+        self._known: set[int] = set()
         self._same: Counter[int] = Counter()
         self._other: Counter[int] = Counter()
         self._place: Place | None = None
 
     def asked(self, module: Any) -> None:
         """Take note of a model that gave what may be an action."""
-        if not self.is_drawn and not self._same:
+        if not self.is_drawn and id(module) not in self._known:
+            self._known.add(id(module))
             self.is_drawn = any("nois" in type(each).__name__.lower() for each in module.modules())
 
     def stepped(

@@ -19,7 +19,6 @@ Numbers = NDArray[np.float64]
 
 _ENOUGH = 3
 _SAME = 1e-5
-_KEPT = 12
 _ENOUGH_ROWS = 60
 _LEAST_OTHER = 0.1
 
