@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 
 from modelwright.doctor.watch.patch import Patches
+from modelwright.doctor.watch.rest import HEARD_FIRST, LEAST_SHARE, MOST_SHARE
 from modelwright.doctor.watch.vector_watch import VectorWatch
 from modelwright.doctor.watch.watch import Watch
 
@@ -15,17 +16,11 @@ __all__ = ["GymWatch"]
 
 _METHODS = ("step", "reset")
 
-_HEARD_FIRST = 15_000
-"""Steps of environments that are heard in any case."""
-
 _WEIGHED = 2048
 """Steps after which it is weighed anew, in programs without an optimizer."""
 
-_MOST_SHARE, _LEAST_SHARE = 0.03, 0.02
-"""Where sensors took more than this share of the time, environments are not heard until it is this one ..."""
-
 _LONGEST_REST, _SHORTEST_STRETCH = 0.4, 0.12
-"""... or until the number of all steps has grown by so much; they are then heard for such a growth."""
+"""Of all steps, the share after which environments that rest are heard again, and for which they are."""
 
 
 class GymWatch:
@@ -45,7 +40,7 @@ class GymWatch:
         self._ends: list[tuple[Any, bool, bool]] = []
         self._steps = -1
         self._rests = False
-        self._until = _HEARD_FIRST
+        self._until = HEARD_FIRST
         self._unheard = 0
         self._unweighed = 0
         self._outermost: set[type] = set()
@@ -158,11 +153,11 @@ class GymWatch:
         heard = experience.count
         if self._rests:
             unheard = experience.unheard - self._unheard
-            if self._watch.share < _LEAST_SHARE or unheard > _LONGEST_REST * (heard + self._unheard):
+            if self._watch.share < LEAST_SHARE or unheard > _LONGEST_REST * (heard + self._unheard):
                 self._rests, self._unheard = False, experience.unheard
                 self._until = heard + int(_SHORTEST_STRETCH * (heard + self._unheard))
                 experience.hear_again()
-        elif heard >= self._until and self._watch.share > _MOST_SHARE:
+        elif heard >= self._until and self._watch.share > MOST_SHARE:
             self._rests = True
             self._ends.clear()
             # What is inside of wrappers was heard long enough.

@@ -14,17 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.doctor.watch.patch import Patches
+from modelwright.doctor.watch.rest import rests
 from modelwright.doctor.watch.watch import Watch
 
 __all__ = ["VectorWatch"]
 
 _THAT_ONLY_TELL = frozenset({"RecordEpisodeStatistics", "RecordVideo", "DictInfoToList", "HumanRendering"})
-_HEARD_FIRST = 15_000
-"""Transitions that are heard in any case."""
-
-_MOST_SHARE, _LEAST_SHARE = 0.03, 0.02
-"""Where sensors took more than this share of the time, rows are not heard until it is this one."""
-
 _MOST_ROWS = 1024
 
 
@@ -151,11 +146,9 @@ class VectorWatch:
         updated = watch.scene.steps != self._steps
         if updated:
             self._steps = watch.scene.steps
-            limit = _LEAST_SHARE if known.rests else _MOST_SHARE
-            rests = self._own >= _HEARD_FIRST and watch.share > limit
-            if known.rests and not rests:
+            rested, known.rests = known.rests, rests(known.rests, self._own, watch.share)
+            if rested and not known.rests:
                 experience.hear_again()
-            known.rests = rests
         known.age = np.where(known.begin, 0, known.age + 1)
         ended = np.asarray(terminated, np.bool_) | np.asarray(truncated, np.bool_)
         mode = str(getattr(known.here.metadata.get("autoreset_mode"), "value", ""))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from modelwright.doctor.watch.imports import ImportNotice
 from modelwright.doctor.watch.patch import Patches
 from modelwright.doctor.watch.place import is_users
+from modelwright.doctor.watch.rest import rests
 from modelwright.doctor.watch.watch import Watch
 from modelwright.doctor.watch.world_answers import (
     WorldAnswer,
@@ -25,12 +26,6 @@ from modelwright.doctor.watch.world_answers import (
 __all__ = ["WorldWatch"]
 
 _LIBRARIES = ("torch", "gymnasium", "gym", "sklearn", "lightning", "pytorch_lightning", "enum")
-_HEARD_FIRST = 15_000
-"""Transitions that are heard in any case."""
-
-_MOST_SHARE, _LEAST_SHARE = 0.03, 0.02
-"""Where sensors took more than this share of the time, worlds are not heard until it is this one."""
-
 _MOST_ROWS = 1024
 _MOST_WORLDS = 1024
 _MOST_LOOKS = 64
@@ -164,9 +159,7 @@ class WorldWatch:
         updated = scene.steps != self._steps
         if updated:
             self._steps = scene.steps
-            self._rests = self._own >= _HEARD_FIRST and watch.share > (
-                _LEAST_SHARE if self._rests else _MOST_SHARE
-            )
+            self._rests = rests(self._rests, self._own, watch.share)
         if known is None:
             return
         began = time.perf_counter()
