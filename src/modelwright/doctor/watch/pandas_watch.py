@@ -1,4 +1,4 @@
-"""What a watch hears of pandas: gaps that are filled, statistics of groups, and codes of categories."""
+"""What a watch hears of pandas: how columns and rows of a table are made before they are learnt from."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,11 +12,18 @@ from modelwright.doctor.watch.watch import Watch
 __all__ = ["PandasWatch"]
 
 _MOST = 200
-"""Calls that are told; what fills gaps again and again is no preparation."""
+"""Calls that are told of each sort; what fills gaps again and again is no preparation."""
+
+_LEAST_ROWS = 20
+_STATISTICS = ("mean", "sum", "median", "std", "var", "min", "max", "quantile", "count")
 
 
 class PandasWatch:
-    """Listens to `fillna`, `groupby(...).transform(...)`, `factorize` and `cat.codes`.
+    """Listens to what fills, groups, codes, compares, shifts, rolls, correlates and joins.
+
+    Each sort of call is told as an `Estimation` of its own `what`: `fill` and `group`, `code`, `compare`
+    (`==` with a text or with one value for each row), `shift`, `window`, `correlate`, `join`, `table` (columns or rows are
+    taken, or put into another order).
 
     Args:
         watch: Is told.
@@ -25,7 +32,7 @@ class PandasWatch:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._patches = Patches()
-        self._told = 0
+        self._told: dict[str, int] = {}
         self._inside = False
 
     def start(self, pandas: Any) -> None:
@@ -34,46 +41,98 @@ class PandasWatch:
         Args:
             pandas: The module.
         """
-        for kind in (pandas.Series, pandas.DataFrame):
-            self._patches.replace(kind, "fillna", self._heard("fill"))
-        self._patches.replace(pandas.core.groupby.generic.SeriesGroupBy, "transform", self._heard("group"))
+        frames, groups = (pandas.Series, pandas.DataFrame), pandas.core.groupby.generic
+        for kind in frames:
+            self._patches.replace(kind, "fillna", self._filling)
+        grouped = (groups.SeriesGroupBy, groups.DataFrameGroupBy)
+        self._replace((groups.SeriesGroupBy,), ("transform", *_STATISTICS, "agg", "aggregate"), "group")
+        self._replace((groups.DataFrameGroupBy,), ("transform", "mean", "agg", "aggregate"), "group")
         for owner in (pandas, pandas.Series):
             self._patches.replace(owner, "factorize", self._factorizing)
         self._patches.replace(pandas.core.arrays.categorical.CategoricalAccessor, "codes", self._coding)
+        self._replace((pandas.Series,), ("__eq__", "eq"), "compare", _is_comparison)
+        self._replace((*frames, *grouped), ("shift",), "shift")
+        windows = pandas.core.window
+        kinds = (windows.rolling.Rolling, windows.expanding.Expanding, windows.ewm.ExponentialMovingWindow)
+        self._replace(kinds, _STATISTICS, "window")
+        self._replace((pandas.DataFrame,), ("corr", "corrwith"), "correlate")
+        self._replace((pandas.DataFrame,), ("merge", "join"), "join")
+        self._patches.replace(pandas, "merge", self._hearing("merge", "join", None))
+        self._replace((pandas.DataFrame,), ("drop", "sort_values", "sample", "reset_index"), "table")
+        self._replace((pandas.DataFrame,), ("__getitem__",), "table", _is_list)
+        self._replace((pandas.Series,), ("sample",), "table")
 
     def stop(self) -> None:
         """Put everything back."""
         self._patches.undo()
 
-    def _heard(self, what: str) -> Callable[[Any], Any]:
+    def _replace(
+        self,
+        owners: tuple[Any, ...],
+        names: tuple[str, ...],
+        what: str,
+        wanted: Callable[[Any, Any], bool] | None = None,
+    ) -> None:
+        for owner in owners:
+            for name in names:
+                self._patches.replace(owner, name, self._hearing(name, what, wanted))
+
+    def _quiet(self, what: str) -> bool:
+        told = self._told.get(what, 0)
+        return self._inside or told >= _MOST or self._watch.scene.estimating or not self._watch.listens
+
+    def _tell(self, told: Estimation) -> None:
+        self._told[told.what] = self._told.get(told.what, 0) + 1
+        self._watch.tell("on_estimation", told)
+
+    def _hearing(
+        self, name: str, what: str, wanted: Callable[[Any, Any], bool] | None
+    ) -> Callable[[Any], Any]:
+        """Return what makes a method tell, once it has answered, what it was asked of, and its answer."""
+
         def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(method)
-            def heard(owner: Any, *args: Any, **kwargs: Any) -> Any:
-                quiet = self._inside or self._told >= _MOST or self._watch.scene.estimating
-                if quiet or not self._watch.listens:
-                    return method(owner, *args, **kwargs)
-                place = place_of_caller(2)
-                first = args[0] if args else kwargs.get("value", kwargs.get("func"))
-                given = owner.obj if what == "group" else owner
-                if what == "fill":
-                    # Told before: what fills in place changes what it is asked of.
-                    self._told += 1
-                    self._watch.tell("on_estimation", Estimation(what, what, None, given, first, None, place))
+            def heard(*args: Any, **kwargs: Any) -> Any:
+                if self._quiet(what) or not args:
+                    return method(*args, **kwargs)
+                owner, first = args[0], args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
+                if wanted is not None and not wanted(owner, first):
+                    return method(*args, **kwargs)
                 self._inside = True
                 try:
-                    output = method(owner, *args, **kwargs)
+                    output = method(*args, **kwargs)
                 finally:
                     self._inside = False
-                if what == "group":
-                    self._told += 1
-                    self._watch.tell(
-                        "on_estimation", Estimation(what, str(first), None, given, first, output, place)
-                    )
+                given = owner if hasattr(owner, "iloc") else getattr(owner, "_selected_obj", owner)
+                if len(getattr(given, "shape", ())) and given.shape[0] >= _LEAST_ROWS:
+                    words = str(first) if name in ("transform", "agg", "aggregate") else name
+                    self._inside = True  # what sensors ask of pandas is not told
+                    try:
+                        told = Estimation(what, words, owner, given, first, output, place_of_caller(2))
+                        self._tell(told)
+                    finally:
+                        self._inside = False
                 return output
 
             return heard
 
         return wrap
+
+    def _filling(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def heard(owner: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._quiet("fill"):
+                return method(owner, *args, **kwargs)
+            first = args[0] if args else kwargs.get("value")
+            # Told before: what fills in place changes what it is asked of.
+            self._tell(Estimation("fill", "fill", None, owner, first, None, place_of_caller(2)))
+            self._inside = True
+            try:
+                return method(owner, *args, **kwargs)
+            finally:
+                self._inside = False
+
+        return heard
 
     def _factorizing(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
@@ -101,9 +160,18 @@ class PandasWatch:
             codes: (row,)
             categories: (code,)
         """
-        quiet = self._inside or self._told >= _MOST or self._watch.scene.estimating
-        if quiet or not self._watch.listens or not hasattr(given, "index") or not hasattr(given, "name"):
+        if self._quiet("code") or not hasattr(given, "index") or not hasattr(given, "name"):
             return
-        self._told += 1
-        told = Estimation("code", "codes", None, given, categories, codes, place_of_caller(2))
-        self._watch.tell("on_estimation", told)
+        self._tell(Estimation("code", "codes", None, given, categories, codes, place_of_caller(3)))
+
+
+def _is_list(frame: Any, columns: Any) -> bool:
+    """Return whether several columns of a frame are taken."""
+    return isinstance(columns, list) and len(columns) < frame.shape[1] and frame.shape[0] >= _LEAST_ROWS
+
+
+def _is_comparison(column: Any, other: Any) -> bool:
+    """Return whether a column is compared with a text, or with one value for each of its rows."""
+    if isinstance(other, str):
+        return True
+    return len(getattr(other, "shape", ())) == 1 and other.shape[0] == len(column) >= _LEAST_ROWS

@@ -81,13 +81,15 @@ class Estimation:
     """One call of an estimator, a metric or a splitter, as the user made it.
 
     Attributes:
-        what: `fit`, `transform`, `predict`, `score`, `resample`, `metric` or `split`.
+        what: `fit`, `transform`, `predict`, `score`, `resample`, `metric`, `split` or `splitter` (one is made);
+            of pandas as `PandasWatch` says.
         name: The method's or function's own.
-        by: The estimator or splitter; None for functions.
+        by: The estimator or splitter, or what pandas was asked of; None for functions.
         given: The rows; of a metric what is true.
         target: The targets; of a metric what was predicted.
         output: What it gave.
         place: Of the user's line that led here; of a splitter the line that made it.
+        groups: Group of each row, where it was told.
     """
 
     what: str
@@ -97,6 +99,7 @@ class Estimation:
     target: Any
     output: Any
     place: Place | None
+    groups: Any = None
 
 
 @dataclass(slots=True)

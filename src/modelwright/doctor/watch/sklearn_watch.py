@@ -129,7 +129,9 @@ class SklearnWatch:
                     self._scene.estimating = False
                 given = args[0] if args else kwargs.get("X", kwargs.get("raw_documents"))
                 target = args[1] if len(args) > 1 else kwargs.get("y")
-                self._tell(Estimation(what, name, estimator, given, target, output, place_of_caller(2)))
+                told = Estimation(what, name, estimator, given, target, output, place_of_caller(2))
+                told.groups = kwargs.get("groups")
+                self._tell(told)
                 return output
 
             return heard
@@ -177,7 +179,10 @@ class SklearnWatch:
         def heard(splitter: Any, *args: Any, **kwargs: Any) -> None:
             initialise(splitter, *args, **kwargs)
             if self._watch.listens and not self._scene.estimating:
-                self._made[id(splitter)] = (weakref.ref(splitter), place_of_caller(2))
+                place = place_of_caller(2)
+                self._made[id(splitter)] = (weakref.ref(splitter), place)
+                told = Estimation("splitter", type(splitter).__name__, splitter, None, None, None, place)
+                self._watch.tell("on_estimation", told)
 
         return heard
 
@@ -189,7 +194,9 @@ class SklearnWatch:
                 place = made if made is not None and reference() is splitter else place_of_caller(2)
                 given = args[0] if args else kwargs.get("X")
                 target = args[1] if len(args) > 1 else kwargs.get("y")
-                self._tell(Estimation("split", type(splitter).__name__, splitter, given, target, None, place))
+                told = Estimation("split", type(splitter).__name__, splitter, given, target, None, place)
+                told.groups = args[2] if len(args) > 2 else kwargs.get("groups")
+                self._tell(told)
             return split(splitter, *args, **kwargs)
 
         return heard

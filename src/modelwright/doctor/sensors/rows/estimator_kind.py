@@ -5,7 +5,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["codes_of", "columns_of", "kind_of", "predicts", "says_class", "settings_of", "support_of"]
+from modelwright.doctor.sensors.rows.study import Search
+
+__all__ = [
+    "codes_of",
+    "columns_of",
+    "kind_of",
+    "predicts",
+    "says_class",
+    "search_of",
+    "settings_of",
+    "support_of",
+]
 
 _HARMLESS = {
     "OneHotEncoder",
@@ -57,6 +68,27 @@ def kind_of(estimator: Any) -> str | None:
         value for key, value in vars(estimator).items() if key.endswith("_") and not key.startswith("_")
     ]
     return "scale" if any(_is_number(value) for value in learnt) else None
+
+
+def search_of(estimator: Any, groups: Any) -> Search | None:
+    """Return how an estimator chose settings; None where it chose none.
+
+    Args:
+        estimator: One that was fitted.
+        groups: What its fit was told of groups.
+    """
+    best, folds = getattr(estimator, "best_score_", None), getattr(estimator, "cv", 5)
+    if not isinstance(best, float) or not hasattr(estimator, "cv_results_"):
+        return None
+    scoring = getattr(estimator, "scoring", None)
+    default = "accuracy" if says_class(estimator) else "r2"
+    return Search(
+        scoring=default if scoring is None else scoring if isinstance(scoring, str) else "",
+        best=best,
+        folds="int" if folds is None or isinstance(folds, int) else type(folds).__name__,
+        splitter=id(folds),
+        told_groups=groups is not None,
+    )
 
 
 def _is_number(value: Any) -> bool:

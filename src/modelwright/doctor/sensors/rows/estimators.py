@@ -9,25 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.rows.answers import cuts, is_part, one_each
+from modelwright.doctor.sensors.rows.chosen_columns import check_chosen_columns
+from modelwright.doctor.sensors.rows.declared_groups import DeclaredGroups
 from modelwright.doctor.sensors.rows.estimator_kind import (
     codes_of,
     columns_of,
     kind_of,
     predicts,
     says_class,
+    search_of,
     settings_of,
     support_of,
 )
 from modelwright.doctor.sensors.rows.frames import Frames
+from modelwright.doctor.sensors.rows.group_statistics import check_group_statistics
 from modelwright.doctor.sensors.rows.hard_labels import check_hard_labels
 from modelwright.doctor.sensors.rows.isolated import isolated
+from modelwright.doctor.sensors.rows.joined_rows import check_joins
+from modelwright.doctor.sensors.rows.label_spelling import check_spelling
+from modelwright.doctor.sensors.rows.ledger import Ledger
 from modelwright.doctor.sensors.rows.pairing import check_pairing
 from modelwright.doctor.sensors.rows.preparation_leaks import check_preparation
+from modelwright.doctor.sensors.rows.reversed_scores import check_reversed_scores
 from modelwright.doctor.sensors.rows.row_book import RowBook, Traced
+from modelwright.doctor.sensors.rows.row_order import RowOrders
 from modelwright.doctor.sensors.rows.rows_twice import check_rows_twice
 from modelwright.doctor.sensors.rows.sheet import Sheet, sheet_of, values_of
-from modelwright.doctor.sensors.rows.study import Measurement, Preparation, Study
+from modelwright.doctor.sensors.rows.study import BY_HAND, Measurement, Preparation, Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
+from modelwright.doctor.sensors.rows.thinned_rows import SplitTargets
+from modelwright.doctor.sensors.rows.time_columns import check_time_columns
+from modelwright.doctor.sensors.rows.tried_thresholds import check_thresholds
 from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Estimation, Scene, Sensor
@@ -39,6 +52,8 @@ _MOST_CALLS = 600
 _LEAST_ASKED = 20
 _LEAST_S, _SHARE = 1.5, 0.04
 _KEPT_CELLS = 4_000_000
+_MOST_CLASSES = 50
+_OF_TABLES = frozenset({"group", "compare", "shift", "window", "correlate", "join", "table"})
 
 
 class Estimators(Sensor):
@@ -52,6 +67,10 @@ class Estimators(Sensor):
         self._studies: list[Study] = []
         self._of: dict[int, tuple[Any, Study]] = {}
         self._frames = Frames()
+        self._ledger = Ledger()
+        self._groups = DeclaredGroups()
+        self._orders = RowOrders()
+        self._split_targets = SplitTargets()
         self._entered: list[Traced] = []
         self._asked: list[Traced] = []
         self._asked_at: Place | None = None
@@ -75,8 +94,14 @@ class Estimators(Sensor):
         if self._book.full:
             return
         what = estimation.what
-        if what in ("fill", "group", "code"):
+        if what in ("fill", "code"):
             self._frames.hear(estimation)
+        elif what in _OF_TABLES:
+            self._ledger.hear(estimation)
+            if what == "compare" and not isinstance(estimation.target, str):
+                self._compare(estimation)
+        elif what in ("split", "splitter"):
+            self._split(estimation)
         elif what == "metric":
             self._score(estimation)
         elif what == "fit" and predicts(estimation.by) and estimation.target is not None:
@@ -206,7 +231,11 @@ class Estimators(Sensor):
             distinct=traced.distinct,
             columns=names,
             settings=settings_of(estimation.by),
+            labels=sheet.index if sheet.index is not None else getattr(estimation.target, "index", None),
+            target_labels=getattr(estimation.target, "index", None),
+            search=search_of(estimation.by, estimation.groups),
         )
+        self._groups.told(estimation.groups, traced.origins)
         self._studies.append(study)
         self._of[id(estimation.by)] = (weakref.ref(estimation.by), study)
         for each in self._studies[2:-2]:
@@ -230,7 +259,7 @@ class Estimators(Sensor):
         if sheet is None:
             return
         traced = self._book.trace(sheet)
-        predicted = _one_each(estimation.output) if estimation.what == "predict" else None
+        predicted = one_each(estimation.output) if estimation.what == "predict" else None
         measurement = Measurement(
             rows=traced.origins,
             lineage=traced.lineage,
@@ -238,6 +267,7 @@ class Estimators(Sensor):
             sheet=sheet if sheet.values.size <= _KEPT_CELLS else None,
             predicted=predicted,
             how=estimation.name,
+            output=_small(estimation.output),
         )
         if estimation.what == "score":
             measurement.target = values_of(estimation.target)
@@ -254,15 +284,49 @@ class Estimators(Sensor):
         if true is None:
             return
         for output, measurement in reversed(self._answers):
-            if len(measurement.rows) == len(true) and _is_part(said, output):
+            if len(measurement.rows) != len(true):
+                continue
+            if is_part(said, output):
                 measurement.target = true
-                value = estimation.output
-                if isinstance(value, float | np.floating):
-                    measurement.scores.append((estimation.name, float(value)))
-                else:
-                    measurement.scores.append((estimation.name, float("nan")))
+            elif not cuts(said, output):
+                continue
+            value = estimation.output
+            number = float(value) if isinstance(value, float | np.floating) else float("nan")
+            if measurement.target is not None or true.dtype.kind in "biuf":
+                measurement.target = true if measurement.target is None else measurement.target
+                measurement.scores.append((estimation.name, number))
                 measurement.score_place = estimation.place
-                return
+                measurement.rank(estimation.name, output, said, true, number, estimation.place)
+            return
+
+    def _compare(self, estimation: Estimation) -> None:
+        """A column was compared with an array: where both are classes, told and true, that is an accuracy."""
+        one, other = values_of(estimation.given), values_of(estimation.target)
+        if one is None or other is None:
+            return
+        for output, measurement in reversed(self._answers):
+            if len(measurement.rows) != len(one) or measurement.how != "predict":
+                continue
+            sides = (
+                [(one, other)] if is_part(other, output) else [(other, one)] if is_part(one, output) else []
+            )
+            for true, said in sides:
+                if np.unique(true).size <= _MOST_CLASSES and not is_part(true, output):
+                    value = float(np.mean(np.asarray(true == said)))
+                    measurement.target = true
+                    measurement.scores.append((BY_HAND, value))
+                    measurement.accuracy_at = estimation.place
+                    return
+
+    def _split(self, estimation: Estimation) -> None:
+        """A splitter was made, or rows were split."""
+        self._groups.split(estimation, self._book)
+        target = values_of(estimation.target)
+        labels = getattr(estimation.target, "index", None)
+        self._split_targets.split(
+            target, labels if labels is not None else getattr(estimation.given, "index", None)
+        )
+        self._orders.split(estimation.given, target, labels, estimation.place)
 
     # ---- the end ----
 
@@ -276,9 +340,30 @@ class Estimators(Sensor):
             yield from isolated(self._frames.check_codes)
         yield from _once(isolated(self._frames.check, studies))
         yield from _once(isolated(check_rows_twice, studies))
+        yield from _once(isolated(self._orders.check, self._studies, self._ledger))
         yield from _once(isolated(check_pairing, studies))
         yield from isolated(check_hard_labels, studies)
+        yield from self._of_tables(studies)
         yield from _once(check_table(studies))
+
+    def _of_tables(self, studies: list[Study]) -> Iterable[Finding]:
+        """Return what is wrong with how pandas was used before."""
+        yield from isolated(check_reversed_scores, studies)
+        yield from isolated(check_thresholds, studies)
+        yield from isolated(self._groups.check, studies)
+        yield from isolated(self._split_targets.check, studies, self._ledger)
+        for check in (
+            check_group_statistics,
+            check_spelling,
+            check_time_columns,
+            check_joins,
+            check_chosen_columns,
+        ):
+            yield from _once(isolated(check, studies, self._ledger))
+
+
+def _small(output: Any) -> NDArray[Any] | None:
+    return output if getattr(output, "ndim", 0) in (1, 2) and output.size <= _KEPT_CELLS else None
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -287,35 +372,3 @@ def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
         if each.kind not in seen or each.kind == SENSOR_FAILED:
             seen.add(each.kind)
             yield each
-
-
-def _one_each(output: Any) -> NDArray[Any] | None:
-    """Return one prediction a row; of two probabilities the second."""
-    if getattr(output, "ndim", 0) == 2 and output.shape[1] == 2:
-        return np.asarray(output)[:, 1]
-    return values_of(output) if hasattr(output, "shape") else None
-
-
-def _is_part(said: Any, output: Any) -> bool:
-    """Return whether predictions are what a model gave, a column of it, or the largest of its columns."""
-    if said is None:
-        return False
-    if said is output:
-        return True
-    one, all_of = values_of(said), np.asarray(output) if hasattr(output, "shape") else None
-    if all_of is None:
-        return False
-    if one is None:
-        many = np.asarray(said)
-        return many.shape == all_of.shape and bool((many == all_of).all())
-    if all_of.ndim == 1:
-        if len(one) != len(all_of):
-            return False
-        if one.dtype.kind in "bi" and all_of.dtype.kind == "f":
-            return False
-        return bool((one == all_of).all())
-    if all_of.ndim == 2 and len(one) == len(all_of):
-        if any((one == all_of[:, at]).all() for at in range(all_of.shape[1])):
-            return True
-        return one.dtype.kind in "iu" and bool((one == all_of.argmax(axis=1)).all())
-    return False

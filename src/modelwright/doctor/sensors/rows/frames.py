@@ -1,6 +1,6 @@
-"""What was done to frames of pandas before a model: gaps filled, targets averaged, categories coded."""
+"""What was done to frames of pandas before a model: gaps filled, categories coded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,11 @@ from modelwright.doctor.sensors.rows.study import Measurement, Study
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Estimation
 
-__all__ = ["Frames"]
+__all__ = ["Frames", "filled_by_class"]
 
 _MOST_ROWS = 300_000
 _MOST = 60
+_ENOUGH_ROWS = 10
 _MOST_CATEGORIES = 10_000
 
 
@@ -35,15 +36,6 @@ class _Filled:
 
 
 @dataclass(slots=True)
-class _Averaged:
-    """A column that holds a statistic of each group of another."""
-
-    given: Any
-    output: Any
-    place: Place | None
-
-
-@dataclass(slots=True)
 class _Coded:
     """A column whose categories became numbers."""
 
@@ -58,21 +50,12 @@ class Frames:
 
     def __init__(self) -> None:
         self._filled: list[_Filled] = []
-        self._averaged: list[_Averaged] = []
         self._coded: list[_Coded] = []
 
     def hear(self, estimation: Estimation) -> None:
         """Take note of what pandas was asked."""
         given = estimation.given
-        if (
-            len(self._filled) + len(self._averaged) + len(self._coded) >= _MOST
-            or len(given) > _MOST_ROWS
-            or len(given) < 20
-        ):
-            return
-        if estimation.what == "group":
-            if getattr(estimation.output, "ndim", 0) == 1 and given.ndim == 1 and given.dtype.kind in "biuf":
-                self._averaged.append(_Averaged(given.copy(), estimation.output.copy(), estimation.place))
+        if len(self._filled) + len(self._coded) >= _MOST or len(given) > _MOST_ROWS or len(given) < 20:
             return
         if estimation.what == "code":
             used = set(np.asarray(estimation.output).tolist())
@@ -140,7 +123,7 @@ class Frames:
         for study in reversed(studies):
             for measured in study.held_out():
                 yield from self._imputed(study, measured)
-                yield from self._encoded(study, measured)
+                yield from self._by_class(study, measured)
 
     def _imputed(self, study: Study, measured: Measurement) -> Iterator[Finding]:
         learnt, held = study.sheet, measured.sheet
@@ -171,35 +154,44 @@ class Frames:
                 subject=each.name,
             )
 
-    def _encoded(self, study: Study, measured: Measurement) -> Iterator[Finding]:
-        """A feature that is a statistic of the target over each group, held-out rows' own target in it."""
+    def _by_class(self, study: Study, measured: Measurement) -> Iterator[Finding]:
+        """Gaps of one column were filled class by class, measured rows by their own class."""
         held = measured.sheet
-        if held is None or held.index is None or measured.target is None:
+        if held is None or held.index is None or measured.target is None or not study.classes:
             return
-        for each in self._averaged:
-            if not each.output.index.is_unique or not held.index.isin(each.output.index).all():
-                continue
-            true = each.given.loc[held.index].to_numpy()
-            if measured.target.dtype.kind not in "biuf" or not np.array_equal(true, measured.target):
-                continue
-            coded = each.output.loc[held.index].to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float32)
-            columns = enumerate(held.values.T)
-            same = [at for at, column in columns if np.array_equal(column, coded, equal_nan=True)]
-            if not same or len(np.unique(coded)) < 2:
-                continue
-            name = held.names[same[0]] if held.names else f"column {same[0]}"
-            yield Finding(
-                kind="feature-gives-target-away",
-                severity=Severity.SEVERE,
-                title=f"{name} is computed from the target over groups, measured rows among them.",
-                evidence={"feature": name, "rows": len(each.given), "rows_held_out": len(held)},
-                causes=(
-                    cause("target-copied-into-feature", each.place),
-                    cause("target-proxy-feature", each.place),
-                ),
-                next_check="compute it from training rows only, and for those out of fold (TargetEncoder)",
-                subject=name,
-            )
+        for at, one in enumerate(self._filled):
+            for other in self._filled[at + 1 :]:
+                sides = [_classes_at(each.index, held.index, measured.target) for each in (one, other)]
+                if one.name != other.name or any(len(each) != 1 for each in sides) or sides[0] == sides[1]:
+                    continue
+                yield filled_by_class(one.name, other.place, {one.value: sides[0], other.value: sides[1]})
+                return
+
+
+def filled_by_class(name: str, place: Place | None, evidence: Mapping[object, object]) -> Finding:
+    """Return what is said where gaps are filled by the class that is to be predicted.
+
+    Args:
+        name: Of the column.
+        place: Of the line that computes what they are filled with.
+        evidence: What gaps are filled with, and for which class.
+    """
+    return Finding(
+        kind="feature-gives-target-away",
+        severity=Severity.SEVERE,
+        title=f"Gaps of {name} were filled with a statistic of rows of the same class, which is what is to "
+        "be predicted.",
+        evidence={"column": name, "filled": {str(key): str(each) for key, each in evidence.items()}},
+        causes=(cause("imputed-by-label", place), cause("target-proxy-feature", place)),
+        next_check="fill with one statistic of the training rows, whatever their class",
+        subject=name,
+    )
+
+
+def _classes_at(index: Any, labels: Any, target: NDArray[Any]) -> set[str]:
+    """Return the classes of the measured rows that are among some labels, where these are many; else none."""
+    among = labels.isin(index)
+    return set(target[among].astype(str).tolist()) if among.sum() >= _ENOUGH_ROWS else set()
 
 
 def _came_of(filled: _Filled, learnt: Sheet, both: NDArray[np.float32]) -> bool:

@@ -14,6 +14,7 @@ from modelwright.data.leak import check_leaks
 from modelwright.data.leak_score import rank_values
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.rows.far_codes import check_far_codes
+from modelwright.doctor.sensors.rows.imbalance import check_imbalance
 from modelwright.doctor.sensors.rows.isolated import isolated
 from modelwright.doctor.sensors.rows.label_errors import check_label_errors
 from modelwright.doctor.sensors.rows.near_copies import check_near_copies
@@ -68,7 +69,7 @@ def check_table(studies: Sequence[Study]) -> Iterable[Finding]:
     for check in checks:
         yield from isolated(check, rows)
     yield from isolated(_earlier_codes, studies)
-    yield from isolated(_imbalance, studies)
+    yield from isolated(check_imbalance, studies)
 
 
 def _last(studies: Sequence[Study]) -> _Rows | None:
@@ -289,37 +290,3 @@ def _follows_time(values: NDArray[np.float64]) -> bool:
     if known.sum() < 3 or values[known].std() == 0:
         return False
     return bool(abs(np.corrcoef(order[known], values[known])[0, 1]) > 0.7)
-
-
-def _imbalance(studies: Sequence[Study]) -> Iterator[Finding]:
-    """Accuracy is all that is asked, and the model adds little to naming the most frequent class."""
-    scored = [(s, m) for s in studies if s.classes for m in s.held_out() if m.scores and m.target is not None]
-    names = {name for _, m in scored for name, _ in m.scores}
-    if not scored or names - {"accuracy", "accuracy_score"}:
-        return
-    true = np.concatenate([m.target.astype(str) for _, m in scored if m.target is not None])
-    sizes = np.array([len(m.rows) for _, m in scored], np.float64)
-    scores = np.array([m.scores[-1][1] for _, m in scored])
-    if len(true) < 2 * _ENOUGH or not np.isfinite(scores).all():
-        return
-    found, counts = np.unique(true, return_counts=True)
-    share = float(counts.max() / counts.sum())
-    accuracy = float((scores * sizes).sum() / sizes.sum())
-    if share < 0.7 or accuracy - share > 0.25 * (1 - share):
-        return
-    study, measured = scored[-1]
-    yield Finding(
-        kind="accuracy-says-little",
-        severity=Severity.WARNING,
-        title=f"The only score is an accuracy of {accuracy:.3f}, and always answering "
-        f"{found[counts.argmax()]} scores {share:.3f}.",
-        evidence={
-            "accuracy": accuracy,
-            "share_of_the_most_frequent_class": share,
-            "classes": dict(zip(found[:20].tolist(), counts[:20].tolist(), strict=True)),
-            "measurements": len(scored),
-        },
-        causes=(cause("accuracy-under-imbalance", measured.score_place or measured.place),),
-        next_check="compute balanced accuracy, or the area under the ROC curve, on the same rows",
-        subject=study.name,
-    )

@@ -1,0 +1,72 @@
+"""Probabilities of the other class, given to a metric of how rows are ordered."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.study import Ranked, Study
+
+__all__ = ["check_reversed_scores"]
+
+_ENOUGH = 40
+_FAR = 6.0
+"""Standard deviations of the area under the curve, of scores that say nothing, below one half."""
+
+
+def check_reversed_scores(studies: Sequence[Study]) -> Iterator[Finding]:
+    """Yield a finding where a metric was given the first of two columns of probabilities, or a falling score.
+
+    What is true may be turned, too, and then all is well: so the order must be wrong, by far more than chance.
+    """
+    for study in reversed(studies):
+        for measured in study.held_out():
+            for ranked in measured.ranked:
+                area = _area(ranked)
+                if area is None or not study.classes or ranked.column not in (0, 1):
+                    continue
+                yield Finding(
+                    kind="probability-of-the-other-class",
+                    severity=Severity.SEVERE,
+                    title=f"{ranked.name} was given probabilities that {study.name} has for the class which "
+                    "counts as negative: rows are ordered the wrong way round.",
+                    evidence={
+                        "metric": ranked.name,
+                        "column": ranked.column,
+                        "area_under_the_curve": area,
+                        "area_the_other_way_round": 1 - area,
+                        "rows": len(ranked.true),
+                    },
+                    causes=(cause("wrong-class-probability", measured.place),),
+                    next_check="compare classes_ of the model with the class that the metric takes for positive",
+                    subject=study.name,
+                )
+                return
+
+
+def _area(ranked: Ranked) -> float | None:
+    """Return the area under the curve where it is below one half by more than chance allows, else None."""
+    found, codes = np.unique(ranked.true, return_inverse=True)
+    if len(found) != 2 or len(codes) < _ENOUGH or ranked.said.dtype.kind != "f" or len(np.unique(codes)) < 2:
+        return None
+    area = area_of(ranked.said, codes == 1)
+    ones = int(codes.sum())
+    zeros = len(codes) - ones
+    deviation = np.sqrt((ones + zeros + 1) / (12 * ones * zeros))
+    return area if (0.5 - area) / deviation > _FAR else None
+
+
+def area_of(said: NDArray[np.generic], true: NDArray[np.bool_]) -> float:
+    """Return the share of pairs that scores order rightly, ties counted half.
+
+    Args:
+        said: (row,)
+        true: (row,)
+    """
+    values, codes, counts = np.unique(said.astype(np.float64), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[codes] if len(values) else np.zeros(0)
+    ones = int(true.sum())
+    zeros = len(true) - ones
+    return float((ranks[true].sum() - ones * (ones + 1) / 2) / max(1, ones * zeros))
