@@ -22,8 +22,8 @@ class PandasWatch:
     """Listens to what fills, groups, codes, compares, shifts, rolls, correlates and joins.
 
     Each sort of call is told as an `Estimation` of its own `what`: `fill` and `group`, `code`, `compare`
-    (`==` with a text or with one value for each row), `shift`, `window`, `correlate`, `join`, `table` (columns or rows are
-    taken, or put into another order).
+    (`==` with a text or with one value for each row), `shift`, `window`, `correlate`, `join`, `table`
+    (columns or rows are taken, or put into another order).
 
     Args:
         watch: Is told.

@@ -81,8 +81,8 @@ class Estimation:
     """One call of an estimator, a metric or a splitter, as the user made it.
 
     Attributes:
-        what: `fit`, `transform`, `predict`, `score`, `resample`, `metric`, `split` or `splitter` (one is made);
-            of pandas as `PandasWatch` says.
+        what: `fit`, `transform`, `predict`, `score`, `resample`, `metric`, `split` or `splitter` (one is
+            made); of pandas as `PandasWatch` says.
         name: The method's or function's own.
         by: The estimator or splitter, or what pandas was asked of; None for functions.
         given: The rows; of a metric what is true.

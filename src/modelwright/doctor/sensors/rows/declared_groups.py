@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.ledger import Ledger, at_labels
 from modelwright.doctor.sensors.rows.row_book import RowBook
 from modelwright.doctor.sensors.rows.sheet import sheet_of
 from modelwright.doctor.sensors.rows.study import Measurement, Study
@@ -18,6 +19,7 @@ from modelwright.doctor.watch.sensor import Estimation
 __all__ = ["DeclaredGroups"]
 
 _MOST_ROWS = 300_000
+_MOST_COLUMNS = 8
 _ENOUGH = 40
 _KNOWN, _MIXED, _APART = 0.95, 0.5, 0.02
 _MIXING = frozenset(
@@ -41,6 +43,7 @@ class DeclaredGroups:
         self._codes: dict[str, int] = {}
         self._made: dict[int, tuple[Any, Place | None]] = {}
         self._splits: list[tuple[Place | None, bool]] = []
+        self._columns: list[Any] = []
 
     def split(self, estimation: Estimation, book: RowBook) -> None:
         """Hear that a splitter was made, or asked."""
@@ -59,6 +62,8 @@ class DeclaredGroups:
         """Take note of the group of each row (row,)."""
         if groups is None or len(groups) != len(origins) or len(self._group) >= _MOST_ROWS:
             return
+        if hasattr(groups, "index") and len(self._columns) < _MOST_COLUMNS:
+            self._columns.append(groups.copy(deep=False))
         for origin, each in zip(origins.tolist(), np.asarray(groups).astype(str).tolist(), strict=True):
             self._group.setdefault(origin, self._codes.setdefault(each, len(self._codes)))
 
@@ -67,11 +72,29 @@ class DeclaredGroups:
         found = np.array([self._group.get(each, -1) for each in rows.tolist()], np.int64)
         return found if len(found) and (found >= 0).mean() > _KNOWN else None
 
-    def check(self, studies: Sequence[Study]) -> Iterator[Finding]:
+    def _spread(self, study: Study, measured: Measurement, ledger: Ledger) -> None:
+        """Take note of groups of measured rows, where a column of a table is what was told of the others."""
+        if self._of(measured.rows) is not None or measured.labels is None or study.labels is None:
+            return
+        for column in self._columns:
+            for made in ledger.of("table", "join"):
+                index = made.given.index
+                if made.given.ndim != 2 or column.name not in made.given.columns:
+                    continue
+                at, own = at_labels(index, column.index), at_labels(index, measured.labels)
+                whole = made.given[column.name]
+                if at is None or own is None or whole.ndim != 1 or not _equal(whole.iloc[at], column):
+                    continue
+                self.told(whole.iloc[own], measured.rows)
+                return
+
+    def check(self, studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
         """Yield a finding where groups are told of at one split, and stand on both sides of another."""
         told = [(study, m) for study in studies for m in study.held_out() if len(m.rows) >= _ENOUGH]
         if not self._group or not told:
             return
+        for study, measured in told[-_MOST_COLUMNS:]:
+            self._spread(study, measured, ledger)
         shares = [self._share(study, measured) for study, measured in told]
         if any(share is None for share in shares):
             return
@@ -102,7 +125,7 @@ class DeclaredGroups:
         )
 
     def _of_search(self, study: Study) -> Iterator[Finding]:
-        """The search of the last model chose settings by folds that mix groups, which its test keeps apart."""
+        """The search of the last model chose by folds that mix groups, which its test keeps apart."""
         groups, search = self._of(study.rows), study.search
         if groups is None or search is None or search.told_groups or search.folds not in _MIXING:
             return
@@ -123,6 +146,10 @@ class DeclaredGroups:
         )
 
 
+def _equal(one: Any, other: Any) -> bool:
+    return np.array_equal(one.to_numpy().astype(str), other.to_numpy().astype(str))
+
+
 def _finding(name: str, title: str, evidence: dict[str, object], place: Place | None) -> Finding:
     other = cause("groups-ignored-in-cross-validation", place)
     causes = (cause("group-in-both-splits", place),)
@@ -132,5 +159,5 @@ def _finding(name: str, title: str, evidence: dict[str, object], place: Place | 
         title=title,
         evidence=evidence,
         causes=causes if name == "group-in-both-splits" else (other, *causes),
-        next_check="split by the same groups everywhere: GroupKFold, GroupShuffleSplit, fit(..., groups=groups)",
+        next_check="split by the same groups everywhere: GroupShuffleSplit, GroupKFold, fit(groups=groups)",
     )

@@ -53,6 +53,13 @@ _LEAST_ASKED = 20
 _LEAST_S, _SHARE = 1.5, 0.04
 _KEPT_CELLS = 4_000_000
 _MOST_CLASSES = 50
+_OF_PANDAS = (
+    check_group_statistics,
+    check_spelling,
+    check_time_columns,
+    check_joins,
+    check_chosen_columns,
+)
 _OF_TABLES = frozenset({"group", "compare", "shift", "window", "correlate", "join", "table"})
 
 
@@ -350,7 +357,7 @@ class Estimators(Sensor):
         """Return what is wrong with how pandas was used before."""
         yield from isolated(check_reversed_scores, studies)
         yield from isolated(check_thresholds, studies)
-        yield from isolated(self._groups.check, studies)
+        yield from isolated(self._groups.check, studies, self._ledger)
         yield from isolated(self._split_targets.check, studies, self._ledger)
         for check in (
             check_group_statistics,

@@ -118,7 +118,8 @@ def _sides(study: Study) -> _Sides | None:
         return None
     values, targets, rows = [study.sheet.values], [study.target], study.rows
     for measured in held:
-        assert measured.sheet is not None and measured.target is not None
+        assert measured.sheet is not None
+        assert measured.target is not None
         if measured.sheet.values.shape[1] != values[0].shape[1]:
             return None
         fresh = ~np.isin(measured.rows, rows)

@@ -35,9 +35,9 @@ def check_joins(studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
                 yield Finding(
                     kind="rows-learnt-and-measured",
                     severity=Severity.WARNING,
-                    title=f"A join made {len(made.output)} rows of {len(made.given)}, each with the target of the "
-                    f"row it was made of, and {share:.0%} of the rows that {study.name} is measured on were made "
-                    "of rows that it learnt from.",
+                    title=f"A join made {len(made.output)} rows of {len(made.given)}, each with the target "
+                    f"of the row it was made of, and {share:.0%} of the rows that {study.name} is measured on "
+                    "were made of rows that it learnt from.",
                     evidence={
                         "rows_before": len(made.given),
                         "rows_after": len(made.output),
@@ -55,7 +55,7 @@ def check_joins(studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
 
 
 def _multiplied(study: Study, measured: Measurement, made: Made) -> float | None:
-    """Return the share of measured rows made of a row that was learnt from, too; None where a join did not."""
+    """Return the share of measured rows made of a row that was learnt from; None where no join did it."""
     sources = _sources(made)
     if sources is None or measured.target is None or len(measured.rows) < _ENOUGH:
         return None

@@ -19,7 +19,7 @@ _FAR = 6.0
 def check_reversed_scores(studies: Sequence[Study]) -> Iterator[Finding]:
     """Yield a finding where a metric was given the first of two columns of probabilities, or a falling score.
 
-    What is true may be turned, too, and then all is well: so the order must be wrong, by far more than chance.
+    What is true may be turned, too, and then all is well: so the order must be wrong by more than chance.
     """
     for study in reversed(studies):
         for measured in study.held_out():
@@ -30,7 +30,7 @@ def check_reversed_scores(studies: Sequence[Study]) -> Iterator[Finding]:
                 yield Finding(
                     kind="probability-of-the-other-class",
                     severity=Severity.SEVERE,
-                    title=f"{ranked.name} was given probabilities that {study.name} has for the class which "
+                    title=f"{ranked.name} was given probabilities of {study.name} for the class which "
                     "counts as negative: rows are ordered the wrong way round.",
                     evidence={
                         "metric": ranked.name,
@@ -40,7 +40,7 @@ def check_reversed_scores(studies: Sequence[Study]) -> Iterator[Finding]:
                         "rows": len(ranked.true),
                     },
                     causes=(cause("wrong-class-probability", measured.place),),
-                    next_check="compare classes_ of the model with the class that the metric takes for positive",
+                    next_check="compare the model's classes_ with the class that the metric takes for positive",
                     subject=study.name,
                 )
                 return

@@ -92,6 +92,8 @@ def _other_rows(pair: _Pair, table: Any) -> tuple[str, float, int] | None:
         return None
     told: str | None = None
     for name in others:
+        if table[name].isna().any():
+            continue
         column = table[name].to_numpy()
         if _follows(pair.target, column[mine]):
             return None
@@ -101,7 +103,7 @@ def _other_rows(pair: _Pair, table: Any) -> tuple[str, float, int] | None:
 
 
 def _found_in(sheet: Sheet, table: Any, names: list[Any]) -> NDArray[np.int64] | None:
-    """Return where rows stand in a table, by the columns that both have (row,); None where not all are found."""
+    """Return where rows stand in a table, by columns that both have (row,); None where one is not found."""
     whole = sheet_of(table[names])
     if whole is None:
         return None
@@ -123,10 +125,8 @@ def _permuted(mine: NDArray[np.int64], stands: NDArray[np.int64]) -> bool:
 
 def _follows(target: NDArray[Any], column: NDArray[Any]) -> bool:
     """Return whether targets are a function of a column, that is no function by its many values alone."""
-    known = np.array([each == each for each in column.tolist()], bool)
-    if known.mean() < _FOUND or len(np.unique(target)) < 2:
+    if len(np.unique(target)) < 2:
         return False
-    target, column = target[known], column[known]
     numbers = target.dtype.kind in "biuf" and column.dtype.kind in "biuf"
     if numbers and np.array_equal(target.astype(np.float64), column.astype(np.float64)):
         return True

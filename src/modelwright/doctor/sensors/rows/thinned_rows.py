@@ -105,8 +105,8 @@ def _finding(
     return Finding(
         kind="classes-differ-between-splits",
         severity=Severity.WARNING,
-        title=f"{left} rows of class {name} were left out after the split: it makes up {shares[2]:.0%} of the "
-        f"rows that {study.name} is measured on, and {shares[1]:.0%} of those that it learnt from.",
+        title=f"{left} rows of class {name} were left out after the split: it makes up {shares[2]:.0%} of "
+        f"the rows that {study.name} is measured on, and {shares[1]:.0%} of those that it learnt from.",
         evidence={
             "class": name,
             "share_of_all": shares[0],

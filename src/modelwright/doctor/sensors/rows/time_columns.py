@@ -200,6 +200,6 @@ def _finding(study: Study, at: int, step: _Step, reach: int, ahead: int) -> Find
             "rows_learnt_from": len(study.rows),
         },
         causes=tuple(cause(each, step.place) for each in names),
-        next_check="shift the target by the horizon, with a positive number, before rolling or differencing it",
+        next_check="shift the target by the horizon, a positive number, before rolling or differencing it",
         subject=name,
     )

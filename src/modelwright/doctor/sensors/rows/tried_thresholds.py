@@ -45,7 +45,7 @@ def check_thresholds(studies: Sequence[Study]) -> Iterator[Finding]:
                     cause("threshold-chosen-on-test", tried[0].place),
                     cause("test-used-for-early-stopping", tried[0].place),
                 ),
-                next_check="choose the threshold on validation rows, or by cross-validation of the training rows",
+                next_check="choose the threshold on validation rows, or by cross-validation of training rows",
                 subject=study.name,
             )
             return
