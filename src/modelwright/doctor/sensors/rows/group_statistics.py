@@ -103,12 +103,15 @@ def _averaged(measured: Measurement, ledger: Ledger) -> Iterator[Finding]:
 
 def _each_row(made: Made) -> NDArray[np.float64] | None:
     """Return the statistic of each row's group (row,), whether it was given for rows or for groups."""
-    output = floats_of(made.output)
-    if output is None or len(output) == len(made.given):
-        return output
-    if made.groups is None or made.groups.max(initial=-1) + 1 != len(output):
+    output, groups = floats_of(made.output), made.groups
+    if output is None or groups is None or groups.max(initial=-1) < 0:
         return None
-    return np.append(output, np.nan)[made.groups]
+    if len(output) != len(made.given):
+        return np.append(output, np.nan)[groups] if groups.max() + 1 == len(output) else None
+    # What differs within a group, as a lag does, is no statistic of it.
+    one = np.full(groups.max() + 1, np.nan)
+    one[groups] = output
+    return output if np.array_equal(one[groups], output, equal_nan=True) else None
 
 
 def _sides(study: Study) -> _Sides | None:

@@ -36,8 +36,8 @@ def check_joins(studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
                     kind="rows-learnt-and-measured",
                     severity=Severity.WARNING,
                     title=f"A join made {len(made.output)} rows of {len(made.given)}, each with the target "
-                    f"of the row it was made of, and {share:.0%} of the rows that {study.name} is measured on "
-                    "were made of rows that it learnt from.",
+                    f"of the row it was made of, and {share:.0%} of the rows that {study.name} is measured "
+                    "on were made of rows that it learnt from.",
                     evidence={
                         "rows_before": len(made.given),
                         "rows_after": len(made.output),

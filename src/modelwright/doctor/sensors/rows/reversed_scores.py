@@ -40,7 +40,7 @@ def check_reversed_scores(studies: Sequence[Study]) -> Iterator[Finding]:
                         "rows": len(ranked.true),
                     },
                     causes=(cause("wrong-class-probability", measured.place),),
-                    next_check="compare the model's classes_ with the class that the metric takes for positive",
+                    next_check="compare classes_ of the model with the class that the metric counts as one",
                     subject=study.name,
                 )
                 return

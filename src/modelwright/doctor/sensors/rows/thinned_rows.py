@@ -16,7 +16,7 @@ __all__ = ["SplitTargets"]
 
 _MOST = 20
 _ENOUGH = 40
-_LIKE, _UNLIKE = 4.0, 8.0
+_LIKE, _UNLIKE = 4.0, 5.0
 """Standard deviations by which shares of classes may differ, and by which they must."""
 
 _LEAST = 0.1
