@@ -133,6 +133,17 @@ _FAULTS = {
         "target-encoded-on-all-rows",
         'search.fit(X.iloc[learnt][columns], y.iloc[learnt], groups=X["person"].iloc[learnt])',
     ),
+    "scaled by hand before the split": (
+        (
+            (
+                _ROWS,
+                'n = ["amount", "income", "staff"]\nmean, spread = X[n].mean(), X[n].std()\n'
+                "X[n] = (X[n] - mean) / spread\n",
+            ),
+        ),
+        "scaler-fitted-on-all-rows",
+        "mean, spread = X[n].mean(), X[n].std()",
+    ),
     "a table with keys twice": (
         (
             *_PLAIN,
@@ -199,6 +210,13 @@ _VARIANTS = {
             "columns = [",
             'rates = y.iloc[learnt].groupby(X["branch"].iloc[learnt]).mean()\n'
             'X["rate"] = X["branch"].map(rates).fillna(y.iloc[learnt].mean())\ncolumns = [',
+        ),
+    ),
+    "scaled by hand after the split": (
+        (
+            "columns = [",
+            'n = ["amount", "income", "staff"]\npart = X.iloc[learnt][n]\n'
+            "X[n] = (X[n] - part.mean()) / part.std()\ncolumns = [",
         ),
     ),
     "means of another column": (

@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from modelwright.doctor.sensors.rows.reversed_scores import check_reversed_score
 from modelwright.doctor.sensors.rows.row_book import RowBook, Traced
 from modelwright.doctor.sensors.rows.row_order import RowOrders
 from modelwright.doctor.sensors.rows.rows_twice import check_rows_twice
+from modelwright.doctor.sensors.rows.scale_identity import check_scales_of_study
 from modelwright.doctor.sensors.rows.sheet import Sheet, sheet_of, values_of
 from modelwright.doctor.sensors.rows.study import BY_HAND, Measurement, Preparation, Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
@@ -342,7 +343,7 @@ class Estimators(Sensor):
         studies = [each for each in self._studies if each.measured]
         network = self._network()
         traced = [*studies, network] if network is not None else studies
-        yield from _once(isolated(check_preparation, traced, self._preparations))
+        yield from _once(self._prepared(traced))
         if studies or self.scene.steps:
             yield from isolated(self._frames.check_codes)
         yield from _once(isolated(self._frames.check, studies))
@@ -352,6 +353,15 @@ class Estimators(Sensor):
         yield from isolated(check_hard_labels, studies)
         yield from self._of_tables(studies)
         yield from _once(check_table(studies))
+
+    def _prepared(self, studies: Sequence[Study]) -> Iterator[Finding]:
+        """Return what is wrong with what prepares rows: a transformer, or arithmetic."""
+        yield from isolated(check_preparation, studies, self._preparations)
+        last = next(
+            (each for each in reversed(self._studies) if each.sheet is not None and each.held_out()), None
+        )
+        if last is not None:
+            yield from isolated(check_scales_of_study, last)
 
     def _of_tables(self, studies: list[Study]) -> Iterable[Finding]:
         """Return what is wrong with how pandas was used before."""

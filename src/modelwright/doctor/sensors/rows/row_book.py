@@ -251,6 +251,9 @@ class RowBook:
         share = float(hit.mean())
         if share < _LINKED and hit.sum() < _LINKED * len(ordered):
             return nothing
+        # What several rows share, gaps that were filled for example, does not tell which of them it is.
+        again = (ordered[1:] == ordered[:-1]) & (np.diff(page.origins[order]) != 0)
+        hit &= ~np.isin(mine, ordered[1:][again])
         origins = np.full(len(mine), -1, np.int64)
         origins[hit] = page.origins[order[at[hit]]]
         return share, origins

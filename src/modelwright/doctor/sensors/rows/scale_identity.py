@@ -9,11 +9,13 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.rows.learner import Held, Learner
 from modelwright.doctor.sensors.rows.source_lines import prepares
+from modelwright.doctor.sensors.rows.study import Study
 from modelwright.doctor.watch.place import Place
 
-__all__ = ["check_scales"]
+__all__ = ["check_scales", "check_scales_of_study"]
 
 _LEAST_ROWS, _LEAST_HELD, _LEAST_COLUMNS = 40, 16, 2
+_DISTINCT = 0.95
 _DIFFERENT = 5
 """Values that a column has at least, or it is no measured one."""
 
@@ -46,15 +48,38 @@ def check_scales(learner: Learner, scaled_at: Place | None) -> Iterator[Finding]
         learner: A network with its rows.
         scaled_at: Where a scaler of scikit-learn was fitted, if one was.
     """
-    held = [each for each in learner.held() if len(each.values) >= _LEAST_HELD]
     sides = learner.learnt, learner.asked
-    learnt = learner.learnt.rows.values
-    if not held or len(learnt) < _LEAST_ROWS or not all(each.whole and not each.rows.full for each in sides):
+    if not all(each.whole and not each.rows.full for each in sides):
         return
-    known = learnt.astype(np.float64), learner.learnt.rows.counts
+    known = Held(values=learner.learnt.rows.values, counts=learner.learnt.rows.counts, place=learner.place)
+    yield from _check(learner.name, known, learner.held(), scaled_at or prepares(learner.place))
+
+
+def check_scales_of_study(study: Study) -> Iterator[Finding]:
+    """Yield the same of the columns that an estimator is given as numbers.
+
+    Args:
+        study: What it learnt from and was measured on; a scaler that was heard is looked at elsewhere.
+    """
+    sheet, held = study.sheet, [each for each in study.held_out() if each.sheet is not None]
+    if sheet is None or study.distinct < _DISTINCT or not held:
+        return
+    sides: list[Held] = []
+    for values, place in [(sheet.values, study.place)] + [(m.sheet.values, m.place) for m in held if m.sheet]:
+        if values.shape[1] != len(sheet.numeric):
+            return
+        ones = np.ones(len(values), np.int64)
+        sides.append(Held(values=values[:, sheet.numeric], counts=ones, place=place))
+    yield from _check(study.name, sides[0], sides[1:], prepares(study.place))
+
+
+def _check(name: str, own: Held, others: Sequence[Held], place: Place | None) -> Iterator[Finding]:
+    held = [each for each in others if len(each.values) >= _LEAST_HELD]
+    if not held or len(own.values) < _LEAST_ROWS:
+        return
+    known = own.values.astype(np.float64), own.counts
     # What is met last is what counts: rows to choose by may rightly be among those that were fitted on.
     groups = [_joined(held), held[-1]] if len(held) > 1 else held
-    place = scaled_at or prepares(learner.place)
     for words, misfit in _WAYS.items():
         alone = _misfits(misfit, *known)
         if alone is None:
@@ -63,7 +88,7 @@ def check_scales(learner: Learner, scaled_at: Place | None) -> Iterator[Finding]
             other = group.values.astype(np.float64), group.counts
             apart, both = _misfits(misfit, *other), _of_both(misfit, known, other)
             if apart is not None and _holds((alone < _EXACT) & (apart < _EXACT), alone, apart):
-                yield _refitted(learner, group, words, alone, apart, place)
+                yield _refitted(name, own, group, words, alone, apart, place)
                 return
             if both is None or not _holds(both < _EXACT, both):
                 continue
@@ -72,12 +97,13 @@ def check_scales(learner: Learner, scaled_at: Place | None) -> Iterator[Finding]
             only_alone = ((alone < _EXACT) & (both > _BETTER * np.maximum(alone, 1e-6))).sum()
             least = 1 if (both[np.isfinite(both)] < _EXACT).all() else _LEAST_BETTER
             if only_both >= least and only_alone <= 0.1 * only_both:
-                yield _seen(learner, group, words, alone, both, place)
+                yield _seen(name, own, group, words, alone, both, place)
                 return
 
 
 def _seen(
-    learner: Learner,
+    name: str,
+    own: Held,
     group: Held,
     words: str,
     alone: NDArray[np.float64],
@@ -87,23 +113,24 @@ def _seen(
     return Finding(
         kind="preparation-saw-held-out-rows",
         severity=Severity.WARNING,
-        title=f"Together, the rows that {learner.name} learnt from and those that it is measured on have "
+        title=f"Together, the rows that {name} learnt from and those that it is measured on have "
         f"{words}, exactly; those that it learnt from have not.",
         evidence={
-            "rows_learnt_from": len(learner.learnt.rows),
+            "rows_learnt_from": len(own.values),
             "rows_measured": len(group.values),
             "misfit_of_columns_of_all_rows": _shown(both),
             "misfit_of_columns_of_rows_learnt_from": _shown(alone),
         },
-        causes=(cause("scaler-fitted-on-all-rows", place or learner.place),),
+        causes=(cause("scaler-fitted-on-all-rows", place or own.place),),
         next_check="compute means and deviations of the training rows only, after the split, and use "
         "them for both",
-        subject=learner.name,
+        subject=name,
     )
 
 
 def _refitted(
-    learner: Learner,
+    name: str,
+    own: Held,
     group: Held,
     words: str,
     alone: NDArray[np.float64],
@@ -113,17 +140,17 @@ def _refitted(
     return Finding(
         kind="preparation-fitted-anew-on-held-out-rows",
         severity=Severity.WARNING,
-        title=f"The rows that {learner.name} is measured on have {words}, exactly and by themselves, as "
+        title=f"The rows that {name} is measured on have {words}, exactly and by themselves, as "
         "those have that it learnt from: the same value means another thing there.",
         evidence={
-            "rows_learnt_from": len(learner.learnt.rows),
+            "rows_learnt_from": len(own.values),
             "rows_measured": len(group.values),
             "misfit_of_columns_of_rows_measured": _shown(apart),
             "misfit_of_columns_of_rows_learnt_from": _shown(alone),
         },
         causes=(cause("scaler-refitted-on-test", place or group.place),),
         next_check="keep mean and deviation of the training rows, and prepare the others with them",
-        subject=learner.name,
+        subject=name,
     )
 
 
