@@ -168,7 +168,7 @@ class Frames:
                 return
 
 
-def filled_by_class(name: str, place: Place | None, evidence: Mapping[object, object]) -> Finding:
+def filled_by_class(name: str, place: Place | None, evidence: Mapping[Any, object]) -> Finding:
     """Return what is said where gaps are filled by the class that is to be predicted.
 
     Args:

@@ -1,6 +1,6 @@
 """Statistics of groups among the features: of the target, or by the class that is to be predicted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -199,7 +199,9 @@ def _sums(
     codes: NDArray[np.int64], target: NDArray[np.float64], groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (group,) how many rows there are, and the sum of their targets."""
-    return np.bincount(codes, minlength=groups).astype(np.float64), np.bincount(codes, target, groups)
+    return np.bincount(codes, minlength=groups).astype(np.float64), np.bincount(codes, target, groups).astype(
+        np.float64
+    )
 
 
 def _near(one: NDArray[np.float64], other: NDArray[np.float64], target: NDArray[np.float64]) -> float:
@@ -219,7 +221,7 @@ def _place_of(found: NDArray[np.float32], ledger: Ledger) -> Place | None:
     return None
 
 
-def _finding(name: str, evidence: dict[str, object], place: Place | None) -> Finding:
+def _finding(name: str, evidence: Mapping[str, object], place: Place | None) -> Finding:
     return Finding(
         kind="feature-gives-target-away",
         severity=Severity.SEVERE,
