@@ -96,7 +96,8 @@ _FAULTS = {
         (
             (
                 _GAPS,
-                'm = loans.groupby("state")["months"].transform("mean")\nloans["months"] = loans["months"].fillna(m)',
+                'm = loans.groupby("state")["months"].transform("mean")\n'
+                'loans["months"] = loans["months"].fillna(m)',
             ),
         ),
         "imputed-by-label",
@@ -147,10 +148,7 @@ _FAULTS = {
     "a table with keys twice": (
         (
             *_PLAIN,
-            (
-                "# the tables are made\n",
-                'offices = pd.concat([offices, offices.assign(staff=offices["staff"] + 5)])\n',
-            ),
+            ("# the tables are made\n", "offices = pd.concat([offices, offices.assign(staff=5.5)])\n"),
         ),
         "rows-multiplied-by-join",
         'loans = loans.merge(offices, on="branch", how="left")',
@@ -185,7 +183,8 @@ _VARIANTS = {
     "gaps filled by branch": (
         (
             _GAPS,
-            'm = loans.groupby("branch")["staff"].transform("mean")\nloans["months"] = loans["months"].fillna(m)',
+            'm = loans.groupby("branch")["staff"].transform("mean")\n'
+            'loans["months"] = loans["months"].fillna(m)',
         ),
     ),
     "rows sorted before the targets are taken": (

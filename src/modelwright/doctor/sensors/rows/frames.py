@@ -1,6 +1,6 @@
 """What was done to frames of pandas before a model: gaps filled, categories coded."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,8 +122,8 @@ class Frames:
         """Yield a finding where such a column reaches rows that are held out."""
         for study in reversed(studies):
             for measured in study.held_out():
-                yield from self._imputed(study, measured)
-                yield from self._by_class(study, measured)
+                told = list(self._by_class(study, measured))
+                yield from told or self._imputed(study, measured)
 
     def _imputed(self, study: Study, measured: Measurement) -> Iterator[Finding]:
         learnt, held = study.sheet, measured.sheet
@@ -168,7 +168,7 @@ class Frames:
                 return
 
 
-def filled_by_class(name: str, place: Place | None, evidence: Mapping[Any, object]) -> Finding:
+def filled_by_class(name: str, place: Place | None, evidence: Mapping[float, Iterable[str]]) -> Finding:
     """Return what is said where gaps are filled by the class that is to be predicted.
 
     Args:
@@ -181,7 +181,7 @@ def filled_by_class(name: str, place: Place | None, evidence: Mapping[Any, objec
         severity=Severity.SEVERE,
         title=f"Gaps of {name} were filled with a statistic of rows of the same class, which is what is to "
         "be predicted.",
-        evidence={"column": name, "filled": {str(key): str(each) for key, each in evidence.items()}},
+        evidence={"column": name, "filled": {str(key): sorted(each) for key, each in evidence.items()}},
         causes=(cause("imputed-by-label", place), cause("target-proxy-feature", place)),
         next_check="fill with one statistic of the training rows, whatever their class",
         subject=name,

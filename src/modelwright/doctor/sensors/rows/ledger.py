@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ __all__ = ["Ledger", "Made", "at_labels", "floats_of"]
 
 _MOST_ROWS = 300_000
 _MOST_CELLS = 2_000_000
-_MOST_KEPT = 12_000_000
+_MOST_KEPT = 6_000_000
 _MOST = 48
 """Calls of each sort that are kept, the newest."""
 
@@ -87,8 +88,16 @@ class Ledger:
 def _kept(given: Any) -> Any:
     """Return a copy of a table or column that shares its memory until somebody writes; others as they are."""
     if hasattr(given, "iloc"):
-        return given.copy(deep=False)
+        return given.copy(deep=not _shares_until_written())
     return given.copy() if isinstance(given, np.ndarray) else given
+
+
+@cache
+def _shares_until_written() -> bool:
+    """Return whether pandas itself copies what is shared before it is written to, as it does from 3.0 on."""
+    import pandas
+
+    return int(pandas.__version__.split(".")[0]) >= 3
 
 
 def _plain_window(by: Any) -> dict[str, Any]:
