@@ -42,6 +42,7 @@ from modelwright.doctor.sensors.rows.table_checks import check_table
 from modelwright.doctor.sensors.rows.thinned_rows import SplitTargets
 from modelwright.doctor.sensors.rows.time_columns import check_time_columns
 from modelwright.doctor.sensors.rows.tried_thresholds import check_thresholds
+from modelwright.doctor.sensors.rows.units_by_group import check_units_by_group
 from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Estimation, Scene, Sensor
@@ -60,6 +61,7 @@ _OF_PANDAS = (
     check_time_columns,
     check_joins,
     check_chosen_columns,
+    check_units_by_group,
 )
 _OF_TABLES = frozenset({"group", "compare", "shift", "window", "correlate", "join", "table"})
 
@@ -369,13 +371,7 @@ class Estimators(Sensor):
         yield from isolated(check_thresholds, studies)
         yield from isolated(self._groups.check, studies, self._ledger)
         yield from isolated(self._split_targets.check, studies, self._ledger)
-        for check in (
-            check_group_statistics,
-            check_spelling,
-            check_time_columns,
-            check_joins,
-            check_chosen_columns,
-        ):
+        for check in _OF_PANDAS:
             yield from _once(isolated(check, studies, self._ledger))
 
 

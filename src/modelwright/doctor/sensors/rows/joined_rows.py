@@ -1,14 +1,13 @@
 """Joins that make several rows of one, or find no partner where spelling alone stands between."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.sensors.rows.ledger import Ledger, Made, at_labels
+from modelwright.doctor.sensors.rows.ledger import Ledger, Made, at_labels, stands_at
 from modelwright.doctor.sensors.rows.sheet import mixed, sheet_of
 from modelwright.doctor.sensors.rows.study import Measurement, Study
 
@@ -62,7 +61,7 @@ def _multiplied(study: Study, measured: Measurement, made: Made) -> float | None
     own, asked = (at_labels(made.output.index, each) for each in (study.labels, measured.labels))
     if own is None or asked is None or np.isin(own, asked).any():
         return None
-    if not (_stands(study.sheet, made.output, own) and _stands(measured.sheet, made.output, asked)):
+    if not (stands_at(study.sheet, made.output, own) and stands_at(measured.sheet, made.output, asked)):
         return None
     rows = sources[np.concatenate([own, asked])]
     true = np.concatenate([study.target.astype(str), measured.target.astype(str)])
@@ -93,17 +92,3 @@ def _sources(made: Made) -> NDArray[np.int64] | None:
     if len(np.unique(theirs)) < len(theirs) or (theirs[order][places] != mine).any():
         return None
     return order[places]
-
-
-def _stands(sheet: Any, table: Any, places: NDArray[np.int64]) -> bool:
-    """Return whether rows are those of a table at these places, by a column that both have."""
-    if sheet is None or sheet.names is None:
-        return False
-    for at in np.flatnonzero(sheet.numeric).tolist():
-        name = sheet.names[at]
-        if name not in table.columns or getattr(table[name].dtype, "kind", "O") not in "iuf":
-            continue
-        theirs = table[name].to_numpy(dtype=np.float64, na_value=np.nan)[places].astype(np.float32)
-        if len(np.unique(theirs)) > 5:
-            return bool((theirs == sheet.values[:, at])[np.isfinite(theirs)].all())
-    return False

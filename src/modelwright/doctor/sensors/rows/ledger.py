@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.doctor.sensors.rows.sheet import Sheet
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Estimation
 
-__all__ = ["Ledger", "Made", "at_labels", "floats_of"]
+__all__ = ["Ledger", "Made", "at_labels", "floats_of", "stands_at"]
 
 _MOST_ROWS = 300_000
 _MOST_CELLS = 2_000_000
@@ -125,3 +126,25 @@ def at_labels(index: Any, labels: Any) -> NDArray[np.int64] | None:
         return None
     places = index.get_indexer(labels)
     return None if (places < 0).any() else np.asarray(places, np.int64)
+
+
+def stands_at(sheet: Sheet | None, table: Any, places: NDArray[np.int64]) -> bool:
+    """Return whether rows are those of a table at these places, by a column that both have.
+
+    Labels that were given anew would lead to other rows.
+
+    Args:
+        sheet: Rows as they were given to a model.
+        table: A frame of pandas.
+        places: Of the rows in the table (row,).
+    """
+    if sheet is None or sheet.names is None:
+        return False
+    for at in np.flatnonzero(sheet.numeric).tolist():
+        name = sheet.names[at]
+        if name not in table.columns or getattr(table[name].dtype, "kind", "O") not in "iuf":
+            continue
+        theirs = table[name].to_numpy(dtype=np.float64, na_value=np.nan)[places].astype(np.float32)
+        if len(np.unique(theirs)) > 5:
+            return bool((theirs == sheet.values[:, at])[np.isfinite(theirs)].all())
+    return False

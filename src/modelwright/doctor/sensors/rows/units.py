@@ -9,9 +9,9 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.watch.place import Place
 
-__all__ = ["check_units", "check_units_in_order"]
+__all__ = ["UNITS", "check_units", "check_units_in_order"]
 
-_UNITS = {
+UNITS = {
     "thousands": (1000.0, 0.0),
     "hundreds (cm and m, percent and share)": (100.0, 0.0),
     "Fahrenheit and Celsius": (1.8, 32.0),
@@ -65,7 +65,7 @@ def check_units(
         if gap < 3 * low.std() and gap < 3 * high.std():
             continue
         apart = gap > 3 * low.std() and gap > 3 * high.std()
-        for unit, (factor, offset) in _UNITS.items():
+        for unit, (factor, offset) in UNITS.items():
             p_value = _same(low * factor + offset, high)
             if scaled or apart:
                 p_value = max(p_value, _same_shape(low, high, factor))
@@ -113,7 +113,7 @@ def check_units_in_order(
         before, after = column[:cut], column[cut:]
         if min(len(before), len(after)) < 2 * _ENOUGH:
             continue
-        for unit, (factor, offset) in _UNITS.items():
+        for unit, (factor, offset) in UNITS.items():
             if not offset and factor < 10:
                 continue
             for turned in (False, True):
