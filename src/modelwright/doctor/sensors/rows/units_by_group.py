@@ -26,6 +26,8 @@ _MOST_COLUMNS = 60
 _MOST_ROWS = 100_000
 _ALIKE, _UNLIKE, _OTHERS_ALIKE = 0.05, 1e-12, 1e-6
 _LEAST_FACTOR = 1.5
+_SURE = 0.015
+"""Standard error of the logarithm of a ratio, at most."""
 
 
 def check_units_by_group(studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
@@ -52,7 +54,7 @@ def check_units_by_group(studies: Sequence[Study], ledger: Ledger) -> Iterator[F
             if str(name) in known or str(name) in seen:
                 continue
             groups = _groups(made.given[name], places)
-            if groups is not None and not _is_function_of(study.target, groups):
+            if groups is not None and not _is_told(study, groups):
                 seen.add(str(name))
                 yield from _check(study, str(name), groups)
 
@@ -65,13 +67,17 @@ def _groups(column: Any, places: NDArray[np.int64]) -> NDArray[Any] | None:
     return values if 2 <= len(set(values[:2000].tolist())) <= _MOST_GROUPS else None
 
 
-def _is_function_of(target: NDArray[Any], groups: NDArray[Any]) -> bool:
-    """Return whether groups are the classes that are to be predicted."""
-    if len(np.unique(target)) > _MOST_GROUPS:
-        return False
-    return len({*zip(target.tolist(), groups.tolist(), strict=True)}) <= max(
-        len(np.unique(target)), len(np.unique(groups))
-    )
+def _is_told(study: Study, groups: NDArray[Any]) -> bool:
+    """Return whether groups are known to the model by one of its columns, or are what it is to predict."""
+    assert study.sheet is not None
+    for column in (study.target, *study.sheet.values.T):
+        few = np.unique(column[:2000])
+        if len(few) > _MOST_GROUPS or len(np.unique(column)) > _MOST_GROUPS:
+            continue
+        pairs = {*zip(column.tolist(), groups.tolist(), strict=True)}
+        if len(few) > 1 and len(pairs) == len(np.unique(column)):
+            return True
+    return False
 
 
 def _check(study: Study, name: str, groups: NDArray[Any]) -> Iterator[Finding]:
@@ -123,11 +129,19 @@ def _best(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[str, fl
     for unit, (factor, offset) in _UNITS.items():
         if factor < _LEAST_FACTOR and not offset:
             continue
-        found += [
-            (unit, _p_value(one * factor + offset, other)),
-            (unit, _p_value(other * factor + offset, one)),
-        ]
+        for low, high in ((one, other), (other, one)):
+            if offset or _is_ratio(low, high, factor):
+                found.append((unit, _p_value(low * factor + offset, high)))
     return max(found, key=lambda each: each[1])
+
+
+def _is_ratio(low: NDArray[np.float64], high: NDArray[np.float64], factor: float) -> bool:
+    """Return whether two groups are in this ratio, and it is known well enough that few others would be."""
+    logs = [np.log(each[each > 0]) for each in (low, high)]
+    if any(len(each) < 0.98 * len(side) for each, side in zip(logs, (low, high), strict=True)):
+        return False
+    error = float(np.sqrt(sum(each.var() / len(each) for each in logs)))
+    return error < _SURE and abs(float(logs[1].mean() - logs[0].mean()) - np.log(factor)) < 2.5 * error
 
 
 def _p_value(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
