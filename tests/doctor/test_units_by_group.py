@@ -40,7 +40,8 @@ _VARIANTS = {
     "the model knows the maker": (
         (
             _UNITS,
-            'log.loc[beta, "flow"] *= 1.609344\nlog["other"] = log["maker"]\nlog["maker"] = beta.astype(int)\n',
+            'log.loc[beta, "flow"] *= 1.609344\nlog["other"] = log["maker"]\n'
+            'log["maker"] = beta.astype(int)\n',
         ),
         ('table = log.drop(columns=["maker"])', 'table = log.drop(columns=["other"])'),
         ('names = ["flow"', 'names = ["maker", "flow"'),

@@ -60,8 +60,9 @@ def scores_of(output: Any) -> NDArray[np.float64] | None:
 
 def cuts(said: Any, output: Any) -> bool:
     """Return whether classes are a model's scores, cut at one value: the rows above it are the ones."""
-    one, scores = values_of(said), scores_of(output)
-    if one is None or scores is None or len(one) != len(scores) or one.dtype.kind not in "biu":
+    one = values_of(said)
+    scores = scores_of(output) if one is not None and one.dtype.kind in "biu" else None
+    if one is None or scores is None or len(one) != len(scores):
         return False
     values = np.unique(one)
     if len(values) != 2 or len(np.unique(scores)) < 3:

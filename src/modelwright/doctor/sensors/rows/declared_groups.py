@@ -20,6 +20,7 @@ __all__ = ["DeclaredGroups"]
 
 _MOST_ROWS = 300_000
 _MOST_COLUMNS = 8
+_MOST_TOLD = 12
 _ENOUGH = 40
 _KNOWN, _MIXED, _APART = 0.95, 0.5, 0.02
 _MIXING = frozenset(
@@ -44,6 +45,7 @@ class DeclaredGroups:
         self._made: dict[int, tuple[Any, Place | None]] = {}
         self._splits: list[tuple[Place | None, bool]] = []
         self._columns: list[Any] = []
+        self._told = 0
 
     def split(self, estimation: Estimation, book: RowBook) -> None:
         """Hear that a splitter was made, or asked."""
@@ -52,7 +54,9 @@ class DeclaredGroups:
             return
         if estimation.name != "TimeSeriesSplit":
             self._splits = [*self._splits[-200:], (estimation.place, estimation.groups is not None)]
-        sheet = sheet_of(estimation.given) if estimation.groups is not None else None
+        self._told += estimation.groups is not None
+        heard = estimation.groups is not None and self._told <= _MOST_TOLD
+        sheet = sheet_of(estimation.given) if heard else None
         if sheet is not None and len(self._group) < _MOST_ROWS:
             traced = book.trace(sheet)
             if traced.distinct > _KNOWN:

@@ -18,7 +18,8 @@ from modelwright.doctor.watch.place import Place
 __all__ = ["RowOrders"]
 
 _ENOUGH = 60
-_MOST_PAIRS = 40
+_MOST_PAIRS = 2
+_MOST_TABLES = 12
 _FOUND = 0.95
 _ELSEWHERE = 0.5
 _MOST_CLASSES = 50
@@ -50,11 +51,11 @@ class RowOrders:
 
     def split(self, given: Any, target: NDArray[Any] | None, labels: Any, place: Place | None) -> None:
         """Hear that rows and targets were split together."""
-        if target is None or len(self._pairs) >= _MOST_PAIRS or not hasattr(given, "iloc"):
+        if target is None or not hasattr(given, "iloc"):
             return
         sheet = sheet_of(given)
         if sheet is not None and len(sheet) == len(target) >= _ENOUGH:
-            self._pairs.append(_Pair(sheet, target, labels, place))
+            self._pairs = [*self._pairs[1 - _MOST_PAIRS :], _Pair(sheet, target, labels, place)]
 
     def check(self, studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
         """Yield a finding where rows and targets come from one table, and from other rows of it.
@@ -65,41 +66,43 @@ class RowOrders:
         last = next((each for each in reversed(studies) if each.sheet is not None), None)
         if last is None or last.sheet is None or len(last.target) < _ENOUGH:
             return
-        pairs = [*self._pairs[-2:], _Pair(last.sheet, last.target, last.target_labels, last.place)]
+        pairs = [*self._pairs, _Pair(last.sheet, last.target, last.target_labels, last.place)]
         tables = [made for made in ledger.of("table", "join") if getattr(made.given, "ndim", 0) == 2]
         for pair in pairs:
-            for made in reversed(tables):
-                shown = _other_rows(pair, made.given)
-                if shown is None:
-                    continue
-                yield _finding(last, _reordered_at(ledger) or pair.place, *shown)
-                return
+            for made in reversed(tables[-_MOST_TABLES:]):
+                right, shown = _other_rows(pair, made.given)
+                if right:
+                    break
+                if shown is not None:
+                    yield _finding(last, _reordered_at(ledger) or pair.place, *shown)
+                    return
 
 
-def _other_rows(pair: _Pair, table: Any) -> tuple[str, float, int] | None:
-    """Return (column, share of rows beside a target of another row, rows); None where all may be right."""
-    names = [name for name in table.columns if str(name) in (pair.sheet.names or ())]
+def _other_rows(pair: _Pair, table: Any) -> tuple[bool, tuple[str, float, int] | None]:
+    """Return whether rows have their own targets, and, where they have not, what shows it.
+
+    Returns:
+        (whether targets fit a column as the rows stand in it, (column, share of rows beside a target of
+        another row, rows) or None where that is not known).
+    """
+    mine_too = [name for name in table.columns if str(name) in (pair.sheet.names or ())]
     others = [name for name in table.columns if str(name) not in (pair.sheet.names or ())]
-    if not names or not others or len(table) < len(pair.target) or not table.columns.is_unique:
-        return None
-    mine = _found_in(pair.sheet, table, names)
+    numbers = [name for name in mine_too if getattr(table.dtypes[name], "kind", "O") in "biuf"]
+    if not mine_too or not others or len(table) < len(pair.target) or not table.columns.is_unique:
+        return False, None
+    mine = _found_in(pair.sheet, table, numbers or mine_too)
     if mine is None:
-        return None
+        return False, None
+    columns = {str(name): table[name].to_numpy() for name in others if not table[name].isna().any()}
+    if any(_follows(pair.target, column[mine]) for column in columns.values()):
+        return True, None
     stands = at_labels(table.index, pair.labels) if pair.labels is not None else None
     if stands is None and len(table) == len(pair.target):
         stands = np.arange(len(table))
     if stands is None or (mine == stands).mean() > 1 - _ELSEWHERE or not _permuted(mine, stands):
-        return None
-    told: str | None = None
-    for name in others:
-        if table[name].isna().any():
-            continue
-        column = table[name].to_numpy()
-        if _follows(pair.target, column[mine]):
-            return None
-        if told is None and _follows(pair.target, column[stands]):
-            told = str(name)
-    return None if told is None else (told, float((mine != stands).mean()), len(mine))
+        return False, None
+    told = next((name for name, column in columns.items() if _follows(pair.target, column[stands])), None)
+    return False, None if told is None else (told, float((mine != stands).mean()), len(mine))
 
 
 def _found_in(sheet: Sheet, table: Any, names: list[Any]) -> NDArray[np.int64] | None:

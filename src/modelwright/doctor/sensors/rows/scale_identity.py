@@ -208,7 +208,7 @@ def _of_both(
 
 
 def _measured(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    few = values[:2000]
+    few = values[:500]
     different = np.array([len(np.unique(few[:, at])) >= _DIFFERENT for at in range(values.shape[1])], bool)
     return different & np.isfinite(values).all(axis=0)
 

@@ -108,8 +108,10 @@ class Measurement:
         self, name: str, output: Any, said: Any, true: NDArray[Any], value: float, place: Place | None
     ) -> None:
         """Take note of a metric of two classes that was given what the model said."""
+        if len(self.ranked) >= _MOST_RANKED:
+            return
         one = values_of(said)
-        if one is not None and len(self.ranked) < _MOST_RANKED and len(np.unique(true)) == 2:
+        if one is not None and len(np.unique(true)) == 2:
             self.ranked.append(Ranked(name, column_of(said, output), one, true, value, place))
 
 
