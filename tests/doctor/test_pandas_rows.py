@@ -87,6 +87,15 @@ _FAULTS = {
         "wrong-class-probability",
         "said = search.predict_proba(known)[:, 0]",
     ),
+    "the precision of the first column": (
+        (
+            ("predict_proba(known)[:, 1]", "predict_proba(known)[:, 0]"),
+            ("import f1_score, roc_auc_score", "import average_precision_score, f1_score"),
+            (_SCORE, "print(average_precision_score(y.iloc[held], said))"),
+        ),
+        "wrong-class-probability",
+        "said = search.predict_proba(known)[:, 0]",
+    ),
     "two spellings": (
         (("# the tables are made\n", 'loans.loc[::3, "state"] = loans.loc[::3, "state"].str.title()\n'),),
         "label-spelling-lost",
@@ -178,6 +187,11 @@ _VARIANTS = {
     "the first column for the first class": (
         ("predict_proba(known)[:, 1]", "predict_proba(known)[:, 0]"),
         (_SCORE, "print(roc_auc_score(1 - y.iloc[held], said))"),
+    ),
+    "the first column, told to be the positive class": (
+        ("predict_proba(known)[:, 1]", "predict_proba(known)[:, 0]"),
+        ("import f1_score, roc_auc_score", "import average_precision_score, f1_score"),
+        (_SCORE, "print(average_precision_score(y.iloc[held], said, pos_label=0))"),
     ),
     "other states": (("# the tables are made\n", 'loans.loc[::9, "state"] = "paid late"\n'),),
     "gaps filled by branch": (

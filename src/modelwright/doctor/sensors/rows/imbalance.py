@@ -12,6 +12,9 @@ __all__ = ["check_imbalance"]
 
 _ENOUGH = 80
 _SHARE, _ADDS = 0.7, 0.25
+_SHARE_OF_SEARCH, _ADDS_OF_SEARCH = 0.8, 0.15
+"""Where other scores are asked, too, and it only chose the settings: classes must be further apart."""
+
 _ACCURACIES = frozenset({"accuracy", "accuracy_score", BY_HAND})
 
 
@@ -63,7 +66,7 @@ def _chosen_by_accuracy(study: Study) -> bool:
     if study.search is None or study.search.scoring != "accuracy":
         return False
     share = float(np.unique(study.target, return_counts=True)[1].max() / len(study.target))
-    return share > _SHARE and study.search.best - share < _ADDS * (1 - share)
+    return share > _SHARE_OF_SEARCH and study.search.best - share < _ADDS_OF_SEARCH * (1 - share)
 
 
 def _asks_for_probabilities(studies: Sequence[Study]) -> bool:

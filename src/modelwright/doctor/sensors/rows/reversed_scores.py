@@ -49,7 +49,13 @@ def check_reversed_scores(studies: Sequence[Study]) -> Iterator[Finding]:
 def _area(ranked: Ranked) -> float | None:
     """Return the area under the curve where it is below one half by more than chance allows, else None."""
     found, codes = np.unique(ranked.true, return_inverse=True)
-    if len(found) != 2 or len(codes) < _ENOUGH or ranked.said.dtype.kind != "f" or len(np.unique(codes)) < 2:
+    if len(found) != 2 or len(codes) < _ENOUGH or ranked.said.dtype.kind != "f":
+        return None
+    # Other metrics may have been told that the smaller label is the positive one.
+    share = float((codes == 1).mean())
+    if ranked.name != "roc_auc_score" and not (
+        ranked.name == "average_precision_score" and ranked.value < min(share, 1 - share)
+    ):
         return None
     area = area_of(ranked.said, codes == 1)
     ones = int(codes.sum())

@@ -23,6 +23,7 @@ _MOST_TABLES = 12
 _FOUND = 0.95
 _ELSEWHERE = 0.5
 _MOST_CLASSES = 50
+_LEAST_OF_CLASS = 10
 _APART = 0.2
 
 
@@ -128,7 +129,8 @@ def _permuted(mine: NDArray[np.int64], stands: NDArray[np.int64]) -> bool:
 
 def _follows(target: NDArray[Any], column: NDArray[Any]) -> bool:
     """Return whether targets are a function of a column, that is no function by its many values alone."""
-    if len(np.unique(target)) < 2:
+    counts = np.unique(target, return_counts=True)[1]
+    if len(counts) < 2 or (len(counts) <= _MOST_CLASSES and np.sort(counts)[-2] < _LEAST_OF_CLASS):
         return False
     numbers = target.dtype.kind in "biuf" and column.dtype.kind in "biuf"
     if numbers and np.array_equal(target.astype(np.float64), column.astype(np.float64)):
