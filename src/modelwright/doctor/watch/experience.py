@@ -77,6 +77,7 @@ class Experience:
         sizes: How many numbers observations have.
         unheard: Steps that nobody heard.
         stretches: How often it was heard anew after such steps.
+        round: Number of the first transition of the newest step, of however many environments.
     cuts: Episodes that were cut short and did not end.
     ends_are_clear: Whether it was always said whether an episode ended or was cut; else it counts as cut.
     can_end: Whether an episode can end, as far as is known.
@@ -90,6 +91,7 @@ class Experience:
     sizes: set[int] = field(default_factory=set[int])
     unheard: int = 0
     stretches: int = 0
+    round: int = 0
     cuts: int = 0
     ends_are_clear: bool = True
     can_end: bool = True

@@ -138,6 +138,7 @@ class GymWatch:
         watch, scene = self._watch, self._watch.scene
         scene.environments = True
         self._outermost.add(type(environment))
+        scene.experience.round = scene.experience.count
         scene.experience.stepped(id(environment), action, observation, reward, terminated, truncated)
         watch.seconds += time.perf_counter() - began
         if self._ends:

@@ -158,6 +158,7 @@ class VectorWatch:
         else:
             following = _following(shown, ended, info) if mode == "SameStep" else shown
             stepped = ~known.begin
+            experience.round = experience.count
             for at in np.flatnonzero(stepped).tolist():
                 experience.stepped(
                     id(known.of[at]), actions[at], following[at], rewards[at], terminated[at], truncated[at]

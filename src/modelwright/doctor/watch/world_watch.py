@@ -210,6 +210,7 @@ class WorldWatch:
         actions = np.asarray(given)
         if read.many and actions.shape[:1] != read.rewards.shape:
             actions = np.zeros((len(read.rewards), 0))
+        experience.round = experience.count
         for at, row in enumerate(world.rows):
             experience.stepped(
                 id(row),

@@ -15,19 +15,15 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.acting.acted_values import ActedValues
-from modelwright.doctor.sensors.acting.advantage_axes import fits_over_one_axis
 from modelwright.doctor.sensors.acting.advantage_record import AdvantageRecord
-from modelwright.doctor.sensors.acting.advantage_ways import (
-    FITS,
-    REFUTED,
-    AdvantageFit,
-    advantage_ways,
-    fit_way,
-)
+from modelwright.doctor.sensors.acting.advantage_search import AdvantageSearch, fits
+from modelwright.doctor.sensors.acting.advantage_ways import REFUTED, AdvantageFit
 from modelwright.doctor.sensors.acting.loss_weights import LossWeights
 from modelwright.doctor.sensors.acting.policy_updates import PolicyUpdates, in_order, keys_of
 from modelwright.doctor.sensors.acting.rollout import Rollout
 from modelwright.doctor.sensors.acting.seen_as import SeenAs
+from modelwright.doctor.sensors.acting.tabular.tables import users_frames
+from modelwright.doctor.sensors.acting.used_rewards import UsedRewards, used_rewards
 from modelwright.doctor.sensors.acting.value_tables import ValueTable, ValueTables, tensors_of
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
@@ -69,6 +65,7 @@ class Advantages(Sensor):
         self._steps_since_acting = 1
         self._rollout: Rollout | None = None
         self._values: list[ValueTable] = []
+        self._used: tuple[UsedRewards | None] | None = None
         self._looked: set[str] = set()
         self._policy = False
         self._records = {what: AdvantageRecord() for what in _WORDS}
@@ -83,8 +80,8 @@ class Advantages(Sensor):
     def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         if self._steps_since_acting:
-            self._begin, self._steps_since_acting = self.scene.experience.count - 1, 0
-            self._rollout, self._values, self._looked = None, [], set()
+            self._begin, self._steps_since_acting = self.scene.experience.round, 0
+            self._rollout, self._values, self._looked, self._used = None, [], set(), None
             self._time_is_seen = self._time_is_seen or _tells_time(environment)
         if self._arithmetic:
             self._arithmetic = {}
@@ -96,6 +93,13 @@ class Advantages(Sensor):
             self._acted.hear(call)
             self._seen.hear(call)
             self._updates.hear_call(call)
+        elif not self.scene.steps:
+            self._seen.hear(call)
+
+    def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
+        """See `Sensor`."""
+        if self._seen.wanted and not self.scene.close and not getattr(output, "requires_grad", False):
+            self._seen.hear_from_afar(args)
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
@@ -123,7 +127,6 @@ class Advantages(Sensor):
         self._updates.forget()
         self._tables.forget()
         self._acted.forget()
-        self._seen.forget()
         self._arithmetic = {}
 
     def on_clip(self, parameters: Any, limit: float, norm: Any) -> None:
@@ -229,56 +232,29 @@ class Advantages(Sensor):
         if record.searches >= (_MOST_SEARCHES if record.faults else _MOST_IN_VAIN):
             return None
         smallest = np.inf
-        fits: dict[str, AdvantageFit] = {}
-        for fault, fit in self._tried(what, rows, weights, tables, record.known):
+        found: dict[str, AdvantageFit] = {}
+        search = AdvantageSearch(
+            self._rollout, tables, rows, there, weights, record, what == "values", self._used_rewards
+        )
+        for fault, fit in search.tried(self._records["values"]):
             if not fault:
                 smallest = min(smallest, fit.residual)
-            if fit.residual < FITS and fit.plausible and fault not in fits:
-                fits[fault] = fit
-        self._note(record, fits, smallest)
-        return fits.get("")
+            if fits(fit) and fault not in found:
+                found[fault] = fit
+        self._note(record, found, smallest)
+        return found.get("")
 
-    def _tried(
-        self,
-        what: str,
-        rows: NDArray[np.int64],
-        weights: NDArray[np.float64],
-        tables: list[ValueTable],
-        known: float | None,
-    ) -> Iterator[tuple[str, AdvantageFit]]:
-        """Yield how each way fits: right ones first, and wrong ones only where no right one does."""
+    def _used_rewards(self) -> UsedRewards | None:
+        """Return rewards as the user's functions hold them; sought once after acting."""
         assert self._rollout is not None
-        ways = [
-            way
-            for table in tables or [None]
-            for way in advantage_ways(self._rollout, table, what == "values")
-        ]
-        right = False
-        sure = known is not None and self._records[what].right + self._records[what].refuted > 1
-        for way in ways:
-            if not way.fault:
-                fit = fit_way(way, rows, weights, known, sure)
-                yield ("reward-off-by-one" if _shifted(fit) else ""), fit
-                if fit.residual < FITS and fit.plausible:
-                    right = not _shifted(fit)
-                    break
-        if not right:
-            self._records[what].searches += 1
-            for way in ways:
-                if way.fault:
-                    yield way.fault, fit_way(way, rows, weights, known, sure)
-            values = self._records["values"]
-            if what == "advantages" and values.known is not None and values.discount is not None:
-                for table in tables:
-                    of_values = values.known, values.discount, values.scale
-                    fit = fits_over_one_axis(self._rollout, table, rows, weights, of_values)
-                    if fit is not None:
-                        yield "advantage-normalised-over-wrong-axis", fit
+        if self._used is None:
+            self._used = (used_rewards(self._rollout, users_frames()),)
+        return self._used[0]
 
-    def _note(self, record: AdvantageRecord, fits: dict[str, AdvantageFit], smallest: float) -> None:
+    def _note(self, record: AdvantageRecord, found: dict[str, AdvantageFit], smallest: float) -> None:
         assert self._rollout is not None
-        if "" in fits:
-            fit = fits[""]
+        if "" in found:
+            fit = found[""]
             record.right += 1
             record.rewards_against += fit.reward < 0 < -fit.value
             record.against += fit.reward < 0 and fit.value >= 0
@@ -292,9 +268,9 @@ class Advantages(Sensor):
             record.rows += len(self._rollout.transitions)
             record.unfinished += self._rollout.unfinished
             record.copies = int(self._rollout.last.sum())
-            for fault in fits:
+            for fault in found:
                 record.faults[fault] = record.faults.get(fault, 0) + 1
-        for fit in list(fits.values())[:1]:
+        for fit in list(found.values())[:1]:
             record.known, record.discount = fit.p, fit.discount
             record.scale = -fit.reward / fit.value if fit.value else record.scale
 
@@ -380,14 +356,6 @@ class Advantages(Sensor):
 
 def _different(numbers: NDArray[np.float64]) -> int:
     return len(np.unique(np.round(numbers, 4)))
-
-
-def _shifted(fit: AdvantageFit) -> bool:
-    """Return whether rewards count 1/gamma times as much as values: each return lacks its first."""
-    if fit.discount is None or fit.value == 0 or fit.discount > 0.9995:
-        return False
-    more, lacks = -fit.reward / fit.value - 1.0, 1.0 / fit.discount - 1.0
-    return abs(more - lacks) < 0.05 * lacks
 
 
 def _tells_time(environment: Any) -> bool:

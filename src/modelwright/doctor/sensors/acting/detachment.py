@@ -34,7 +34,7 @@ class Detachment(Sensor):
     def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         if self._stepped:
-            self._begin, self._stepped = self.scene.experience.count - 1, False
+            self._begin, self._stepped = self.scene.experience.round, False
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""

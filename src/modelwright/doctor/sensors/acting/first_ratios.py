@@ -17,6 +17,9 @@ _FAR, _FAR_OF_MEMORY = 0.1, 1e-3
 """Root mean square of logarithms of ratios that is no rounding; without a memory, so large that statistics of
 observations that were brought up to date after acting do not make it."""
 
+_MOST_ACTED = 20_000
+"""Observations that are kept as models were given them while acting."""
+
 _MOST_SHARE = 0.8
 """Of updates of a policy with memory: the first begins as no later one does."""
 
@@ -33,6 +36,7 @@ class FirstRatios(Sensor):
         self._ratios: list[tuple[Any, Place | None]] = []
         self._begin = 0
         self._stepped = True
+        self._acted: set[bytes] = set()
         self._fars: list[float] = []
         self._averaged = 0
         self._remembers = False
@@ -41,12 +45,20 @@ class FirstRatios(Sensor):
     def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         if self._stepped:
-            self._begin, self._stepped = self.scene.experience.count - 1, False
+            self._begin, self._stepped = self.scene.experience.round, False
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        if self.scene.environments:
-            self._updates.hear_call(call)
+        if not self.scene.environments:
+            return
+        self._updates.hear_call(call)
+        experience = self.scene.experience
+        if call.grad or call.depth or not call.args or not experience.transitions:
+            return
+        numbers = len(experience.transitions[-1].observation) // 4
+        size = getattr(call.args[0], "numel", int)()
+        if numbers and 0 < size <= numbers * len(experience.numbers) and len(self._acted) < _MOST_ACTED:
+            self._acted.update(keys_of(call.args[0], numbers) or ())
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
@@ -66,6 +78,7 @@ class FirstRatios(Sensor):
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
         self._stepped = True
+        self._acted = set()
         self._forget()
 
     def on_close(self, begins: bool) -> None:
@@ -125,7 +138,7 @@ class FirstRatios(Sensor):
             keys = keys_of(call.args[0], max(1, numbers))
             if keys is None:
                 continue
-            if not all(key in seen for key in keys):
+            if not all(key in seen or key in self._acted for key in keys):
                 return False
             fresh = fresh or len(keys) >= _FEWEST_ROWS
         from torch import nn

@@ -48,7 +48,7 @@ class PolicyGradient(Sensor):
     def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
         if self._steps_since_acting:
-            self._begin = self.scene.experience.count - 1
+            self._begin = self.scene.experience.round
         self._steps_since_acting = 0
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:

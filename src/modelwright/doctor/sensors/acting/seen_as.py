@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ __all__ = ["SeenAs"]
 
 _MOST_CALLS = 8192
 _MOST_NUMBERS = 16_384
+_MOST_HEARD = 20_000
+"""Calls that are heard while the watch does not look closely, of programs that change observations."""
+
 _SAME = 0.5
 """Share of rows that are as environments showed them, above which they need no other name."""
 
@@ -49,22 +53,39 @@ class SeenAs:
     def __init__(self, experience: Experience) -> None:
         self._experience = experience
         self._asked: deque[_Asked] = deque(maxlen=_MOST_CALLS)
+        self._changed = False
+        self._heard = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether to hear calls too while the watch does not look closely."""
+        return self._changed and self._heard < _MOST_HEARD
 
     def hear(self, call: Call) -> None:
         """Take note of a call."""
-        if call.depth or not call.args or not hasattr(call.args[0], "detach"):
-            return
-        given = call.args[0]
+        if not call.depth and call.args and hasattr(call.args[0], "detach"):
+            self._note(call.args[0], call.grad)
+
+    def hear_from_afar(self, args: Sequence[Any]) -> None:
+        """Take note of a call without gradients that is not looked at closely."""
+        if args and hasattr(args[0], "detach"):
+            self._heard += 1
+            self._note(args[0], grad=False)
+
+    def _note(self, given: Any, grad: bool) -> None:
         count = len(self._experience.numbers)
         if not given.dim() or not 0 < given.numel() <= _MOST_NUMBERS or not given.is_floating_point():
             return
+        if not count:  # a world of the program's own is known for one at its first step
+            self._asked.clear()
+            count = len(given)
         if given.shape[0] == 1 and given.dim() > 2 and count > 1:
             given = given[0]  # one step of a sequence
         if given.dim() > 1 and given.shape[0] > count:
             return
         rows = given.detach().float().cpu().numpy()
         self._asked.append(
-            _Asked(self._experience.count, (rows if rows.ndim > 1 else rows[None]).copy(), call.grad)
+            _Asked(self._experience.count, (rows if rows.ndim > 1 else rows[None]).copy(), grad)
         )
 
     def forget(self) -> None:
@@ -79,7 +100,7 @@ class SeenAs:
         count, keys = len(rollout.transitions), dict[int, bytes]()
         for begin, end, asked in rounds:
             acted = [each for each in asked if _is_of(each, end - begin, len(environments))]
-            if acted:
+            if acted and end - begin <= len(environments):
                 rows = acted[-1].rows
                 for number in range(begin, end):
                     made = self._experience.at(number)
@@ -87,10 +108,12 @@ class SeenAs:
                         keys[number] = key_of(rows[column[made.environment] if len(rows) > 1 else 0])
         seen = [keys.get(number) for number in rollout.numbers.tolist()]
         known = [each for each in seen if each is not None]
+        pairs = zip(seen, rollout.transitions, strict=True)
+        told = [key == each.observation for key, each in pairs if key is not None]
+        self._changed = self._changed or sum(told) <= _SAME * len(told) > 0
         if len(known) < count or len({len(each) for each in known}) > 1:
             return None
-        same = sum(key == each.observation for key, each in zip(known, rollout.transitions, strict=True))
-        if same > _SAME * count:
+        if sum(told) > _SAME * count:
             return None
         now = self._now(rollout, known, column)
         shown = [now[at] if rollout.last[at] else known[at + 1] for at in range(count)]

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from modelwright.doctor.watch.place import is_users
 
-__all__ = ["State", "Table", "declared_discounts", "tables_of", "users_frames"]
+__all__ = [
+    "State",
+    "Table",
+    "declared_discounts",
+    "is_users_own",
+    "tables_of",
+    "users_frames",
+    "users_variables",
+]
 
 Numbers = NDArray[np.float64]
 State = tuple[int, ...]
@@ -90,7 +98,7 @@ def tables_of(frames: Sequence[FrameType], states: Sequence[State], actions: int
         actions: How many were seen.
     """
     found: dict[int, Table] = {}
-    for frame, name, value in _variables(frames):
+    for frame, name, value in users_variables(frames):
         table = found.get(id(value)) or Table(value)
         if id(value) in found or _is_table(table, states, actions):
             found[id(value)] = table
@@ -103,12 +111,12 @@ def declared_discounts(frames: Sequence[FrameType]) -> set[float]:
     """Return numbers in (0, 1] of variables that are called a discount."""
     return {
         float(value)
-        for _, name, value in _variables(frames)
+        for _, name, value in users_variables(frames)
         if name.lower().strip("_") in _DISCOUNTS and isinstance(value, float) and 0.0 < value <= 1.0
     }
 
 
-def _variables(frames: Sequence[FrameType]) -> Iterator[tuple[FrameType, str, Any]]:
+def users_variables(frames: Sequence[FrameType]) -> Iterator[tuple[FrameType, str, Any]]:
     """Yield variables of functions and modules, and attributes of objects of the user's classes."""
     modules: set[int] = set()
     for frame in frames:
@@ -119,12 +127,12 @@ def _variables(frames: Sequence[FrameType]) -> Iterator[tuple[FrameType, str, An
         for space in spaces:
             for name, value in list(space.items()):
                 yield frame, name, value
-                if _is_users_own(value):
+                if is_users_own(value):
                     for attribute, inner in list(vars(value).items()):
                         yield frame, attribute, inner
 
 
-def _is_users_own(value: Any) -> bool:
+def is_users_own(value: Any) -> bool:
     """Return whether an object's class is the user's, or one that holds settings."""
     kind = type(value)
     own = _OWN.get(kind)
