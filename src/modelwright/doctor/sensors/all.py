@@ -11,6 +11,7 @@ from modelwright.doctor.sensors.acting.episode_ends import EpisodeEnds
 from modelwright.doctor.sensors.acting.exploration import Exploration
 from modelwright.doctor.sensors.acting.first_ratios import FirstRatios
 from modelwright.doctor.sensors.acting.memory import Memory
+from modelwright.doctor.sensors.acting.observation_statistics import ObservationStatistics
 from modelwright.doctor.sensors.acting.overwritten_inputs import OverwrittenInputs
 from modelwright.doctor.sensors.acting.policy_gradient import PolicyGradient
 from modelwright.doctor.sensors.acting.priorities import Priorities
@@ -107,6 +108,7 @@ _KINDS = {
     Memory: "states of policies with memory",
     ActionMasks: "masks of actions",
     OverwrittenInputs: "observations that are overwritten",
+    ObservationStatistics: "what observations are scaled by",
     FirstRatios: "ratios before the first step",
     StaleObservations: "what models are asked while acting",
     Surrogate: "clipped objectives",
@@ -128,6 +130,7 @@ _OF_ACTING = (
     Memory,
     ActionMasks,
     OverwrittenInputs,
+    ObservationStatistics,
     FirstRatios,
     StaleObservations,
     Surrogate,
