@@ -60,17 +60,16 @@ class AdvantageSearch:
         if right:
             return
         used = self.used()
-        rollouts = [self.rollout]
+        rollout = self.rollout
         if used is not None:
-            rollouts.append(replace(self.rollout, reward=used.rewards))
-            for fault, fit in self._right(rollouts[-1]):
+            rollout = replace(self.rollout, reward=used.rewards)
+            for fault, fit in self._right(rollout):
                 yield ("reward-centred" if used.shifted else fault), fit
                 right |= fits(fit)
         if right:
             return
         self.record.searches += 1
-        for rollout in rollouts:
-            yield from self._wrong(rollout)
+        yield from self._wrong(rollout)
         if not self.of_values and values.known is not None and values.discount is not None:
             for table in self.tables:
                 known = values.known, values.discount, values.scale

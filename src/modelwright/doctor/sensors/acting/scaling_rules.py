@@ -5,7 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pairs", "Rule", "is_as_shown", "is_scaled_anew", "moves_with_what_is_seen", "rule_of"]
+__all__ = [
+    "Pairs",
+    "Rule",
+    "bound_of",
+    "is_as_shown",
+    "is_scaled_anew",
+    "moves_with_what_is_seen",
+    "rule_of",
+    "scaled_alike",
+]
 
 Numbers = NDArray[np.float64]
 
@@ -14,6 +23,7 @@ _NEAR = 0.05
 
 _OTHER = 0.3
 _EXACT = 1e-4
+_ALIKE = 1e-5
 _NOISE = 1e-5
 _LESS = 10.0
 _FEWEST = 60
@@ -38,11 +48,8 @@ class Pairs:
 
     @property
     def bound(self) -> float:
-        """The largest size of what was given, where more than one number has it; else infinity."""
-        sizes = np.abs(self.given)
-        most = float(sizes.max())
-        several = len(np.unique(self.shown[sizes >= most * (1 - 1e-6)])) > 1
-        return most if several else np.inf
+        """To which numbers are clipped; see `bound_of`."""
+        return bound_of(self.given, self.shown)
 
 
 @dataclass(slots=True)
@@ -71,25 +78,54 @@ class Rule:
 def rule_of(pairs: Pairs) -> Rule | None:
     """Return the rule of the newest pairs; None where there is none, or where nothing is changed."""
     given, shown = pairs.given, pairs.shown
-    inside = np.abs(given) < pairs.bound * (1 - 1e-6)
+    factor, shift, left, moves = _fitted(given, shown, pairs.bound)
+    if not moves.any():
+        return None
+    deviation = np.where(moves, given.std(axis=0), 1.0)
+    changed = np.sqrt(((given - shown) ** 2).mean(axis=0)) / deviation
+    if (left > _NEAR * deviation)[moves].any() or not (changed[moves] > _OTHER).any():
+        return None
+    return Rule(factor, shift, deviation, moves, pairs.bound)
+
+
+def scaled_alike(numbers: Numbers, given: Numbers, shown: Numbers, bound: float) -> Numbers | None:
+    """Return what an observation would have been given as beside others; None where no rule fits these.
+
+    Args:
+        numbers: The observation (number,).
+        given, shown: The others, as a model was given them and as they were (row, number).
+        bound: To which numbers are clipped.
+    """
+    factor, shift, left, moves = _fitted(given, shown, bound)
+    if (left > _ALIKE * (1.0 + np.abs(given).max())).any():
+        return None
+    factor = np.where(moves, factor, 0.0)
+    shift = np.where(moves, shift, given.mean(axis=0))
+    return np.clip(factor * numbers + shift, -bound, bound)
+
+
+def _fitted(
+    given: Numbers, shown: Numbers, bound: float
+) -> tuple[Numbers, Numbers, Numbers, NDArray[np.bool_]]:
+    """Return factor, shift, root mean square of what is left, and whether a number varies (number,)."""
+    inside = np.abs(given) < bound * (1 - 1e-6)
     count = np.maximum(inside.sum(axis=0), 1)
     mean_x = np.where(inside, shown, 0.0).sum(axis=0) / count
     mean_y = np.where(inside, given, 0.0).sum(axis=0) / count
     x, y = np.where(inside, shown - mean_x, 0.0), np.where(inside, given - mean_y, 0.0)
     size = (x * x).sum(axis=0)
-    moves = (inside.sum(axis=0) > 0.5 * len(given)) & (
-        size > 1e-12 * count * (1 + np.abs(shown).max(axis=0)) ** 2
-    )
-    if not moves.any():
-        return None
+    varies = size > 1e-12 * count * (1 + np.abs(shown).max(axis=0)) ** 2
+    moves = varies & (inside.sum(axis=0) > 0.5 * len(given))
     factor = np.where(moves, (x * y).sum(axis=0) / np.where(moves, size, 1.0), 1.0)
-    deviation = np.where(moves, given.std(axis=0), 1.0)
-    rule = Rule(factor, mean_y - factor * mean_x, deviation, moves, pairs.bound)
-    left = np.sqrt(np.where(inside, (y - factor * x) ** 2, 0.0).sum(axis=0) / count) / deviation
-    changed = np.sqrt(((given - shown) ** 2).mean(axis=0)) / deviation
-    if (left[moves] > _NEAR).any() or not (changed[moves] > _OTHER).any():
-        return None
-    return rule
+    left = np.sqrt(np.where(inside, (y - factor * x) ** 2, 0.0).sum(axis=0) / count)
+    return factor, mean_y - factor * mean_x, np.where(moves, left, 0.0), moves
+
+
+def bound_of(given: Numbers, shown: Numbers) -> float:
+    """Return the largest size of what was given, where more than one number has it; else infinity."""
+    sizes = np.abs(given)
+    most = float(sizes.max())
+    return most if len(np.unique(shown[sizes >= most * (1 - 1e-6)])) > 1 else np.inf
 
 
 def is_as_shown(pairs: Pairs) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.doctor.sensors.acting.rollout import Rollout
+from modelwright.doctor.sensors.acting.scaling_rules import bound_of, scaled_alike
 from modelwright.doctor.watch.experience import Experience, key_of
 from modelwright.doctor.watch.sensor import Call
 
@@ -22,7 +23,6 @@ __all__ = ["SeenAs"]
 _MOST_CALLS = 8192
 _MOST_NUMBERS = 16_384
 _FEWEST_SIDE_BY_SIDE = 3
-_EXACT = 2e-5
 
 _MOST_HEARD = 20_000
 """Calls that are heard while the watch does not look closely, of programs that change observations."""
@@ -123,7 +123,10 @@ class SeenAs:
         following = list(shown)
         for at in np.flatnonzero(rollout.ended).tolist():
             asked = self._final(rollout, at, column, rounds) if rollout.cut[at] else None
-            following[at] = asked or self._scaled(rollout, at, known, now) or shown[at]
+            scaled = self._scaled(rollout, at, known, now)
+            following[at] = (
+                asked if asked and (scaled is None or _near(asked, scaled)) else scaled or shown[at]
+            )
         return rollout.renamed(known, following, now)
 
     def _rounds(self, begin: int, end: int) -> list[tuple[int, int, list[_Asked]]]:
@@ -190,24 +193,23 @@ class SeenAs:
         else:
             shown = [rollout.transitions[each + 1].observation for each in next_ones.tolist()]
             given = [seen[each + 1] for each in next_ones.tolist()]
-        if any(len(each) != size for each in (*shown, *given)):
+        if (
+            any(len(each) != size for each in (*shown, *given))
+            or len(rollout.transitions[at].observation) != size
+        ):
             return None
-        x, y = (
-            np.stack([np.frombuffer(key, np.float32) for key in keys]).astype(np.float64)
-            for keys in (shown, given)
-        )
-        bound = np.abs(np.stack([np.frombuffer(key, np.float32) for key in seen])).max()
-        inside = np.abs(y) < bound * (1 - 1e-6)
-        few = np.maximum(inside.sum(axis=0), 1)
-        mean_x = np.where(inside, x, 0).sum(axis=0) / few
-        mean_y = np.where(inside, y, 0).sum(axis=0) / few
-        x, y = np.where(inside, x - mean_x, 0), np.where(inside, y - mean_y, 0)
-        spread = (x * x).sum(axis=0)
-        numbers = np.frombuffer(last, np.float32).astype(np.float64)
-        factor = np.where(spread > 0, (x * y).sum(axis=0) / np.where(spread > 0, spread, 1.0), 0.0)
-        if np.abs(y - factor * x).max() > _EXACT * bound or not np.isfinite(numbers).all():
-            return None
-        return np.clip(mean_y + factor * (numbers - mean_x), -bound, bound).astype(np.float32).tobytes()
+        bound = bound_of(_read(seen), _read([each.observation for each in rollout.transitions]))
+        numbers = scaled_alike(_read([last])[0], _read(given), _read(shown), bound)
+        known = numbers is not None and np.isfinite(numbers).all()
+        return numbers.astype(np.float32).tobytes() if known else None
+
+
+def _near(one: bytes, other: bytes) -> bool:
+    return len(one) == len(other) and np.allclose(_read([one]), _read([other]), rtol=1e-3, atol=1e-3)
+
+
+def _read(keys: Sequence[bytes]) -> NDArray[np.float64]:
+    return np.frombuffer(b"".join(keys), np.float32).reshape(len(keys), -1).astype(np.float64)
 
 
 def _is_of(asked: _Asked, steps: int, environments: int) -> bool:
