@@ -20,6 +20,7 @@ from modelwright.doctor.sensors.acting.advantage_search import AdvantageSearch, 
 from modelwright.doctor.sensors.acting.advantage_ways import REFUTED, AdvantageFit
 from modelwright.doctor.sensors.acting.loss_weights import LossWeights
 from modelwright.doctor.sensors.acting.policy_updates import PolicyUpdates, in_order, keys_of
+from modelwright.doctor.sensors.acting.reward_scales import RewardScales
 from modelwright.doctor.sensors.acting.rollout import Rollout
 from modelwright.doctor.sensors.acting.seen_as import SeenAs
 from modelwright.doctor.sensors.acting.tabular.tables import users_frames
@@ -74,6 +75,7 @@ class Advantages(Sensor):
         self._time_is_seen = False
         self._unread = 0
         self._loss_weights = LossWeights()
+        self._scales = RewardScales(scene.experience)
 
     # ---- what is heard ----
 
@@ -242,6 +244,9 @@ class Advantages(Sensor):
             if fits(fit) and fault not in found:
                 found[fault] = fit
         self._note(record, found, smallest)
+        used = self._used[0] if self._used is not None else None
+        if used is not None and found and what == "advantages":
+            self._scales.look(self._rollout, used, next(iter(found.values())))
         return found.get("")
 
     def _used_rewards(self) -> UsedRewards | None:
@@ -280,6 +285,7 @@ class Advantages(Sensor):
         """Return what no right way of computing advantages explains, and one wrong way does."""
         yield from self._signs()
         yield from self._loss_weights.findings(self.scene.place_of("backward"))
+        yield from self._scales.findings(self._place(""))
         named: set[str] = set()
         for what, record in self._records.items():
             if record.refuted < (1 if record.right > _ENOUGH else _ENOUGH) or not record.faults:

@@ -24,6 +24,8 @@ _MOST_CALLS = 8192
 _MOST_NUMBERS = 16_384
 _FEWEST_SIDE_BY_SIDE = 3
 
+_MOST_BATCHES, _MOST_OF_BATCH = 4, 2**18
+
 _MOST_HEARD = 20_000
 """Calls that are heard while the watch does not look closely, of programs that change observations."""
 
@@ -56,6 +58,7 @@ class SeenAs:
     def __init__(self, experience: Experience) -> None:
         self._experience = experience
         self._asked: deque[_Asked] = deque(maxlen=_MOST_CALLS)
+        self._batches: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_MOST_BATCHES)
         self._changed = False
         self._heard = 0
 
@@ -77,7 +80,16 @@ class SeenAs:
 
     def _note(self, given: Any, grad: bool) -> None:
         count = len(self._experience.numbers)
-        if not given.dim() or not 0 < given.numel() <= _MOST_NUMBERS or not given.is_floating_point():
+        if not given.dim() or not given.is_floating_point():
+            return
+        if (
+            given.dim() > 1
+            and 0 < count < given[..., 0].numel()
+            and given.numel() <= _MOST_OF_BATCH
+            and not grad
+        ):
+            self._batches.append((self._experience.count, given.detach().float().cpu().numpy().copy()))
+        if not 0 < given.numel() <= _MOST_NUMBERS:
             return
         if not count:  # a world of the program's own is known for one at its first step
             self._asked.clear()
@@ -94,6 +106,7 @@ class SeenAs:
     def forget(self) -> None:
         """Begin anew."""
         self._asked.clear()
+        self._batches.clear()
 
     def translated(self, rollout: Rollout) -> Rollout | None:
         """Return the rollout with observations as models were given them; None where they are as shown."""
@@ -119,10 +132,14 @@ class SeenAs:
         if sum(told) > _SAME * count:
             return None
         now = self._now(rollout, known, column)
+        batch = self._batch(rollout, known)
+        if batch is not None:
+            now |= {at: batch[at] for at in now if not rollout.ended[at]}
         shown = [now[at] if rollout.last[at] else known[at + 1] for at in range(count)]
         following = list(shown)
         for at in np.flatnonzero(rollout.ended).tolist():
             asked = self._final(rollout, at, column, rounds) if rollout.cut[at] else None
+            asked = batch[at] if batch is not None else asked
             scaled = self._scaled(rollout, at, known, now)
             following[at] = (
                 asked if asked and (scaled is None or _near(asked, scaled)) else scaled or shown[at]
@@ -146,6 +163,23 @@ class SeenAs:
             key = key_of(wide[-1][column[rollout.transitions[at].environment]]) if wide else seen[at]
             now[at] = key if len(key) == len(seen[at]) else seen[at]
         return now
+
+    def _batch(self, rollout: Rollout, seen: Sequence[bytes]) -> list[bytes] | None:
+        """Return what was asked of all that followed at once, in the order of the rollout; else None."""
+        count, width = len(seen), int(rollout.last.sum())
+        inside = np.flatnonzero(~rollout.ended & ~rollout.last)
+        own = np.arange(count)
+        steps = count // width
+        if steps * width != count or not len(inside):
+            return None
+        for made, batch in reversed(self._batches):
+            if made != self._experience.count or batch.size * 4 != count * len(seen[0]):
+                continue
+            rows = [key_of(row) for row in batch.reshape(count, -1)]
+            for order in (own, own % steps * width + own // steps):
+                if all(rows[order[at]] == seen[at + 1] for at in inside.tolist()):
+                    return [rows[at] for at in order.tolist()]
+        return None
 
     def _final(
         self,
