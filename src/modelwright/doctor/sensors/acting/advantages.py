@@ -295,6 +295,8 @@ class Advantages(Sensor):
                 continue
             if fault == "truncation-as-terminal" and not self.scene.experience.ends_are_clear:
                 continue  # nobody says which of the two it was
+            if fault == "reward-centred" and not record.ended:
+                continue  # of tasks that never end, the mean reward may be taken off (Naik et al. 2024)
             named.add(fault)
             yield Finding(
                 kind=f"{what}-differ-from-experience",
@@ -318,6 +320,8 @@ class Advantages(Sensor):
         if fault == "bootstrap-missing" and record.sums_rewards_alone and few:
             # Whole episodes and one that is cut off, as agents with a list as memory do.
             return Severity.INFO
+        if fault == "reward-centred":
+            return Severity.WARNING
         if fault != "truncation-as-terminal":
             return Severity.SEVERE
         seen = self._time_is_seen or self.scene.experience.tells_time()
