@@ -25,8 +25,8 @@ from modelwright.doctor.watch.sensor import Scene, Sensor
 
 __all__ = ["ObservationStatistics"]
 
-_MOST_ROUNDS, _NEWEST_ROUNDS, _FEWEST_ROUNDS = 400, 64, 24
-_FEWEST_OF_LEARNING = 40
+_MOST_ROUNDS, _NEWEST_ROUNDS, _FEWEST_ROUNDS = 400, 40, 24
+_FEWEST_OF_LEARNING = 32
 _MOST_NUMBERS = 4096
 _FAR = 1.0
 """Root mean square of the difference, over the deviation of what models were given while they learnt."""
@@ -111,7 +111,7 @@ class ObservationStatistics(Sensor):
         shown: list[NDArray[np.float32]] = []
         which: list[int] = []
         environments: list[int] = []
-        ends = [*(each.made for each in rounds[1:]), experience.count]
+        ends = [*(each.made for each in rounds[1:]), experience.count][: len(rounds)]
         for number, (each, end) in enumerate(zip(rounds, ends, strict=True)):
             made = [experience.at(at) for at in range(each.made, min(end, each.made + len(each.rows) + 1))]
             if len(made) != len(each.rows):

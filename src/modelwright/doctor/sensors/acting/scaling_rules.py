@@ -18,7 +18,7 @@ __all__ = [
 
 Numbers = NDArray[np.float64]
 
-_NEAR = 0.05
+_NEAR = 0.1
 """Of a number's deviation: a rule that moves slowly is known as well."""
 
 _OTHER = 0.3

@@ -4,7 +4,7 @@ They are found by their numbers among what the user's functions hold as they lea
 shape that is, at every step, one and the same multiple of what all environments gave.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -127,7 +127,7 @@ def _parts(value: Any, steps: int, depth: int) -> Iterator[Any]:
     """Yield a value, and what a mapping, a short list or an object of the user's holds."""
     yield value
     inner: list[Any] = []
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         inner = list(value.values())[:64]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     elif isinstance(value, tuple | list) and 0 < len(value) <= 16:  # pyright: ignore[reportUnknownArgumentType]
         inner = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
@@ -141,13 +141,15 @@ def _parts(value: Any, steps: int, depth: int) -> Iterator[Any]:
 
 def _numbers(value: Any, steps: int, width: int) -> Floats | None:
     """Return an array's numbers without axes of one; None where they are not one for each transition."""
+    import torch
+
     if isinstance(value, list):
         if len(value) != steps or any(np.size(each) != width for each in value[:1]):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
             return None
         parts = [_numbers(each, 1, width) for each in value]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         known = [each for each in parts if each is not None]
         return np.stack(known).reshape(steps, width) if len(known) == steps else None
-    if hasattr(value, "detach"):
+    if isinstance(value, torch.Tensor):
         if value.numel() != steps * width or not value.is_floating_point() or value.requires_grad:
             return None
         value = value.detach().cpu().numpy()
