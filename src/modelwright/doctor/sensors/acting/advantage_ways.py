@@ -128,6 +128,7 @@ def _masks(rollout: Rollout, table: ValueTable) -> Iterator[tuple[str, Floats, F
     yield "gae-done-off-by-one", one, late * shown, late & ~last
     yield "gae-done-off-by-one", one, late * shown + bonus, late & ~last
     yield "bootstrap-missing", one * ~(term | (last & ~end)), after, inside
+    yield "bootstrap-missing", one * ~(term | last), after, inside
     yield "bootstrap-missing", one * ~(end | last), after, inside
     yield "bootstrap-missing", one * 0, after, inside
     yield "next-observation-after-reset", one * ~term, shown, inside
