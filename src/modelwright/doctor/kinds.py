@@ -11,6 +11,7 @@ KINDS = (
     "classes-differ-between-splits",
     "clipped-after-step",
     "clipped-while-scaled",
+    "deviation-exponentiated-twice",
     "discount-not-used",
     "draws-by-priority-not-weighted",
     "draws-without-gradient",

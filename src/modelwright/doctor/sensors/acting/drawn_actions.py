@@ -27,6 +27,8 @@ _MASKED = 0.02
 """Share of what is drawn from that has a masked action."""
 
 _MOST_BOUNDS = 16
+_MOST_NODES = 8
+_OF_SHAPE = ("ExpandBackward0", "ViewBackward0", "UnsqueezeBackward0", "SqueezeBackward1", "CloneBackward0")
 
 
 class DrawnActions(Sensor):
@@ -37,6 +39,8 @@ class DrawnActions(Sensor):
         self._bounds: dict[bytes, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._on_bound: list[float] = []
         self._normal: Place | None = None
+        self._normals = self._twice = 0
+        self._scale: Place | None = None
         self._drawn, self._drawn_masked = 0, 0
         self._learnt, self._learnt_masked, self._updates = 0, 0, 0
         self._categorical: Place | None = None
@@ -57,6 +61,10 @@ class DrawnActions(Sensor):
         if not self.scene.environments or not hasattr(result, "requires_grad"):
             return
         kind = type(distribution).__name__
+        if kind == "Normal" and result.requires_grad:
+            self._normals += 1
+            if _is_exponential_twice(distribution.scale):
+                self._twice, self._scale = self._twice + 1, place
         if kind == "Categorical":
             self._mask(distribution, result, place)
         elif kind in ("Normal", "MultivariateNormal") and self._bounds and result.requires_grad:
@@ -106,6 +114,16 @@ class DrawnActions(Sensor):
                 causes=(cause("log-prob-of-clipped-action", self._normal),),
                 next_check="print the largest and the smallest of the actions that are kept",
             )
+        if self._twice >= _ENOUGH and self._twice == self._normals:
+            yield Finding(
+                kind="deviation-exponentiated-twice",
+                severity=Severity.SEVERE,
+                title="The deviation of a normal policy is the exponential of an exponential: a logarithm "
+                "of it was undone twice, and it is never below 1.",
+                evidence={"log_probabilities": self._normals, "with_such_a_deviation": self._twice},
+                causes=(cause("exponentiated-twice", self._scale),),
+                next_check="print the parameter, and the deviation that the distribution is given",
+            )
         if self._learnt_masked or self._updates < _ENOUGH or self._drawn < _FEWEST_ROWS:
             return
         if self._drawn_masked >= max(_ENOUGH, _MASKED * self._drawn):
@@ -124,3 +142,18 @@ class DrawnActions(Sensor):
                 causes=(cause("mask-in-sampling-only", self._categorical),),
                 next_check="compare the ratio of new to old probabilities at the first update to one",
             )
+
+
+def _is_exponential_twice(scale: Any) -> bool:
+    """Return whether a tensor is the exponential of an exponential, but for its shape."""
+    node, count = getattr(scale, "grad_fn", None), 0
+    for _ in range(_MOST_NODES):
+        name = type(node).__name__
+        if name == "ExpBackward0":
+            count += 1
+        elif name not in _OF_SHAPE:
+            return False
+        if count == 2:
+            return True
+        node = node.next_functions[0][0]
+    return False

@@ -1,6 +1,6 @@
 """Whether new probabilities of actions are the old ones before any step: the policy is still the same."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelwright.base.finding import Finding, Severity
@@ -11,11 +11,14 @@ from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 
 __all__ = ["FirstRatios"]
 
-_ENOUGH = 4
+_ENOUGH, _SOME = 4, 2
 _FEWEST_ROWS = 8
 _FAR, _FAR_OF_MEMORY = 0.1, 1e-3
 """Root mean square of logarithms of ratios that is no rounding; without a memory, so large that statistics of
 observations that were brought up to date after acting do not make it."""
+
+_FAR_OF_THE_SAME = 0.01
+"""Where the same modules were given the same numbers while acting."""
 
 _MOST_ACTED = 20_000
 """Observations that are kept as models were given them while acting."""
@@ -37,6 +40,9 @@ class FirstRatios(Sensor):
         self._begin = 0
         self._stepped = True
         self._acted: set[bytes] = set()
+        self._actors: set[int] = set()
+        self._bounds: list[float] = []
+        self._bound = _FAR
         self._fars: list[float] = []
         self._averaged = 0
         self._remembers = False
@@ -53,17 +59,23 @@ class FirstRatios(Sensor):
             return
         self._updates.hear_call(call)
         experience = self.scene.experience
-        if call.grad or call.depth or not call.args or not experience.transitions:
+        if call.grad or call.depth or not call.args:
             return
-        numbers = len(experience.transitions[-1].observation) // 4
+        made = experience.transitions
+        numbers = len(made[-1].observation) // 4 if made else max(experience.sizes, default=0)
         size = getattr(call.args[0], "numel", int)()
         if numbers and 0 < size <= numbers * len(experience.numbers) and len(self._acted) < _MOST_ACTED:
             self._acted.update(keys_of(call.args[0], numbers) or ())
+            self._actors.add(id(call.module))
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
         if what == "log_prob":
             self._updates.hear_distribution(result, None, 0, place)
+
+    def on_load(self, module: Any, state: Mapping[str, Any]) -> None:
+        """See `Sensor`."""
+        self._actors = set()
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
@@ -78,7 +90,7 @@ class FirstRatios(Sensor):
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
         self._stepped = True
-        self._acted = set()
+        self._acted, self._actors = set(), set()
         self._forget()
 
     def on_close(self, begins: bool) -> None:
@@ -98,6 +110,7 @@ class FirstRatios(Sensor):
             for exponent, place in ratios:
                 if self._is_ratio(exponent, loss) and self._is_fresh():
                     self._fars.append(float(exponent.detach().double().square().mean().sqrt()))
+                    self._bounds.append(self._bound)
                     self._place = place
                     return
         except RuntimeError:
@@ -133,7 +146,7 @@ class FirstRatios(Sensor):
         experience = self.scene.experience
         recent = experience.transitions[max(self._begin - experience.first, 0) :]
         seen, numbers = {each.observation for each in recent}, len(recent[0].observation) // 4
-        fresh = False
+        fresh, exact = False, True
         for call in self._updates.calls:
             keys = keys_of(call.args[0], max(1, numbers))
             if keys is None:
@@ -141,6 +154,8 @@ class FirstRatios(Sensor):
             if not all(key in seen or key in self._acted for key in keys):
                 return False
             fresh = fresh or len(keys) >= _FEWEST_ROWS
+            exact &= id(call.module) in self._actors and self._acted.issuperset(keys)
+        self._bound = _FAR_OF_THE_SAME if exact else _FAR
         from torch import nn
         from torch.nn.modules import batchnorm, dropout
 
@@ -151,9 +166,12 @@ class FirstRatios(Sensor):
 
     def findings(self) -> Iterable[Finding]:
         """Return first ratios that are never one."""
-        far = _FAR_OF_MEMORY if self._remembers else _FAR
-        count = sum(each >= far for each in self._fars)
-        if count < _ENOUGH or count < len(self._fars) * (_MOST_SHARE if self._remembers else 1.0):
+        bounds = [_FAR_OF_MEMORY if self._remembers else each for each in self._bounds]
+        pairs = list(zip(self._fars, bounds, strict=True))
+        if self._bounds.count(_FAR_OF_THE_SAME) >= _SOME:  # of others, what is near says nothing
+            pairs = [(far, bound) for far, bound in pairs if far >= bound or bound == _FAR_OF_THE_SAME]
+        count = sum(far >= bound for far, bound in pairs)
+        if count < _ENOUGH or count < len(pairs) * (_MOST_SHARE if self._remembers else 1.0):
             return
         name = "memory-replayed-otherwise" if self._remembers else "log-prob-of-other-rows"
         if self._averaged >= count:
