@@ -40,6 +40,23 @@ FAULTS = {
         "log-prob-of-clipped-action",
         _ASKED,
     ),
+    "a logarithm that is undone twice": (
+        VECTOR,
+        [
+            (
+                "self.actor(x), self.log_std.exp())",
+                "self.actor(x), self.log_std.exp().expand(len(x), 2).exp())",
+            )
+        ],
+        "exponentiated-twice",
+        _ASKED,
+    ),
+    "observations of other rows in the update": (
+        VECTOR,
+        [("torch.cat(obs), torch.cat(actions)", "torch.stack(obs, 1).flatten(0, 1), torch.cat(actions)")],
+        "log-prob-of-other-rows",
+        "ratio = log_ratio.exp()",
+    ),
     "no mask in the update": (
         _CHOICES,
         [("return logits.masked_fill(forbidden, -1e8)", "return logits.masked_fill(forbidden & acts, -1e8)")],

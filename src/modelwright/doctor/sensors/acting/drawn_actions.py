@@ -151,9 +151,9 @@ def _is_exponential_twice(scale: Any) -> bool:
         name = type(node).__name__
         if name == "ExpBackward0":
             count += 1
-        elif name not in _OF_SHAPE:
+        elif node is None or name not in _OF_SHAPE:
             return False
         if count == 2:
             return True
-        node = node.next_functions[0][0]
+        node = node.next_functions[0][0] if node is not None else None
     return False

@@ -234,8 +234,9 @@ class SeenAs:
             return None
         bound = bound_of(_read(seen), _read([each.observation for each in rollout.transitions]))
         numbers = scaled_alike(_read([last])[0], _read(given), _read(shown), bound)
-        known = numbers is not None and np.isfinite(numbers).all()
-        return numbers.astype(np.float32).tobytes() if known else None
+        if numbers is None or not np.isfinite(numbers).all():
+            return None
+        return numbers.astype(np.float32).tobytes()
 
 
 def _near(one: bytes, other: bytes) -> bool:
