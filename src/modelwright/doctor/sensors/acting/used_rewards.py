@@ -144,7 +144,7 @@ def _numbers(value: Any, steps: int, width: int) -> Floats | None:
     import torch
 
     if isinstance(value, list):
-        if len(value) != steps or any(np.size(each) != width for each in value[:1]):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        if len(value) != steps or not isinstance(value[0], torch.Tensor | np.ndarray):  # pyright: ignore[reportUnknownArgumentType]
             return None
         parts = [_numbers(each, 1, width) for each in value]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         known = [each for each in parts if each is not None]
@@ -156,4 +156,4 @@ def _numbers(value: Any, steps: int, width: int) -> Floats | None:
     if not isinstance(value, np.ndarray) or value.size != steps * width or value.dtype.kind != "f":
         return None
     numbers = np.squeeze(value).astype(np.float64)
-    return numbers if np.isfinite(numbers).all() and np.ptp(numbers) > 0 else None
+    return numbers if np.isfinite(numbers).all() and (steps == 1 or np.ptp(numbers) > 0) else None
