@@ -126,3 +126,45 @@ def test_the_forest_alarms_on_noise_no_more_often_than_its_p_value_says() -> Non
         assert table is not None
         surprises += measure(table, np.arange(40), np.arange(40, 80)).p_value <= 0.05
     assert surprises <= 8  # of 60 at 1 in 20: more with probability 0.003
+
+
+class Bumpy(nn.Module):
+    """Learns what fixed features say, which are drawn once and are far too fine for so few rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        drawn = torch.Generator().manual_seed(0)
+        self.register_buffer("waves", torch.randn(64, 24, generator=drawn) * 20)
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head((x @ self.waves).cos())
+
+
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [
+        (lambda: supervised(digits(), Bumpy()), "and no others"),
+        (
+            lambda: supervised(
+                digits(), model := network(digits()), optimizer=torch.optim.SGD(model.parameters(), lr=2e-3)
+            ),
+            "too slowly",
+        ),
+    ],
+    ids=["fixed features", "a rate that tunes slowly"],
+)
+def test_models_that_know_their_rows_or_learn_slowly_are_not_judged(
+    factory: Callable[[], Any], words: str
+) -> None:
+    found = look(factory, Signal())
+    assert not found.findings
+    assert words in found.unchecked[0]
+
+
+def test_a_rate_that_moves_little_excuses_no_mixed_rows() -> None:
+    def factory() -> Any:
+        model = Turned(network(digits()))
+        return supervised(digits(), model, optimizer=torch.optim.SGD(model.parameters(), lr=2e-3))
+
+    assert kinds_of(look(factory, Signal())) == ["less-than-a-small-forest"]

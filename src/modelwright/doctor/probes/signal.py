@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.probes.fitting import fit, mean_loss
+from modelwright.doctor.probes.fitting import fit, mean_loss, scale_rates
 from modelwright.doctor.probes.fork import fork
 from modelwright.doctor.probes.limit import Limit
 from modelwright.doctor.probes.oracle import Skills, measure, table_of
@@ -32,6 +32,13 @@ _SKILLED = 0.2
 _BETTER = 0.01
 """Part of its loss by which a model that sees its inputs must beat one that sees zeros."""
 
+_REMEMBERS = 0.05
+"""The same of the very rows that it learnt, beside one that learnt zeros: it knows them, and no others."""
+
+_FASTER = (10.0, 100.0)
+_STILL = 1e-3
+"""Part of the loss that a rate takes off, below which it does nothing; others are not tried in its place."""
+
 _SETTLED = 0.02
 _MOST_ROWS = 2048
 
@@ -45,10 +52,14 @@ class _Learnt:
         blind: The same, learnt and measured with inputs of zero.
         fall: Part of the loss of learnt rows that learning with inputs took off.
         late: Part that its last third took off.
+        known: Loss of the learnt rows, learnt with inputs.
+        unknown: The same, learnt and measured with inputs of zero.
     """
 
     seen: float
     blind: float
+    known: float
+    unknown: float
     fall: float
     late: float
 
@@ -56,6 +67,11 @@ class _Learnt:
     def sees(self) -> bool:
         """Whether inputs help."""
         return self.seen < self.blind - _BETTER * max(abs(self.blind), 1e-6)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether inputs help with the rows that were learnt: they reach what learns, row by row."""
+        return self.known < self.unknown - _REMEMBERS * max(abs(self.unknown), 1e-6)
 
 
 class Signal:
@@ -92,12 +108,29 @@ class Signal:
         if came.sees:
             return Outcome()
         if forest.p_value <= _SURE and forest.true > _SKILLED:
-            if came.late >= _SETTLED:
-                return Outcome(unchecked=(f"{self.words}: the loss falls too slowly for {_STEPS} steps",))
+            reason = self._excuse(subject, rows.take(learnt), rows.take(measured), came, limit)
+            if reason:
+                return Outcome(unchecked=(f"{self.words}: {reason}",))
             return Outcome(findings=(_missed(forest, came, subject),))
         if forest.p_value > _UNSURE:
             return Outcome(findings=(_nothing(forest, came, len(learnt), subject),))
         return Outcome()
+
+    @staticmethod
+    def _excuse(subject: Subject, learnt: Sample, measured: Sample, came: _Learnt, limit: Limit) -> str:
+        """Return why a model that does no better than a blind one may be whole; empty where nothing says so."""
+        slow = f"the loss falls too slowly for {_STEPS} steps"
+        if came.late >= _SETTLED:
+            return slow
+        if came.remembers:
+            return (
+                f"the model tells apart the {learnt.count} rows that it learnt, and no others: too few for it"
+            )
+        for factor in _FASTER if came.fall > _STILL else ():
+            faster = _learn(subject, learnt, measured, limit, factor)
+            if faster is not None and faster.sees:
+                return slow
+        return ""
 
 
 def _parts(sample: Sample, held_out: Sample | None) -> tuple[Sample, NDArray[Any], NDArray[Any]]:
@@ -115,18 +148,23 @@ def _parts(sample: Sample, held_out: Sample | None) -> tuple[Sample, NDArray[Any
     return rows, np.arange(count), np.arange(count, count + other)
 
 
-def _learn(subject: Subject, learnt: Sample, measured: Sample, limit: Limit) -> _Learnt | None:
-    """Let two copies learn; None where time is over or the loss is no number."""
+def _learn(
+    subject: Subject, learnt: Sample, measured: Sample, limit: Limit, factor: float = 1.0
+) -> _Learnt | None:
+    """Let two copies learn at `factor` times the rate; None where time is over or the loss is no number."""
     reached: list[float] = []
+    known: list[float] = []
     losses: list[float] = []
     for zero in (True, False):
         made = fork(subject)
+        scale_rates(made, factor)
         rows, others = (_zeroed(each) if zero else each for each in (learnt, measured))
         losses = fit(made, rows, _STEPS, limit.part(0.5 if zero else 1.0))
         if len(losses) < _STEPS:
             return None
         reached.append(mean_loss(made, others, most=_MOST_ROWS))
-    if not all(map(math.isfinite, (*reached, losses[0], losses[-1]))):
+        known.append(mean_loss(made, rows, most=_MOST_ROWS))
+    if not all(map(math.isfinite, (*reached, *known, losses[0], losses[-1]))):
         return None
     third = _STEPS // 3
     first, middle, last = (
@@ -135,6 +173,8 @@ def _learn(subject: Subject, learnt: Sample, measured: Sample, limit: Limit) -> 
     return _Learnt(
         seen=reached[1],
         blind=reached[0],
+        known=known[1],
+        unknown=known[0],
         fall=(first - last) / max(abs(first), 1e-9),
         late=(middle - last) / max(abs(middle), 1e-9),
     )
