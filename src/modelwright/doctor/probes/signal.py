@@ -118,7 +118,7 @@ class Signal:
 
     @staticmethod
     def _excuse(subject: Subject, learnt: Sample, measured: Sample, came: _Learnt, limit: Limit) -> str:
-        """Return why a model that does no better than a blind one may be whole; empty where nothing says so."""
+        """Return why a model that does no better than a blind one may be whole; else nothing."""
         slow = f"the loss falls too slowly for {_STEPS} steps"
         if came.late >= _SETTLED:
             return slow
