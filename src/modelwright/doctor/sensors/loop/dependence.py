@@ -3,21 +3,23 @@
 import contextlib
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.sensors.loop.influence import FAR, influence
+from modelwright.doctor.sensors.loop.influence import influence
+from modelwright.doctor.sensors.loop.loss_sign import LOSSES
+from modelwright.doctor.sensors.loop.sequences import Lane, Sequences, reach
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 from modelwright.doctor.watch.tensors import any_nonzero, tensors_in
 
 __all__ = ["Dependence"]
 
-_ENOUGH = 3
 _LARGEST = 2**21
 
-_LOSSES = ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss")
+_DIFFERENCES = ("sub", "__sub__", "rsub", "__rsub__")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,19 +41,11 @@ class _Kept:
     by_row: bool
 
 
-@dataclass(slots=True)
-class _Sequences:
-    """Tokens that went into a model, and those that it is to give, by how far the latter are ahead."""
-
-    seen: int = 0
-    ahead: dict[int, int] = field(default_factory=lambda: {0: 0, 1: 0, 2: 0})
-
-
 class Dependence(Sensor):
     """Keeps inputs of the first steps; at the end, changes them one by one and looks at what else changes."""
 
     closely = frozenset({"on_backward"})
-    operations = frozenset({"softmax", *_LOSSES})
+    operations = frozenset({"softmax", "conv1d", *LOSSES, *_DIFFERENCES})
 
     by_phase: ClassVar[bool] = True
 
@@ -61,8 +55,8 @@ class Dependence(Sensor):
         self._target: tuple[Any, int] | None = None
         self._kept: list[_Kept] = []
         self._crosswise: Any = None
-        self._masked = False
-        self._sequences = _Sequences()
+        self._masked = self._convolves = False
+        self._sequences = Sequences()
         self._place: Any = None
         self._found: list[Finding] = []
 
@@ -77,8 +71,19 @@ class Dependence(Sensor):
             if operation.inside:
                 self._note_softmax(operation)
             return
-        target = operation.argument(1, "target")
-        if hasattr(target, "shape") and operation.argument(0, "input").requires_grad:
+        if operation.name == "conv1d":
+            self._convolves |= operation.argument(1, "weight").shape[-1] > 1
+            return
+        said, target = operation.argument(0, "input"), operation.argument(1, "target")
+        if operation.name in _DIFFERENCES:
+            if operation.inside or self._target is not None or len(operation.args) != 2:
+                return
+            said, target = operation.args
+            if not getattr(said, "requires_grad", False):
+                said, target = target, said
+            if getattr(target, "requires_grad", True) or getattr(said, "shape", None) != target.shape:
+                return
+        if hasattr(target, "shape") and said.requires_grad:
             self._target = (target, int(operation.kwargs.get("ignore_index", -100)))
             self._place = operation.place
 
@@ -99,8 +104,8 @@ class Dependence(Sensor):
         at, given = next(((at, x) for at, x in enumerate(call.args) if hasattr(x, "detach")), (0, None))
         if given is None or given.dim() < 2:
             return
-        if given.dim() == 2 and not given.is_floating_point() and target is not None:
-            self._note(given, *target)
+        if target is not None:
+            self._sequences.note(call.args, *target)
         rows = given.shape[0]
         whole = all(x.dim() and x.shape[0] == rows for x in call.args if hasattr(x, "detach"))
         if len(self._kept) < 2 and given.numel() <= _LARGEST and whole:
@@ -119,24 +124,6 @@ class Dependence(Sensor):
                 )
             )
 
-    def _note(self, given: Any, target: Any, ignored: int) -> None:
-        """Compare tokens (row, time) with targets, of all times or of all but the last."""
-        rows, times = given.shape
-        if target.is_floating_point() or times < 4:
-            return
-        for length in (times, times - 1):
-            if target.numel() == rows * length:
-                labels = target.detach().reshape(rows, length)
-                break
-        else:
-            return
-        self._sequences.seen += 1
-        for ahead in self._sequences.ahead:
-            end = min(length, times - ahead)
-            here, there = labels[:, :end], given[:, ahead : ahead + end]
-            counted = here != ignored
-            self._sequences.ahead[ahead] += bool(counted.sum() >= 8 and (here == there)[counted].all())
-
     def on_close(self, begins: bool) -> None:
         """See `Sensor`."""
         self._call = self._target = None
@@ -149,7 +136,7 @@ class Dependence(Sensor):
             return
         one, other = self._kept
         given, rest = one.args[one.at], other.args[other.at]
-        if one.model is not other.model or given.shape[1:] != rest.shape[1:] or given.shape[0] < 3:
+        if one.model is not other.model or given.dim() != rest.dim() or given.shape[0] < 3:
             return
         if given.shape == rest.shape and bool((given == rest).all()):
             return  # always the same rows: perhaps no batch but one whole, a graph for example
@@ -160,28 +147,36 @@ class Dependence(Sensor):
         import torch
 
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            plain = self._output(twin, given)
-            if plain is None or not bool(torch.isfinite(plain).all()):
+            plain = self._plain(twin, given)
+            if plain is None:
+                self._judge_sequences(twin)
                 return
-            if not torch.equal(self._output(twin, given), plain):
-                return  # the model is random in evaluation mode too
             rows = self._mixes(twin, given, other, plain, 0)
             times = plain.dim() >= 2 and plain.shape[1] == given.shape[1] >= 3
             across = times and self._mixes(twin, given, other, plain, 1) is not None
             flat = given.dim() == 2 and given.is_floating_point()
-            seen, ahead = self._sequences.seen, self._sequences.ahead
-            timed = seen >= _ENOUGH and max(ahead.values()) == seen  # so the second axis is time
-            if rows is not None and (flat or by_row or across or timed):
+            if rows is not None and (flat or by_row or across or self._sequences.timed):
                 self._found.append(self._mixed(twin, rows))
-            elif self._sequences.seen >= _ENOUGH:
-                self._judge_sequences(self._sees_future(twin, given, plain))
+            else:
+                self._judge_sequences(twin)
 
-    def _output(self, twin: Any, given: Any) -> Any:
+    def _plain(self, twin: Any, given: Any, at: int = -1) -> Any:
+        """Return what a copy gives for an input as it is; None where that is not finite, or random."""
+        plain = self._output(twin, given, at)
+        if plain is None or not bool(plain.isfinite().all()):
+            return None
+        again = self._output(twin, given, at)  # some models are random in evaluation mode too
+        return plain if plain.shape == again.shape and bool((plain == again).all()) else None
+
+    def _output(self, twin: Any, given: Any, at: int = -1) -> Any:
+        """Return what a copy gives for an input; rows and times may be one axis if its number is given."""
         kept = self._kept[0]
-        args = [*kept.args[: kept.at], given, *kept.args[kept.at + 1 :]]
+        sizes = {given.shape[0]} if at < 0 else {given.shape[0], given.shape[0] * given.shape[1]}
+        at = kept.at if at < 0 else at
+        args = [*kept.args[:at], given, *kept.args[at + 1 :]]
         count = len(args) - len(kept.keywords)
         output = twin(*args[:count], **dict(zip(kept.keywords, args[count:], strict=True)))
-        found = (x for x in tensors_in(output) if x.dim() >= 1 and x.shape[0] == given.shape[0])
+        found = (x for x in tensors_in(output) if x.dim() >= 1 and x.shape[0] in sizes)
         first = next(found, None)
         return None if first is None else first.double()
 
@@ -191,18 +186,6 @@ class Dependence(Sensor):
         if new is None or new.shape != given.select(axis, 0).shape:
             new = given.select(axis, -1)
         return influence(lambda inputs: self._output(twin, inputs), given, new, axis, plain)
-
-    def _sees_future(self, twin: Any, given: Any, plain: Any) -> bool | None:
-        """Return whether outputs depend on what comes later; None where there is one output for all times."""
-        if plain.dim() < 2 or plain.shape[1] != given.shape[1]:
-            return None
-        changed = given.clone()
-        changed[:, -1] = given[:, 0].roll(1)
-        if bool((changed == given).all()):
-            return None
-        after = self._output(twin, changed)
-        moved = (after - plain)[:, :-1].abs().max()
-        return float(moved) / (float(plain.std()) + 1e-12) > FAR
 
     def _mixed(self, twin: Any, far: float) -> Finding:
         statistics = [
@@ -229,6 +212,8 @@ class Dependence(Sensor):
     def _of_future(self) -> tuple[str, ...]:
         """Return causes: where attention was masked, what it gave is put together wrongly afterwards."""
         names = ("causal-mask-missing", "axes-mixed-by-reshape")
+        if self._convolves:
+            return "causal-padding-lost", names[0]
         return names[::-1] if self._masked else names[:1]
 
     def _with_softmax(self, *names: str) -> tuple[Cause, ...]:
@@ -238,24 +223,41 @@ class Dependence(Sensor):
             return found
         return (cause("softmax-over-wrong-axis", self._crosswise), *found)
 
-    def _judge_sequences(self, future: bool | None) -> None:
-        seen, ahead = self._sequences.seen, self._sequences.ahead
-        evidence = {"batches": seen, "batches_with_targets_ahead": {str(k): v for k, v in ahead.items()}}
-        if ahead[1] == seen and future:
+    def _judge_sequences(self, twin: Any) -> None:
+        reached: list[tuple[Lane, int, tuple[bool, bool] | None, str, dict[str, Any]]] = []
+        for lane, ahead, evidence in self._sequences.known:
+            given = self._kept[0].args[lane.at]
+            plain = self._plain(twin, given, lane.at)
+            if plain is not None:
+                ask = partial(self._output, twin, at=lane.at)
+                word = "numbers" if given.is_floating_point() else "tokens"
+                reached.append((lane, ahead, reach(ask, given, lane, ahead, plain), word, evidence))
+        for lane, ahead, seen, word, evidence in reached:
+            # Of targets at the same place either axis may be that of time: both have to show it.
+            alike = [each[2] for each in reached if each[0].at == lane.at]
+            if ahead or all(each == seen for each in alike):
+                self._judge_lane(ahead, seen, word, evidence)
+            if self._found:
+                return
+
+    def _judge_lane(
+        self, ahead: int, seen: tuple[bool, bool] | None, word: str, evidence: dict[str, Any]
+    ) -> None:
+        if seen is not None and seen[0] and (ahead == 1 or (ahead and word == "numbers")):
             self._found.append(
                 Finding(
                     kind="future-is-seen",
                     severity=Severity.SEVERE,
-                    title="Outputs depend on later tokens, and the targets are those: the model may copy.",
+                    title=f"Outputs depend on later {word}, and the targets are those: the model may copy.",
                     evidence=evidence,
                     causes=self._with_softmax(*self._of_future()),
-                    next_check="mask attention above the diagonal; change the last token and see that no "
-                    "earlier output moves",
+                    next_check="mask attention above the diagonal, pad convolutions at the beginning only; "
+                    f"change the last of the {word} and see that no earlier output moves",
                 )
             )
-        elif ahead[0] == seen and ahead[1] < seen and future is False:
+        elif word == "tokens" and ahead == 0 and seen == (False, True):
             self._found.append(self._shifted("labels-not-shifted", "the tokens that it is given", evidence))
-        elif ahead[2] == seen and ahead[1] < seen:
+        elif word == "tokens" and ahead == 2:
             self._found.append(self._shifted("labels-shifted-twice", "tokens two places ahead", evidence))
 
     def _shifted(self, name: str, words: str, evidence: dict[str, Any]) -> Finding:
