@@ -66,3 +66,37 @@ def test_it_is_right_where_it_is_stepped_per_epoch(schedule: str, tmp_path: Path
 @pytest.mark.parametrize("schedule", _IN_BATCHES)
 def test_a_schedule_in_batches_is_right(schedule: str, tmp_path: Path) -> None:
     assert run_watched(_program(schedule, batch=True), tmp_path).kinds == []
+
+
+_COUNTS_STEPS = (
+    "OneCycleLR(sgd, 0.05, epochs=settings.epochs, steps_per_epoch=10)",
+    "CosineAnnealingLR(sgd, T_max=settings.epochs * batches)",
+    "PolynomialLR(sgd, settings.epochs * batches)",
+    "LambdaLR(sgd, partial(lambda step, num_training_steps: 1 - step / num_training_steps, "
+    "num_training_steps=120))",
+)
+
+
+def _of_steps(schedule: str, *, batch: bool) -> str:
+    return _program(schedule, batch=batch).replace(
+        "import math\n", "import math\nfrom functools import partial\n"
+    )
+
+
+@pytest.mark.parametrize("schedule", _COUNTS_STEPS)
+def test_a_schedule_in_steps_that_is_stepped_per_epoch_is_found(schedule: str, tmp_path: Path) -> None:
+    told = run_watched(_of_steps(schedule, batch=False), tmp_path)
+    found = [each for each in told.findings if each.kind == "schedule-far-from-its-end"]
+    assert [each.causes[0].name for each in found] == ["scheduler-stepped-per-epoch"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "batch"),
+    [*((each, True) for each in _COUNTS_STEPS), ("CosineAnnealingLR(sgd, T_max=100)", False)],
+)
+def test_a_schedule_in_steps_is_right_and_so_is_a_run_that_stops_early(
+    schedule: str, batch: bool, tmp_path: Path
+) -> None:
+    kinds = run_watched(_of_steps(schedule, batch=batch), tmp_path).kinds
+    assert "schedule-far-from-its-end" not in kinds
+    assert "schedule-passed-its-end" not in kinds

@@ -100,6 +100,7 @@ KINDS = (
     "rows-learnt-and-measured",
     "rows-that-stay-the-same",
     "same-noise-at-every-step",
+    "schedule-far-from-its-end",
     "schedule-passed-its-end",
     "scheduler-before-optimizer",
     "scheduler-never-steps",

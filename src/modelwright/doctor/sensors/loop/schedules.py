@@ -18,6 +18,9 @@ _ENOUGH = 10
 _RESTARTS = ("OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts")
 """Schedules with a horizon of their own, and those that begin again."""
 
+_FEW = 0.25
+"""Share of a schedule that it was stepped through, at most, where it counts its optimizer's steps."""
+
 _LEFT, _SPENT = 0.01, 1e-4
 """Share of the sum of all rates that the second half of all steps has; the last rate beside the highest."""
 
@@ -101,6 +104,7 @@ class Schedules(Sensor):
                 yield self._never(name, each, taken)
             else:
                 yield from self._too_often(name, each, taken)
+                yield from self._too_seldom(name, each, taken)
                 if each.first_before and taken >= _ENOUGH:
                     yield self._before(name, each, taken)
 
@@ -162,6 +166,30 @@ class Schedules(Sensor):
             subject=name,
         )
 
+    def _too_seldom(self, name: str, each: _Schedule, taken: int) -> Iterable[Finding]:
+        """A horizon that is the very number of the optimizer's steps, of which the schedule takes few."""
+        horizon = _horizon(each.scheduler) or getattr(each.scheduler, "total_iters", None)
+        if horizon is None or taken < _ENOUGH or not 0 < each.steps <= _FEW * horizon:
+            return
+        near = 0.02 * taken + 1 if name == "OneCycleLR" else 0
+        if abs(horizon - taken) > near:
+            return
+        yield Finding(
+            kind="schedule-far-from-its-end",
+            severity=Severity.SEVERE,
+            title=f"{name} is made for {horizon} steps, as many as the optimizer takes, and is stepped "
+            f"{each.steps} times.",
+            evidence={
+                "horizon": horizon,
+                "scheduler_steps": each.steps,
+                "optimizer_steps": taken,
+                "learning_rate_at_the_end": _rate(each),
+            },
+            causes=(cause("scheduler-stepped-per-epoch", each.stepped_at or each.place),),
+            next_check="step it after every step of the optimizer, or give it a horizon in epochs",
+            subject=name,
+        )
+
     @staticmethod
     def _horizon(each: _Schedule) -> int | None:
         """Return the steps that a schedule is made for: of its own, or the turns of an outer loop."""
@@ -183,6 +211,10 @@ def _horizon(scheduler: Any) -> int | None:
     """Return the steps of a cosine's half period or of a cycle, after which it goes up again or fails."""
     for name in ("T_max", "total_steps"):
         found = getattr(scheduler, name, None)
+        if isinstance(found, int) and found > 0:
+            return found
+    for each in getattr(scheduler, "lr_lambdas", ()):
+        found = getattr(each, "keywords", {}).get("num_training_steps")  # as Transformers makes them
         if isinstance(found, int) and found > 0:
             return found
     return None
