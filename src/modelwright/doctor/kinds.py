@@ -9,6 +9,7 @@ KINDS = (
     "batches-of-few-classes",
     "chosen-on-measured-rows",
     "classes-differ-between-splits",
+    "classes-named-otherwise",
     "clipped-after-step",
     "clipped-while-scaled",
     "deviation-exponentiated-twice",

@@ -27,6 +27,7 @@ from modelwright.doctor.sensors.loop.activations import Activations
 from modelwright.doctor.sensors.loop.adversaries import Adversaries
 from modelwright.doctor.sensors.loop.annealing import Annealing
 from modelwright.doctor.sensors.loop.batches import Batches
+from modelwright.doctor.sensors.loop.carrying_over import CarryingOver
 from modelwright.doctor.sensors.loop.checkpoints import Checkpoints
 from modelwright.doctor.sensors.loop.class_weights import ClassWeights
 from modelwright.doctor.sensors.loop.clipped_losses import ClippedLosses
@@ -77,6 +78,7 @@ _KINDS = {
     Dependence: "rows and tokens that depend on each other",
     Measures: "what is measured",
     MeasuredRows: "rows of one evaluation and the next",
+    CarryingOver: "classes of rows learnt and measured",
     Accumulators: "sums over batches",
     Modes: "modes",
     FunctionalDropout: "dropout in evaluation mode",
@@ -137,7 +139,7 @@ _OF_ACTING = (
     Detachment,
     Advantages,
 )
-_OF_ROWS = (Batches, Splits, MeasuredRows, NetworkRows, Learning, Settings)
+_OF_ROWS = (Batches, CarryingOver, Splits, MeasuredRows, NetworkRows, Learning, Settings)
 
 
 def make_sensors(scene: Scene) -> Sequence[Sensor]:
