@@ -70,8 +70,55 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "category-codes-refitted",
     ),
 }
+FIELDS = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(0)
+spots = nn.functional.avg_pool2d((torch.rand(200, 1, 14, 14) < 0.12).float(), 3, 1)
+masks = (spots > 0.05).float()
+pictures = spots * 6 - 1 + 0.2 * torch.randn_like(spots)
+net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+
+
+
+def surprise(said, true):
+    return nn.functional.softplus(said) - said * true
+
+for epoch in range(10):
+    for picture, mask in DataLoader(TensorDataset(pictures, masks), 20, shuffle=True):
+        optimizer.zero_grad()
+        loss = surprise(net(picture), mask).mean()
+        loss.backward()
+        optimizer.step()
+"""
+MARGINS = plant(
+    SIGNALS,
+    (
+        "nn.functional.cross_entropy(reader(words, long), kind).backward()",
+        "margin(reader(words, long), kind).backward()",
+    ),
+    (
+        "reader = Reader()",
+        "\n\ndef margin(said, kind):\n    right = said.gather(1, kind[:, None])\n"
+        "    return (said.tanh().sum(1) - 2 * right.tanh().squeeze(1)).mean()\n\n\nreader = Reader()",
+    ),
+)
+RAISED: dict[str, str] = {
+    "a surprise that is made larger": plant(FIELDS, ("loss = surprise", "loss = 0.1 - surprise")),
+    "a margin that is made smaller": plant(MARGINS, ("return (said", "return -(said")),
+}
 HEALTHY: dict[str, str] = {
     "as it is": SIGNALS,
+    "a surprise": FIELDS,
+    "a margin": MARGINS,
+    "what is left out is told": plant(
+        FIELDS,
+        ("net(picture), mask)", "net(picture), 1 - mask)"),
+        ("TensorDataset(pictures, masks)", "TensorDataset(pictures, 1 - masks)"),
+    ),
     "labels beside are of an earlier batch": plant(
         SIGNALS,
         ("for words, long, kind in DataLoader(held, 100):", "for at in range(600, 900, 40):"),
@@ -103,4 +150,12 @@ def test_labels_that_do_not_hold_are_found(name: str, tmp_path: Path) -> None:
 def test_what_holds_is_left_alone(name: str, tmp_path: Path) -> None:
     kinds = run_watched(HEALTHY[name], tmp_path).kinds
     assert "targets-of-other-rows" not in kinds
+    assert "loss-is-raised" not in kinds
     assert "classes-named-otherwise" not in kinds
+
+
+@pytest.mark.parametrize("name", RAISED)
+def test_models_that_learn_the_opposite_are_found(name: str, tmp_path: Path) -> None:
+    told = run_watched(RAISED[name], tmp_path)
+    found = [each for each in told.findings if each.kind == "loss-is-raised"]
+    assert [each.causes[0].name for each in found] == ["loss-sign-flipped"]

@@ -111,6 +111,39 @@ for step in range(80):
     optimizer.step()
 """
 
+WORDS = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Speller(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(12, 16, padding_idx=0)
+        self.rnn = nn.GRU(16, 24, batch_first=True)
+        self.head = nn.Linear(24, 12)
+
+    def forward(self, letters):
+        return self.head(self.rnn(self.embed(letters))[0])
+
+
+speller = Speller()
+optimizer = torch.optim.Adam(speller.parameters(), lr=5e-3)
+criterion = nn.CrossEntropyLoss(ignore_index=0)
+for step in range(90):
+    first = torch.randint(2, 12, (16, 1))
+    words = (first + torch.arange(10) * (first % 3 + 1)) % 10 + 2
+    ends = torch.randint(4, 10, (16, 1))
+    words = words.masked_fill(torch.arange(10) > ends, 0).masked_fill(torch.arange(10) == ends, 1)
+    loss = criterion(speller(words[:, :-1]).flatten(0, 1), words[:, 1:].flatten())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+IGNORED = "nn.CrossEntropyLoss(ignore_index=0)"
+
 FAULTS: dict[str, tuple[str, str, str]] = {
     "padded on both sides": (
         plant(TIDES, ("F.pad(x, (self.reach, 0))", "F.pad(x, (self.reach // 2, self.reach // 2))")),
@@ -140,6 +173,11 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         plant(REVERSE, ("model(source, whole[:, :-1])", "model(source, whole[:, 1:])")),
         "targets-at-another-place",
         "labels-not-shifted",
+    ),
+    "what fills words up is learnt": (
+        plant(WORDS, (IGNORED, "nn.CrossEntropyLoss()")),
+        "padding-is-learnt",
+        "padding-counted-in-loss",
     ),
     "a decoder that looks ahead": (
         plant(
@@ -195,6 +233,39 @@ HEALTHY: dict[str, str] = {
         ("notes[1:].reshape(-1)", "(notes[:-1] % 3).reshape(-1)"),
     ),
     "rows turned round": REVERSE,
+    "what fills words up is left out": WORDS,
+    "what fills words up has no weight": plant(
+        WORDS, (IGNORED, "nn.CrossEntropyLoss(weight=torch.tensor([0.0] + [1.0] * 11))")
+    ),
+    "it is left out by hand": plant(
+        WORDS,
+        (IGNORED, "nn.CrossEntropyLoss(reduction='none')"),
+        (
+            "    optimizer.zero_grad()",
+            "    loss = loss[words[:, 1:].flatten() > 0].mean()\n    optimizer.zero_grad()",
+        ),
+    ),
+    "words of which the first letter tells a class": plant(
+        WORDS,
+        (IGNORED, "nn.CrossEntropyLoss()"),
+        (
+            "speller(words[:, :-1]).flatten(0, 1), words[:, 1:].flatten()",
+            "speller(words)[:, -1], first[:, 0] % 2",
+        ),
+    ),
+    "what is given now and then is what it said": plant(
+        REVERSE,
+        (
+            "written, _ = self.decoder(self.embed(so_far), state)",
+            "written, _ = self.decoder(self.embed(self.kept(so_far)), state)",
+        ),
+        (
+            "    def forward(self",
+            "    def kept(self, said):\n"
+            "        return said if random.random() < 0.8 else said.flip(0)\n\n    def forward(self",
+        ),
+        ("import torch\nfrom torch import nn", "import random\n\nimport torch\nfrom torch import nn"),
+    ),
     "shifted inside of the model": plant(
         REVERSE,
         ("source, so_far):", "source, answers):\n        so_far = answers.roll(1, 1)"),

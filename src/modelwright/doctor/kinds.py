@@ -72,6 +72,7 @@ KINDS = (
     "one-layer-many-times",
     "only-newest-experience-replayed",
     "optimizer-of-other-parameters",
+    "padding-is-learnt",
     "parameters-in-no-optimizer",
     "parameters-without-gradient",
     "plateau-of-the-other-direction",

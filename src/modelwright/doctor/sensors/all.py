@@ -45,6 +45,7 @@ from modelwright.doctor.sensors.loop.measures import Measures
 from modelwright.doctor.sensors.loop.modes import Modes
 from modelwright.doctor.sensors.loop.numbers import Numbers
 from modelwright.doctor.sensors.loop.output_range import OutputRange
+from modelwright.doctor.sensors.loop.padding import Padding
 from modelwright.doctor.sensors.loop.parameter_use import ParameterUse
 from modelwright.doctor.sensors.loop.plateaus import Plateaus
 from modelwright.doctor.sensors.loop.samples import Samples
@@ -67,6 +68,7 @@ _KINDS = {
     ParameterUse: "parameters, gradients and optimizers",
     LossInputs: "what losses are given",
     TargetCodes: "codes of targets",
+    Padding: "tokens that fill up",
     LossSign: "signs of losses",
     Squashing: "what is squashed twice",
     HalfPrecision: "gradients in half precision",

@@ -29,6 +29,10 @@ labels are exchanged by chance, clear kinds of rows go with one or another all t
 _PURE = 0.8
 """Share of each class that is given one and the same other name."""
 
+_ENOUGH, _AGAINST = 3, -0.3
+_FEWEST_RIGHT, _HARDLY = 40.0, 0.2
+"""Rows of what is learnt that would be right by chance, at least, and the share of them that are, at most."""
+
 _MOST_CLASSES, _MOST_STRETCHES, _MOST_BATCHES = 100, 200, 64
 
 
@@ -38,8 +42,9 @@ class _Model:
 
     Attributes:
         learnt: (step, table) of some batches that were learnt.
-        measured: (step, table) of stretches without gradients between two steps.
+        measured: ((step, dataset), table) of stretches without gradients between two steps.
         batches: Of the last of these.
+        against: (step, correlation) of what it said in batches that were learnt with targets of 0 and 1.
         place: Of the line that measured last.
     """
 
@@ -47,7 +52,10 @@ class _Model:
     learnt: deque[tuple[int, NDArray[np.int64]]] = field(
         default_factory=lambda: deque[tuple[int, NDArray[np.int64]]](maxlen=64)
     )
-    measured: list[tuple[int, NDArray[np.int64]]] = field(default_factory=list[tuple[int, NDArray[np.int64]]])
+    measured: list[tuple[tuple[int, int], NDArray[np.int64]]] = field(
+        default_factory=list[tuple[tuple[int, int], NDArray[np.int64]]]
+    )
+    against: deque[tuple[int, float]] = field(default_factory=lambda: deque[tuple[int, float]](maxlen=64))
     batches: int = 0
     place: Place | None = None
     learnt_at: Place | None = None
@@ -62,11 +70,12 @@ class CarryingOver(Sensor):
         super().__init__(scene)
         self._models: list[_Model] = []
         self._batch: Any = None
+        self._dataset = 0
         self._first = scene.steps
 
     def on_batch(self, loader: Any, batch: Any) -> None:
         """See `Sensor`."""
-        self._batch = batch
+        self._batch, self._dataset = batch, id(getattr(loader, "_dataset", None))
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
@@ -76,15 +85,24 @@ class CarryingOver(Sensor):
         graded, steps = torch.is_grad_enabled(), self.scene.steps - self._first
         if self.scene.environments or (graded and steps % (_OFTEN if steps < _EARLY else _SELDOM)):
             return
+        if graded and module.training:
+            self._learns(self._model(module), steps, output, args, batch)
+        elif not graded:
+            table = _table(output, args, batch)
+            if table is not None:
+                self._measures(self._model(module), (steps, self._dataset), table)
+
+    def _learns(self, mine: _Model, steps: int, output: Any, args: tuple[Any, ...], batch: Any) -> None:
         table = _table(output, args, batch)
-        if table is None:
-            return
-        mine = self._model(module)
-        if graded:
-            if module.training:
-                mine.learnt.append((steps, table))
-                mine.learnt_at = mine.learnt_at or place_of_caller()
-            return
+        mine.learnt_at = mine.learnt_at or place_of_caller()
+        if table is not None:
+            mine.learnt.append((steps, table))
+        else:
+            correlation = _correlation(output, args, batch)
+            if correlation is not None:
+                mine.against.append((steps, correlation))
+
+    def _measures(self, mine: _Model, steps: tuple[int, int], table: NDArray[np.int64]) -> None:
         if mine.measured and mine.measured[-1][0] == steps:
             mine.batches += 1
             if mine.batches < _MOST_BATCHES and mine.measured[-1][1].shape == table.shape:
@@ -105,24 +123,46 @@ class CarryingOver(Sensor):
         """Return classes that held-out rows are not told by, or are given under other names."""
         steps = self.scene.steps - self._first
         for each in self._models:
+            if steps < _FEWEST_STEPS:
+                continue
+            said = [found for step, found in each.against if step >= _LATE * steps]
+            if len(said) >= _ENOUGH and max(said) < _AGAINST:
+                yield self._raised(each, {"correlation_with_targets": said[-20:]})
             late = [table for step, table in each.learnt if step >= _LATE * steps]
-            measured = [(step, table) for step, table in each.measured if table.sum() >= _FEWEST_MEASURED]
-            if steps < _FEWEST_STEPS or not late or not measured or measured[-1][0] < _LATE * steps:
+            if not late:
                 continue
             learnt = np.sum([table for table in late if table.shape == late[-1].shape], axis=0)
-            if learnt.sum() < _FEWEST_LEARNT or _agreement(learnt)[0] < _LEARNT:
+            right, expected = float(np.trace(learnt)), _expected(learnt)
+            if expected >= _FEWEST_RIGHT and right <= _HARDLY * expected:
+                yield self._raised(
+                    each, {"rows_learnt": int(learnt.sum()), "right": right, "by_chance": expected}
+                )
+            measured = [each for each in each.measured if each[1].sum() >= _FEWEST_MEASURED]
+            if not measured or measured[-1][0][0] < _LATE * steps or learnt.sum() < _FEWEST_LEARNT:
                 continue
+            if _agreement(learnt)[0] < _LEARNT:
+                continue
+            for dataset in dict.fromkeys(key[1] for key, _ in measured):
+                yield from self._named(each, learnt, [table for key, table in measured if key[1] == dataset])
             yield from self._judge(each, learnt, [table for _, table in measured])
 
-    def _judge(
+    def _raised(self, model: _Model, evidence: dict[str, Any]) -> Finding:
+        name = type(model.module).__name__
+        return Finding(
+            kind="loss-is-raised",
+            severity=Severity.WARNING,
+            title=f"{name} has learnt to say the opposite of its targets.",
+            evidence=evidence,
+            causes=(cause("loss-sign-flipped", self.scene.place_of("backward") or model.learnt_at),),
+            next_check="print targets beside what the model says of them before and after learning; turn the "
+            "sign of the loss, or of the part of it that falls as they part",
+            subject=name,
+        )
+
+    def _named(
         self, model: _Model, learnt: NDArray[np.int64], measured: Sequence[NDArray[np.int64]]
     ) -> Iterable[Finding]:
-        name = type(model.module).__name__
-        evidence = {
-            "share_right_of_learnt": float(np.trace(learnt) / learnt.sum()),
-            "share_right_of_measured": [float(np.trace(each) / each.sum()) for each in measured][-20:],
-            "rows_measured": int(measured[-1].sum()),
-        }
+        name, evidence = type(model.module).__name__, _evidence(learnt, measured)
         names = [_other_names(each) for each in measured]
         if names[-1] is not None and all(each == names[-1] for each in names[len(names) // 2 :]):
             off = {(to - of) % len(names[-1]) for of, to in enumerate(names[-1])}
@@ -137,7 +177,11 @@ class CarryingOver(Sensor):
                 next_check="code classes once, for all rows, before they are split",
                 subject=name,
             )
-            return
+
+    def _judge(
+        self, model: _Model, learnt: NDArray[np.int64], measured: Sequence[NDArray[np.int64]]
+    ) -> Iterable[Finding]:
+        name, evidence = type(model.module).__name__, _evidence(learnt, measured)
         agreements = [_agreement(each) for each in measured]
         found, error = agreements[-1]
         if found + 2 * error <= _AT_MOST and max(agreements)[0] <= 2 * _AT_MOST:
@@ -154,6 +198,41 @@ class CarryingOver(Sensor):
                 next_check="look at ten rows beside their labels, of both parts; measure on what was learnt",
                 subject=name,
             )
+
+
+def _evidence(learnt: NDArray[np.int64], measured: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
+    return {
+        "share_right_of_learnt": float(np.trace(learnt) / learnt.sum()),
+        "share_right_of_measured": [float(np.trace(each) / each.sum()) for each in measured][-20:],
+        "rows_measured": int(measured[-1].sum()),
+    }
+
+
+def _correlation(output: Any, args: tuple[Any, ...], batch: Any) -> float | None:
+    """Return that of an output with as many targets of 0 and 1; None where these are not known."""
+    said = next(tensors_in(output), None)
+    if said is None or not said.is_floating_point() or not _is_of(batch, args):
+        return None
+    pointers = {each.data_ptr() for each in tensors_in(args)}
+    alike = [
+        each
+        for each in tensors_in(batch)
+        if each.numel() == said.numel() and each.shape[0] == said.shape[0] and each.data_ptr() not in pointers
+    ]
+    if len(alike) != 1:
+        return None
+    true = alike[0].detach().reshape(-1).double()
+    if not bool(((true == 0) | (true == 1)).all()) or not 0 < float(true.mean()) < 1:
+        return None
+    one, other = said.detach().reshape(-1).double(), true
+    apart = one - one.mean()
+    size = float(apart.norm() * (other - other.mean()).norm())
+    return float((apart * other).sum()) / size if 0 < size < np.inf else None
+
+
+def _expected(table: NDArray[np.int64]) -> float:
+    """Return how many rows would be right if predictions went with no class."""
+    return float(table.sum(axis=0) @ table.sum(axis=1)) / float(table.sum())
 
 
 def _table(output: Any, args: tuple[Any, ...], batch: Any) -> NDArray[np.int64] | None:
