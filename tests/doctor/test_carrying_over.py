@@ -116,7 +116,10 @@ HEALTHY: dict[str, str] = {
     "a margin": MARGINS,
     "what is left out is told": plant(
         FIELDS,
-        ("net(picture), mask)", "net(picture), 1 - mask)"),
+        (
+            "surprise(net(picture), mask).mean()",
+            "nn.functional.binary_cross_entropy_with_logits(net(picture), 1 - mask)",
+        ),
         ("TensorDataset(pictures, masks)", "TensorDataset(pictures, 1 - masks)"),
     ),
     "labels beside are of an earlier batch": plant(

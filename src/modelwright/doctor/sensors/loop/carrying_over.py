@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.loop.loss_sign import LOSSES
 from modelwright.doctor.watch.place import Place, place_of_caller
-from modelwright.doctor.watch.sensor import Scene, Sensor
+from modelwright.doctor.watch.sensor import Operation, Scene, Sensor
 from modelwright.doctor.watch.tensors import tensors_in
 
 __all__ = ["CarryingOver"]
@@ -65,17 +66,23 @@ class CarryingOver(Sensor):
     """Compares predictions with the labels that a loader, or the call itself, gave beside the rows."""
 
     by_phase = True
+    operations = LOSSES
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._models: list[_Model] = []
         self._batch: Any = None
         self._dataset = 0
+        self._known = False
         self._first = scene.steps
 
     def on_batch(self, loader: Any, batch: Any) -> None:
         """See `Sensor`."""
         self._batch, self._dataset = batch, id(getattr(loader, "_dataset", None))
+
+    def on_operation(self, operation: Operation) -> None:
+        """See `Sensor`."""
+        self._known |= bool(operation.argument(0, "input").requires_grad)
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
@@ -126,14 +133,15 @@ class CarryingOver(Sensor):
             if steps < _FEWEST_STEPS:
                 continue
             said = [found for step, found in each.against if step >= _LATE * steps]
-            if len(said) >= _ENOUGH and max(said) < _AGAINST:
+            # Of losses that torch knows the targets are known, perhaps not those of the loader.
+            if not self._known and len(said) >= _ENOUGH and max(said) < _AGAINST:
                 yield self._raised(each, {"correlation_with_targets": said[-20:]})
             late = [table for step, table in each.learnt if step >= _LATE * steps]
             if not late:
                 continue
             learnt = np.sum([table for table in late if table.shape == late[-1].shape], axis=0)
             right, expected = float(np.trace(learnt)), _expected(learnt)
-            if expected >= _FEWEST_RIGHT and right <= _HARDLY * expected:
+            if not self._known and expected >= _FEWEST_RIGHT and right <= _HARDLY * expected:
                 yield self._raised(
                     each, {"rows_learnt": int(learnt.sum()), "right": right, "by_chance": expected}
                 )
