@@ -12,6 +12,7 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.loop.influence import influence
 from modelwright.doctor.sensors.loop.loss_sign import LOSSES
 from modelwright.doctor.sensors.loop.sequences import Lane, Sequences, reach
+from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 from modelwright.doctor.watch.tensors import any_nonzero, tensors_in
 
@@ -45,7 +46,7 @@ class Dependence(Sensor):
     """Keeps inputs of the first steps; at the end, changes them one by one and looks at what else changes."""
 
     closely = frozenset({"on_backward"})
-    operations = frozenset({"softmax", "conv1d", *LOSSES, *_DIFFERENCES})
+    operations = frozenset({"softmax", "conv1d", "pad", *LOSSES, *_DIFFERENCES})
 
     by_phase: ClassVar[bool] = True
 
@@ -56,6 +57,7 @@ class Dependence(Sensor):
         self._kept: list[_Kept] = []
         self._crosswise: Any = None
         self._masked = self._convolves = False
+        self._padded_at: Place | None = None
         self._sequences = Sequences()
         self._place: Any = None
         self._found: list[Finding] = []
@@ -71,8 +73,10 @@ class Dependence(Sensor):
             if operation.inside:
                 self._note_softmax(operation)
             return
-        if operation.name == "conv1d":
-            self._convolves |= operation.argument(1, "weight").shape[-1] > 1
+        if operation.name in ("conv1d", "pad"):
+            if operation.name == "pad" or self._padded_at is None:
+                self._padded_at = operation.place
+            self._convolves |= operation.name == "conv1d" and operation.argument(1, "weight").shape[-1] > 1
             return
         said, target = operation.argument(0, "input"), operation.argument(1, "target")
         if operation.name in _DIFFERENCES:
@@ -151,7 +155,8 @@ class Dependence(Sensor):
         rows = self._mixes(twin, given, other, plain, 0)
         times = plain.dim() >= 2 and plain.shape[1] == given.shape[1] >= 3
         across = times and self._mixes(twin, given, other, plain, 1) is not None
-        flat = given.dim() == 2 and given.is_floating_point()
+        # Where rows of numbers are not equally long, the first axis may be that of time.
+        flat = given.dim() == 2 and given.is_floating_point() and given.shape[1:] == other.shape[1:]
         if rows is not None and (flat or by_row or across or self._sequences.timed):
             self._found.append(self._mixed(twin, rows))
         else:
@@ -223,7 +228,7 @@ class Dependence(Sensor):
 
     def _with_softmax(self, *names: str) -> tuple[Cause, ...]:
         """Return causes, before them a softmax that runs over another axis than the last."""
-        found = tuple(cause(name) for name in names)
+        found = tuple(cause(n, self._padded_at if n == "causal-padding-lost" else None) for n in names)
         if self._crosswise is None:
             return found
         return (cause("softmax-over-wrong-axis", self._crosswise), *found)
