@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ActorCritic", "QLearning", "tabular"]
+__all__ = ["ActorCritic", "Frames", "QLearning", "tabular"]
 
 
 def tabular(kind: type, mistake: str = "", **more: Any) -> Callable[..., Any]:
@@ -102,3 +102,46 @@ class ActorCritic(_Learner):
 
     def value(self, observation: Any) -> float:
         return float(self.values[int(np.argmax(observation))])
+
+
+class Frames:
+    """A table of values of the last observations together; acts at random."""
+
+    def __init__(self, environment: Any, gamma: float, mistake: str = "", *, length: int = 3) -> None:
+        self.env, self.gamma, self.mistake, self.length = environment, gamma, mistake, length
+        self.random = np.random.default_rng(3)
+        self.values: dict[Any, float] = {}
+        self.rate = 0.5
+
+    def begin(self) -> None:
+        self.seen: list[Any] = []
+
+    def act(self, observation: Any) -> int:
+        return int(self.random.integers(2))
+
+    def value(self, observation: Any) -> float:
+        self.seen.append(observation)
+        return self.known(self.key(self.seen, acting=True))
+
+    def known(self, key: Any) -> float:
+        return self.values.setdefault(key, self.random.normal(0, 0.1))
+
+    def key(self, seen: list[Any], *, acting: bool = False) -> Any:
+        frames = [tuple(np.round(each, 0 if self.mistake == "observations-merged" else 3)) for each in seen]
+        frames = [frames[0]] * self.length + frames
+        frames = frames[-1:] if self.mistake == "memory-not-used" else frames[-self.length :]
+        if self.mistake == "frame-order-lost":
+            return tuple(sorted(frames))
+        if self.mistake == "frames-in-another-order" and acting:
+            return (*frames[:-2], frames[-1], frames[-2])
+        return tuple(frames)
+
+    def learn(self, steps: int) -> None:
+        seen = [self.env.reset()[0]]
+        for _ in range(steps):
+            after, reward, terminated, truncated, _ = self.env.step(self.random.integers(2))
+            at, follows = self.key(seen), self.key([*seen, after])
+            target = reward + self.gamma * (0.0 if terminated else self.known(follows))
+            self.rate = max(0.03, self.rate * 0.999)
+            self.values[at] = self.known(at) + self.rate * (target - self.known(at))
+            seen = [self.env.reset()[0]] if terminated or truncated else [*seen, after]

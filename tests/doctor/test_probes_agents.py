@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from examined import kinds_of
 from gymnasium.utils.env_checker import check_env
-from tabular_agents import ActorCritic, QLearning, tabular
+from tabular_agents import ActorCritic, Frames, QLearning, tabular
 
 from modelwright.base.errors import BadValue
 from modelwright.base.finding import Finding
@@ -170,18 +170,21 @@ def test_right_values_are_those_of_returns_as_stepped(task: Any) -> None:
     environment = make_environment(task.name)
     environment.reset(seed=3)
     right, missed = predicted.values, np.zeros((len(predicted.values), 2))
-    observation = environment.reset()[0]
+    path = (int(environment.reset()[0].argmax()),)
+    known = {path[-1:]: at for at, path in enumerate(task.paths)} | {
+        path: at for at, path in enumerate(task.paths) if task.needs_memory
+    }
     for _ in range(3000):
         after, reward, terminated, truncated, _ = environment.step(environment.action_space.sample())
-        at = int(observation.argmax())
-        target = float(reward) + DISCOUNT * (0.0 if terminated else right[int(after.argmax())])
-        missed[at] += (target - right[at], 1)
-        observation = environment.reset()[0] if terminated or truncated else after
+        longer = (*path, int(after.argmax())) if task.needs_memory else (int(after.argmax()),)
+        target = float(reward) + DISCOUNT * (0.0 if terminated else right[known[longer]])
+        missed[known[path]] += (target - right[known[path]], 1)
+        path = (int(environment.reset()[0].argmax()),) if terminated or truncated else longer
     assert np.abs(missed[:, 0] / np.maximum(missed[:, 1], 1)).max() < 0.02
 
 
 def test_each_mistake_leads_to_other_values_than_what_is_right_in_some_task() -> None:
-    streams = [stream_of(task) for task in TASKS if task.is_about_values]
+    streams = [stream_of(task) for task in TASKS if task.is_about_values and not task.is_about_sight]
     for way in WAYS:
         both = [(predict(way, each, 0.8), predict(RIGHT, each, 0.8)) for each in streams]
         apart = [np.abs(one.values - other.values).max() for one, other in both if one and other]
@@ -205,6 +208,49 @@ def test_the_best_force_is_paid_most() -> None:
     assert environment.step(np.array([0.5, -0.5]))[1] == 1.0
     environment.reset()
     assert environment.step(np.array([0.0, 0.0]))[1] == 0.5
+
+
+SIGHTS = ("value", "backpropagation", "discount", "frames", "alike")
+
+
+@pytest.mark.parametrize("length", [2, 3, 4])
+def test_an_agent_that_stacks_frames_in_order_raises_nothing(length: int) -> None:
+    found, undecided = found_in(tabular(Frames, length=length), SIGHTS)
+    assert not found
+    assert not undecided
+
+
+@pytest.mark.parametrize(
+    "mistake", ["frame-order-lost", "frames-in-another-order", "memory-not-used", "observations-merged"]
+)
+def test_a_mistake_about_what_is_seen_is_named(mistake: str) -> None:
+    found, _ = found_in(tabular(Frames, mistake), SIGHTS)
+    assert [(each.kind, [one.name for one in each.causes]) for each in found] == [
+        ("known-value-missed", [mistake])
+    ]
+    # A table may have been written for observations of which all numbers but one are 0.
+    assert (found[0].severity.value == "info") == (mistake == "observations-merged")
+
+
+def test_who_remembers_nothing_is_not_asked_about_the_order_of_frames() -> None:
+    found, undecided = found_in(tabular(QLearning), SIGHTS)
+    assert not found
+    assert [each for each in undecided if "begin()" in each] == list(undecided)
+
+
+def test_a_network_whose_codes_merge_what_differs_is_told() -> None:
+    def courses(values: list[float], *, has_network: bool = True) -> list[Course]:
+        easy = [course_of("value", [1.0]), course_of("backpropagation", [-1.0, 1.0])]
+        return [*easy, course_of("alike", values, has_network=has_network)]
+
+    found, _ = judge(courses([0.01, 0.01, 1.0]))
+    assert [(each.severity.value, each.causes[0].name) for each in found] == [
+        ("warning", "observations-merged")
+    ]
+    # What is learnt slowly is not one, and a network that says one number for everything merges nothing.
+    assert all(each.severity.value == "info" for each in judge(courses([0.02, 0.01, 1.0]))[0])
+    assert all(each.severity.value == "info" for each in judge(courses([0.4, 0.4, 0.4]))[0])
+    assert not judge(courses([0.95, -0.95, 1.0]))[0]
 
 
 class Acting:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.errors import BadValue
+from modelwright.doctor.probes.agents.form import Form, Path, numbers_of
+from modelwright.doctor.probes.agents.stable_baselines import StableBaselines
 
 __all__ = ["DISCOUNT", "DISCOUNTS", "WANTED", "Actor", "Agent", "read_agent"]
 
@@ -31,8 +33,9 @@ class Actor(Protocol):
     """What an agent of somebody's own has at least.
 
     It may have `learn(steps)`, which goes on from where it was; `value(observation)`, of one number or of
-    one an action, or `value(observation, action)`; `gamma`; and `timeouts_end`, which is true where it
-    is meant to take the end of a time limit for an end of the task.
+    one an action, or `value(observation, action)`; `begin()`, where it remembers observations, which is
+    called before it is shown those of an episode in order; `gamma`; and `timeouts_end`, which is true where
+    it is meant to take the end of a time limit for an end of the task.
     """
 
     def act(self, observation: Any) -> Any:
@@ -56,7 +59,7 @@ class Agent:
         self.begins_anew = len(_needed(factory)) == 2
         self.gives_action_values: bool | None = None
         self._made: Any = None
-        self._form: _Form | None = None
+        self._form: Form | None = None
         if not self.begins_anew:
             self._take(factory(environment, **self._more))
 
@@ -86,29 +89,34 @@ class Agent:
             assert self._form is not None
             self._form.learn(steps)
 
-    def act(self, observation: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return an action: (1,) its number, or (direction,) a force."""
+    def act(self, path: Path) -> NDArray[np.float64]:
+        """Return an action after some observations: (1,) its number, or (direction,) a force."""
         assert self._form is not None
-        return _numbers(self._form.act(observation))
+        return numbers_of(self._form.act(path))
 
-    def value(self, observation: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def value(self, path: Path) -> NDArray[np.float64] | None:
         """Return (1,) the value, or (action,) those of actions; None where it says none."""
         assert self._form is not None
-        found = self._form.value(observation)
+        found = self._form.value(path)
         if found is None:
             return None
         self.gives_action_values = found[0]
-        return _numbers(found[1])
+        return numbers_of(found[1])
 
     @property
     def takes_action(self) -> bool:
         """Whether it says what a given action is worth."""
         return self._form is not None and self._form.takes_action
 
-    def value_of(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> float:
+    @property
+    def remembers(self) -> bool:
+        """Whether it tells observations apart by those before them."""
+        return self._form is not None and self._form.remembers
+
+    def value_of(self, path: Path, action: NDArray[np.float32]) -> float:
         """Return the value of an action, where it says one."""
         assert self._form is not None
-        return float(_numbers(self._form.value_of(observation, action))[0])
+        return float(numbers_of(self._form.value_of(path, action))[0])
 
     def _take(self, made: Any) -> None:
         self._made = made
@@ -124,19 +132,10 @@ def read_agent(factory: Callable[..., Any], environment: "gymnasium.Env[Any, Any
     return Agent(factory, environment)
 
 
-class _Form(Protocol):
-    takes_action: bool
-
-    def learn(self, steps: int) -> Any: ...
-    def act(self, observation: Any) -> Any: ...
-    def value(self, observation: Any) -> tuple[bool, Any] | None: ...
-    def value_of(self, observation: Any, action: Any) -> Any: ...
-
-
-def _form(made: Any, environment: "gymnasium.Env[Any, Any]", *, needs_learn: bool) -> "_Form":
+def _form(made: Any, environment: "gymnasium.Env[Any, Any]", *, needs_learn: bool) -> Form:
     learns, acts = callable(getattr(made, "learn", None)), _acts(made)
     if learns and hasattr(made, "policy") and callable(getattr(made, "predict", None)):
-        return _StableBaselines(made)
+        return StableBaselines(made, DISCOUNT, environment.observation_space.shape or ())
     if acts is not None and (learns or not needs_learn):
         return _Own(made, acts, environment)
     lacks = [
@@ -166,79 +165,38 @@ class _Own:
         value = getattr(made, "value", None)
         self._value = value if callable(value) else None
         self.takes_action = self._value is not None and len(_needed(self._value)) == 2
+        begin = getattr(made, "begin", None)
+        self._begin = begin if callable(begin) else None
+        self.remembers = self._begin is not None
 
     def learn(self, steps: int) -> Any:
         return self._made.learn(steps)
 
-    def act(self, observation: Any) -> Any:
-        found = self._acts(observation)
+    def act(self, path: Path) -> Any:
+        found = self._after(path, self._acts)
         return cast("tuple[Any, ...]", found)[0] if isinstance(found, tuple) else found
 
-    def value(self, observation: Any) -> tuple[bool, Any] | None:
+    def value(self, path: Path) -> tuple[bool, Any] | None:
         if self._value is None:
             return None
         if not self.takes_action:
-            found = _numbers(self._value(observation))
+            found = numbers_of(self._after(path, self._value))
             return (self._count > 1 and found.size == self._count), found
         if self._count:
-            return True, [_numbers(self._value(observation, each))[0] for each in range(self._count)]
-        return True, self._value(observation, self.act(observation))
+            return True, [numbers_of(self.value_of(path, each))[0] for each in range(self._count)]
+        return True, self.value_of(path, self.act(path))
 
-    def value_of(self, observation: Any, action: Any) -> Any:
+    def value_of(self, path: Path, action: Any) -> Any:
         assert self._value is not None
-        return self._value(observation, action)
+        value = self._value
+        return self._after(path, lambda observation: value(observation, action))
 
-
-class _StableBaselines:
-    """A model of Stable-Baselines3, or what has its interface."""
-
-    def __init__(self, made: Any) -> None:
-        self._made, self._has_begun = made, False
-        self.takes_action = hasattr(made.policy, "critic") and hasattr(made.policy, "actor")
-        for owner in (made, getattr(made, "rollout_buffer", None), getattr(made, "replay_buffer", None)):
-            if hasattr(owner, "gamma"):
-                cast("Any", owner).gamma = DISCOUNT
-
-    def learn(self, steps: int) -> Any:
-        self._made.learn(total_timesteps=steps, reset_num_timesteps=not self._has_begun)
-        self._has_begun = True
-
-    def act(self, observation: Any) -> Any:
-        return self._made.predict(self._scaled(observation), deterministic=True)[0]
-
-    def value(self, observation: Any) -> tuple[bool, Any] | None:
-        import torch
-
-        policy = self._made.policy
-        if self.takes_action:
-            return True, self.value_of(observation, self.act(observation))
-        policy.set_training_mode(False)
-        with torch.no_grad():
-            seen = policy.obs_to_tensor(self._scaled(observation))[0]
-            if hasattr(policy, "predict_values"):
-                return False, policy.predict_values(seen)
-            if hasattr(policy, "q_net"):
-                return True, policy.q_net(seen)
-            if hasattr(policy, "quantile_net"):
-                return True, policy.quantile_net(seen).mean(dim=1)
-        return None
-
-    def value_of(self, observation: Any, action: Any) -> Any:
-        import torch
-
-        policy = self._made.policy
-        policy.set_training_mode(False)
-        with torch.no_grad():
-            seen = policy.obs_to_tensor(self._scaled(observation))[0]
-            # Critics are given actions from -1 to 1, as those of the tasks are.
-            found: Any = policy.critic(seen, torch.as_tensor(action, device=seen.device).reshape(1, -1))
-        if isinstance(found, tuple):
-            return min(_numbers(each)[0] for each in cast("tuple[Any, ...]", found))
-        return found.mean()
-
-    def _scaled(self, observation: Any) -> Any:
-        normal = self._made.get_vec_normalize_env()
-        return observation if normal is None else normal.normalize_obs(observation)
+    def _after(self, path: Path, asks: Callable[[Any], Any]) -> Any:
+        """Return an answer; who remembers is shown the whole episode until then."""
+        if self._begin is None:
+            return asks(path[-1])
+        self._begin()
+        return [asks(each) for each in path][-1]
 
 
 def _needed(function: Callable[..., Any]) -> list[str]:
@@ -253,10 +211,3 @@ def _needed(function: Callable[..., Any]) -> list[str]:
         for name, each in parameters.items()
         if each.default is each.empty and each.kind in places and name not in DISCOUNTS
     ]
-
-
-def _numbers(found: Any) -> NDArray[np.float64]:
-    """Return numbers of tensors, arrays, lists and numbers in one row."""
-    if hasattr(found, "detach"):
-        found = found.detach().cpu().numpy()
-    return np.asarray(found, np.float64).reshape(-1)

@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from modelwright.base.errors import ModelwrightError
 from modelwright.doctor.probes.agents.agent import Agent, read_agent
+from modelwright.doctor.probes.agents.form import Path
 from modelwright.doctor.probes.agents.task import Task
 from modelwright.doctor.probes.agents.task_environment import make_environment, sight
 from modelwright.doctor.probes.limit import Limit
@@ -56,6 +58,8 @@ class Course:
         gamma: What the agent says that it discounts by.
         timeouts_end: Whether it is meant to take cuts for ends.
         gives_action_values: Whether values are those of actions.
+        fits: Whether the task is one for such an agent; one of memory is none for who remembers nothing.
+        has_network: Whether modules of torch say what its values are.
         error: What it raised; empty where it did not.
         place: The user's line that raised.
     """
@@ -66,6 +70,8 @@ class Course:
     gamma: float | None = None
     timeouts_end: bool = False
     gives_action_values: bool = False
+    fits: bool = True
+    has_network: bool = False
     error: str = ""
     place: Place | None = None
 
@@ -100,6 +106,7 @@ def take_course(
     _begin()
     looks: list[Look] = []
     agent: Agent | None = None
+    has_network = False
 
     def so_far(error: BaseException | None = None) -> Course:
         return Course(
@@ -109,19 +116,27 @@ def take_course(
             gamma=agent.gamma if agent else None,
             timeouts_end=agent.timeouts_end if agent else False,
             gives_action_values=bool(agent and agent.gives_action_values),
+            fits=agent is None or not task.needs_memory or agent.remembers,
+            has_network=has_network,
             error=f"{type(error).__name__}: {error}"[:300] if error else "",
             place=raised_at(error) if error else None,
         )
 
     try:
         agent = read_agent(factory, make_environment(task.name, forces=forces))
+        if not so_far().fits and not agent.begins_anew:
+            return so_far()
         total, more = 0, _FIRST_STEPS
         looks.extend(_look_before(agent, task, forces=forces))
         while True:
             begun = time.monotonic()
             agent.learn(more, total + more)
             total += more
-            looks.append(_look(agent, task, total, forces=forces))
+            with _hears_modules() as called:
+                looks.append(_look(agent, task, total, forces=forces))
+            has_network = bool(called)
+            if not so_far().fits:
+                break
             pace = (time.monotonic() - begun) / (total if agent.begins_anew else more)
             if is_settled(so_far()):
                 break
@@ -145,6 +160,24 @@ def _begin() -> None:
     torch.set_num_threads(1)
 
 
+@contextmanager
+def _hears_modules() -> Generator[list[str]]:
+    """Yield names of the modules of torch that are called inside."""
+    from torch.nn.modules.module import register_module_forward_hook
+
+    called: list[str] = []
+
+    def hear(module: Any, given: Any, output: Any) -> None:
+        if len(called) < _HARDLY_ANY:
+            called.append(type(module).__name__)
+
+    handle = register_module_forward_hook(hear)
+    try:
+        yield called
+    finally:
+        handle.remove()
+
+
 def _look_before(agent: Agent, task: Task, *, forces: bool) -> list[Look]:
     """Return what it says before it learnt anything to speak of, where it says something then."""
     try:
@@ -156,8 +189,8 @@ def _look_before(agent: Agent, task: Task, *, forces: bool) -> list[Look]:
 
 
 def _look(agent: Agent, task: Task, steps: int, *, forces: bool) -> Look:
-    count = max(task.observation_of(state) for state in range(len(task.moves))) + 1
-    found = [agent.value(sight(each)) for each in range(count)]
+    paths = [[sight(task, each) for each in path] for path in task.paths]
+    found = [agent.value(each) for each in paths]
     values: tuple[float, ...] | None = None
     rows: tuple[tuple[float, float], ...] | None = None
     if all(each is not None and each.size for each in found):
@@ -166,24 +199,24 @@ def _look(agent: Agent, task: Task, steps: int, *, forces: bool) -> Look:
         if not forces and all(each.size == 2 for each in known):
             rows = tuple((float(each[0]), float(each[1])) for each in known)
         elif forces and task.best and agent.takes_action:
-            rows = tuple(_opposite(agent, task, each) for each in range(count))
+            rows = tuple(_opposite(agent, task, at, path) for at, path in enumerate(paths))
     return Look(
         steps=steps,
         values=values,
         action_values=rows,
-        actions=tuple(_acts(agent, each, forces=forces) for each in range(count)) if task.best else (),
+        actions=tuple(_acts(agent, each, forces=forces) for each in paths) if task.best else (),
     )
 
 
-def _opposite(agent: Agent, task: Task, number: int) -> tuple[float, float]:
+def _opposite(agent: Agent, task: Task, number: int, path: Path) -> tuple[float, float]:
     """Return values of the worse and the better force, in the order of the task's actions by number."""
     peak = np.array(task.peaks[number], np.float32)
-    both = [agent.value_of(sight(number), each) for each in (-peak, peak)]
+    both = [agent.value_of(path, each) for each in (-peak, peak)]
     return (both[0], both[1]) if task.best[number] == 1 else (both[1], both[0])
 
 
-def _acts(agent: Agent, number: int, *, forces: bool) -> tuple[float, ...]:
-    done = [agent.act(sight(number)) for _ in range(_ASKED)]
+def _acts(agent: Agent, path: Path, *, forces: bool) -> tuple[float, ...]:
+    done = [agent.act(path) for _ in range(_ASKED)]
     if forces:
         return tuple(float(each) for each in np.mean(done, axis=0))
     if any(each.size != 1 for each in done):

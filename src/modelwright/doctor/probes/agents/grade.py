@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from modelwright.doctor.probes.agents.course import Course, Look
+from modelwright.doctor.probes.agents.seeing import merged_as
 from modelwright.doctor.probes.agents.task import Task
 from modelwright.doctor.probes.agents.way import RIGHT, WAYS, Predicted, Stream, Way, predict, stream_of
 
@@ -71,6 +72,8 @@ def is_settled(course: Course, task: Task) -> bool:
     before = grade(replace(course, looks=course.looks[:-1]), task)
     if last.standing is not Standing.MISSED or before.standing is not Standing.MISSED:
         return False
+    if task.is_about_sight:
+        return bool(merged_as(task, course.looks, last.right))
     near = [number for number, each in last.distances.items() if each <= _PASSES]
     return not task.is_about_values or (bool(near) and not any(WAYS[number].waits for number in near))
 
@@ -113,7 +116,7 @@ def _of_values(course: Course, task: Task, known: float | None) -> Grade:
         return made
     found = {
         number: _distance(last, predicted, soft=soft, known=known)[0]
-        for number, way in enumerate(WAYS)
+        for number, way in enumerate(() if task.is_about_sight else WAYS)
         if course.gamma is not None or "discount-power-wrong" not in way.causes
         if (predicted := predict(way, stream, gamma)) is not None
     }

@@ -7,6 +7,7 @@ from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.probes.agents.course import Course
 from modelwright.doctor.probes.agents.grade import FITS, Grade, Standing, grade
+from modelwright.doctor.probes.agents.seeing import merged_as
 from modelwright.doctor.probes.agents.task import Task
 from modelwright.doctor.probes.agents.tasks import TASKS
 from modelwright.doctor.probes.agents.way import WAYS
@@ -42,11 +43,13 @@ def judge(
     grades = {task.name: grade(by_task[task.name], task, unit) for task in tasks}
     findings = [*_raised(tasks, by_task)]
     undecided: list[str] = []
-    values = [task for task in tasks if task.is_about_values]
+    values = [task for task in tasks if task.is_about_values and not task.is_about_sight]
     found = _values(values, by_task, grades, undecided, place)
     findings += found
     flipped = any(each.causes and each.causes[0].name == "reward-sign-flipped" for each in found)
     findings += _actions(tasks, by_task, grades, place, flipped=flipped)
+    if not found:
+        findings += _sights(tasks, by_task, grades, place)
     for task in tasks:
         course, one = by_task[task.name], grades[task.name]
         said = any(task.name in str(each.subject) for each in findings)
@@ -91,6 +94,8 @@ def _raised(tasks: Sequence[Task], by_task: Mapping[str, Course]) -> list[Findin
 
 
 def _why_not(task: Task, course: Course, grades: Mapping[str, Grade]) -> str:
+    if not course.fits:
+        return "the agent remembers no observations; one that does has begin()"
     if not course.has_learnt:
         return "there was no time for it"
     if task.is_about_values and course.looks[-1].values is None:
@@ -160,6 +165,34 @@ def _values(
             subject=", ".join(task.name for task in missed),
         )
     ]
+
+
+def _sights(
+    tasks: Sequence[Task], by_task: Mapping[str, Course], grades: Mapping[str, Grade], place: Place | None
+) -> list[Finding]:
+    """Return what becomes of observations, where values of the other tasks are right."""
+    findings: list[Finding] = []
+    for task in tasks:
+        course, one = by_task[task.name], grades[task.name]
+        if not task.is_about_sight or one.standing is not Standing.MISSED or not _is_ripe(task, grades):
+            continue
+        names = merged_as(task, course.looks, one.right)
+        # A table's key is written for these tasks, a network for others.
+        tells = bool(names) and (course.has_network or task.needs_memory)
+        findings.append(
+            Finding(
+                kind="known-value-missed",
+                severity=Severity.WARNING if tells else Severity.INFO,
+                title=_title(task, by_task, grades),
+                evidence=_evidence([task], by_task, grades),
+                causes=tuple(cause(name, place) for name in names),
+                next_check="print what the network makes of each observation of that task, layer by layer"
+                if names
+                else "no known mistake explains it: compute the target of one transition by hand",
+                subject=task.name,
+            )
+        )
+    return findings
 
 
 def _has_waited(course: Course) -> bool:

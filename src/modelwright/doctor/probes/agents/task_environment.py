@@ -1,6 +1,6 @@
 """A task as an environment of Gymnasium."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -19,9 +19,9 @@ DIRECTIONS = 2
 _PLACE = "modelwright.doctor.probes.agents.task_environment:make_task"
 
 
-def sight(number: int) -> NDArray[np.float32]:
+def sight(task: Task, number: int) -> NDArray[np.float32]:
     """Return an observation by its number: (SIGHTS,), one of them 1."""
-    return np.eye(SIGHTS, dtype=np.float32)[number]
+    return np.array(task.shown[number] if task.shown else np.eye(SIGHTS)[number], np.float32)
 
 
 class TaskEnvironment(gymnasium.Env[NDArray[np.float32], Any]):
@@ -40,17 +40,26 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], Any]):
         self.observation_space = spaces.Box(0.0, 1.0, (SIGHTS,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (DIRECTIONS,), np.float32) if forces else spaces.Discrete(2)
         self._state = 0
+        self._played: list[NDArray[np.float32]] = []
+
+    def play(self, observations: Sequence[NDArray[np.float32]]) -> None:
+        """Show these from the next reset on, whatever is done and without an end; none: the task itself."""
+        self._played = [*observations]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin in one of the states in which episodes begin."""
         super().reset(seed=seed, options=options)
+        if self._played:
+            return self._played.pop(0), {}
         self._state = self.task.starts[int(self.np_random.integers(len(self.task.starts)))]
         return self._seen(), {}
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Take one of the moves that may follow."""
+        if self._played:
+            return self._played.pop(0), 0.0, False, False, {}
         moves = self.task.moves_of(self._state, 0 if self.forces else int(np.asarray(action).item()))
         move = moves[int(self.np_random.integers(len(moves)))]
         reward = move.reward
@@ -61,7 +70,7 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], Any]):
         return self._seen(), reward, move.end == TERMINATES, move.end == TRUNCATES, {}
 
     def _seen(self) -> NDArray[np.float32]:
-        return sight(self.task.observation_of(self._state))
+        return sight(self.task, self.task.observation_of(self._state))
 
 
 def make_task(*, task: str, forces: bool) -> TaskEnvironment:

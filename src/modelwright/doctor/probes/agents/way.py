@@ -89,7 +89,7 @@ def stream_of(task: Task) -> Stream:
         rows.append((state, move.reward, move.end, move.after))
         heads.append(state)
         state = move.after if move.end == GOES_ON else int(draw.choice(task.starts))
-    seen = np.array([task.observation_of(each) for each in range(len(task.moves))])
+    seen = np.array([task.situation_of(each) for each in range(len(task.moves))])
     end = np.array([row[2] for row in rows])
     return Stream(
         at=seen[heads],
