@@ -171,13 +171,11 @@ def test_right_values_are_those_of_returns_as_stepped(task: Any) -> None:
     environment.reset(seed=3)
     right, missed = predicted.values, np.zeros((len(predicted.values), 2))
     path = (int(environment.reset()[0].argmax()),)
-    known = {path[-1:]: at for at, path in enumerate(task.paths)} | {
-        path: at for at, path in enumerate(task.paths) if task.needs_memory
-    }
+    known = {path if task.needs_memory else path[-1:]: at for at, path in enumerate(task.paths)}
     for _ in range(3000):
         after, reward, terminated, truncated, _ = environment.step(environment.action_space.sample())
         longer = (*path, int(after.argmax())) if task.needs_memory else (int(after.argmax()),)
-        target = float(reward) + DISCOUNT * (0.0 if terminated else right[known[longer]])
+        target = float(reward) + (0.0 if terminated else DISCOUNT * right[known[longer]])
         missed[known[path]] += (target - right[known[path]], 1)
         path = (int(environment.reset()[0].argmax()),) if terminated or truncated else longer
     assert np.abs(missed[:, 0] / np.maximum(missed[:, 1], 1)).max() < 0.02

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 
 from modelwright.doctor.probes.batch_rows import BatchRows
 from modelwright.doctor.probes.causality import Causality
+from modelwright.doctor.probes.estimators.answering import Answering
+from modelwright.doctor.probes.estimators.repeated import RepeatedFit
+from modelwright.doctor.probes.estimators.rows_and_targets import RowsAndTargets
+from modelwright.doctor.probes.estimators.watched_fit import WatchedFit
 from modelwright.doctor.probes.finite_differences import FiniteDifferences
 from modelwright.doctor.probes.first_loss import FirstLoss
 from modelwright.doctor.probes.first_pass import FirstPass
@@ -33,6 +37,10 @@ _KINDS: tuple[type[Probe], ...] = (
     LearningRates,
     Signal,
     Reload,
+    Answering,
+    RepeatedFit,
+    RowsAndTargets,
+    WatchedFit,
 )
 
 

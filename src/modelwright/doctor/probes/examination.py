@@ -70,8 +70,6 @@ def examine(
     took: dict[str, float] = {}
     fitting = [each for each in probes if _lacks(each, subject) is None]
     unchecked += [f"{each.words}: {why}" for each in probes if (why := _lacks(each, subject))]
-    if subject.estimator is not None:
-        unchecked.append("the estimator: there are no probes of estimators yet")
     before = print_of(subject)
     for at, probe in enumerate(fitting):
         if any(each.kind in _STOP for each in found):

@@ -57,6 +57,9 @@ def _parts(subject: Subject) -> Iterator[bytes]:
                 yield from _bytes(value.grad if value.is_leaf else None)
     if isinstance(subject.optimizer, torch.optim.Optimizer):
         yield from _nested(subject.optimizer.state_dict())
+    for table in (subject.table, subject.held_out_table):
+        if table is not None:
+            yield table.print.encode()
     for sample in (subject.sample, subject.held_out):
         if sample is not None:
             yield from _nested((sample.inputs, sample.targets))

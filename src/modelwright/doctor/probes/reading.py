@@ -10,6 +10,7 @@ from torch import nn
 from modelwright.base.errors import BadValue
 from modelwright.doctor.probes.agents.agent import DISCOUNTS
 from modelwright.doctor.probes.drawing import draw_sample, is_data
+from modelwright.doctor.probes.estimators.table import read_table
 from modelwright.doctor.probes.sample import Sample
 from modelwright.doctor.probes.subject import Subject
 
@@ -67,6 +68,8 @@ def _read(factory: Callable[[], Any], name: str) -> Subject:
             nearest='return {"model": model, "loss": loss, "data": (X, y)}',
             next_step="docs/examine.md says what a factory may return",
         )
+    if estimator is not None and "model" not in parts:
+        return _of_estimator(estimator, data, parts.get("validation"), factory, name)
     sample = draw_sample(data)
     held_out = draw_sample(parts["validation"], "validation") if parts.get("validation") is not None else None
     _check(parts)
@@ -76,8 +79,19 @@ def _read(factory: Callable[[], Any], name: str) -> Subject:
         optimizer=parts.get("optimizer"),
         sample=_beside(sample, parts.get("model")),
         held_out=None if held_out is None else _beside(held_out, parts.get("model")),
-        estimator=estimator,
         causal=parts.get("causal"),
+        again=lambda: _read(factory, name),
+        factory=name,
+    )
+
+
+def _of_estimator(
+    estimator: Any, data: Any, validation: Any, factory: Callable[[], Any], name: str
+) -> Subject:
+    return Subject(
+        estimator=estimator,
+        table=read_table(data),
+        held_out_table=None if validation is None else read_table(validation, "validation"),
         again=lambda: _read(factory, name),
         factory=name,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from modelwright.doctor.probes.estimators.table import RowTable
 from modelwright.doctor.probes.sample import Sample
 
 __all__ = ["Subject"]
@@ -23,6 +24,8 @@ class Subject:
         sample: Rows to learn from.
         held_out: Rows that are measured.
         estimator: With `fit` and `predict`, as scikit-learn has them.
+        table: Rows that it learns from.
+        held_out_table: Rows that it is measured on.
         agent: environment -> an agent with `learn` and `act` or `predict`.
         causal: Whether outputs at one time may depend on earlier inputs only; None where it is not said.
         again: Makes everything anew.
@@ -36,6 +39,8 @@ class Subject:
     sample: Sample | None = None
     held_out: Sample | None = None
     estimator: Any = None
+    table: RowTable | None = None
+    held_out_table: RowTable | None = None
     agent: Callable[[Any], Any] | None = None
     causal: bool | None = None
     again: "Callable[[], Subject] | None" = None
@@ -70,4 +75,10 @@ class Subject:
         return "the factory gives no " + " and no ".join(_WORDS.get(name, name) for name in missing)
 
 
-_WORDS = {"sample": "data", "held_out": "validation", "again": "second model"}
+_WORDS = {
+    "sample": "data",
+    "table": "data",
+    "held_out": "validation",
+    "held_out_table": "validation",
+    "again": "second model",
+}

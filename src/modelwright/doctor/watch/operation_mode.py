@@ -15,6 +15,9 @@ _PROPERTIES: dict[Any, str] = {
 }
 """Those that compute a tensor."""
 
+_TRACED = frozenset({"FakeTensor", "FunctionalTensor"})
+"""Classes of the tensors without numbers with which torch.compile follows a program."""
+
 
 class OperationMode(TorchFunctionMode):
     """Hears every operation that Python asks of torch, but those inside of backward and of optimizers.
@@ -48,7 +51,7 @@ class OperationMode(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if self.quiet or not self._watch.listens:
+        if self.quiet or not self._watch.listens or type(result).__name__ in _TRACED:
             return result
         name = getattr(func, "__name__", "")
         if name == "__get__":

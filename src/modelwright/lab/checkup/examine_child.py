@@ -110,6 +110,8 @@ def _about(subject: Any) -> str:
         parts.append(type(subject.estimator).__name__)
     if subject.agent is not None:
         parts.append("an agent")
+    if subject.table is not None:
+        parts.append(f"{subject.table.count:,} rows")
     if subject.sample is not None:
         total = subject.sample.total
         parts.append(

@@ -69,11 +69,11 @@ def is_settled(course: Course, task: Task) -> bool:
     last = grade(course, task)
     if last.standing is Standing.PASSED:
         return True
+    if task.is_about_sight and merged_as(task, course.looks, last.right):
+        return True
     before = grade(replace(course, looks=course.looks[:-1]), task)
     if last.standing is not Standing.MISSED or before.standing is not Standing.MISSED:
         return False
-    if task.is_about_sight:
-        return bool(merged_as(task, course.looks, last.right))
     near = [number for number, each in last.distances.items() if each <= _PASSES]
     return not task.is_about_values or (bool(near) and not any(WAYS[number].waits for number in near))
 

@@ -45,11 +45,14 @@ def judge(
     undecided: list[str] = []
     values = [task for task in tasks if task.is_about_values and not task.is_about_sight]
     found = _values(values, by_task, grades, undecided, place)
-    findings += found
+    sights = _sights(tasks, by_task, grades, place)
+    told = [each for each in sights if each.causes]
+    # What becomes of observations explains values that no way of computing targets does.
+    findings += (
+        told if told and not any(each.causes for each in found) else [*found, *([] if found else sights)]
+    )
     flipped = any(each.causes and each.causes[0].name == "reward-sign-flipped" for each in found)
     findings += _actions(tasks, by_task, grades, place, flipped=flipped)
-    if not found:
-        findings += _sights(tasks, by_task, grades, place)
     for task in tasks:
         course, one = by_task[task.name], grades[task.name]
         said = any(task.name in str(each.subject) for each in findings)
@@ -174,9 +177,11 @@ def _sights(
     findings: list[Finding] = []
     for task in tasks:
         course, one = by_task[task.name], grades[task.name]
-        if not task.is_about_sight or one.standing is not Standing.MISSED or not _is_ripe(task, grades):
+        if not task.is_about_sight or one.standing is Standing.PASSED or not _is_ripe(task, grades):
             continue
         names = merged_as(task, course.looks, one.right)
+        if not names and one.standing is not Standing.MISSED:
+            continue
         # A table's key is written for these tasks, a network for others.
         tells = bool(names) and (course.has_network or task.needs_memory)
         findings.append(

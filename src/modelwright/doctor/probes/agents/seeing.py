@@ -11,6 +11,7 @@ _ONE = 1e-5
 """Difference of values, as a share of them, that only the order of additions leaves."""
 
 _SWAPPED = 0.12
+_LEARNT = 0.05
 _APART = 0.5
 """Difference of right values from which on two situations are not one."""
 
@@ -26,7 +27,7 @@ def merged_as(task: Task, looks: Sequence[Look], right: Sequence[float]) -> tupl
         looks: In order.
         right: (situation,) values.
     """
-    if len(looks) < 2 or not looks[-2].steps:
+    if len(looks) < 2 or not looks[-2].steps or len(right) != len(task.paths) or not _has_moved(looks):
         return ()
     both = [_same(look) for look in looks[-2:]]
     alike = {
@@ -54,6 +55,15 @@ def merged_as(task: Task, looks: Sequence[Look], right: Sequence[float]) -> tupl
     if all(abs(values[at] - right[other]) <= _SWAPPED for at, other in zip(ends, ends[::-1], strict=True)):
         return ("frames-in-another-order",)
     return ()
+
+
+def _has_moved(looks: Sequence[Look]) -> bool:
+    """Return whether anything was learnt; all looks of the last two have values then."""
+    last = looks[-1].values
+    if last is None or looks[-2].values is None:
+        return False
+    before = [look.values for look in looks[:-1] if look.values is not None]
+    return any(abs(one - other) > _LEARNT for each in before for one, other in zip(each, last, strict=True))
 
 
 def _same(look: Look) -> Callable[[int, int], bool]:

@@ -82,7 +82,7 @@ class StableBaselines:
 
     def _played(self, path: Path, normal: Any) -> Any:
         environments = self._made.get_env()
-        learns = normal is not None and normal.training
+        learns = getattr(normal, "training", False)
         if learns:
             normal.training = False
         try:

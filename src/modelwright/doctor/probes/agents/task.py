@@ -74,8 +74,10 @@ class Task:
     @property
     def paths(self) -> tuple[tuple[int, ...], ...]:
         """Numbers of the observations on a shortest way to each situation, its own last."""
-        found = {self.situation_of(state): (self.observation_of(state),) for state in self.starts}
-        front = [(state, (self.observation_of(state),)) for state in self.starts]
+        front: list[tuple[int, tuple[int, ...]]] = [
+            (state, (self.observation_of(state),)) for state in self.starts
+        ]
+        found = {self.situation_of(state): path for state, path in front}
         for state, path in front:
             for move in (move for moves in self.moves[state] for move in moves if move.end == GOES_ON):
                 longer = (*path, self.observation_of(move.after))

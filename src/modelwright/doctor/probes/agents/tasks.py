@@ -86,7 +86,7 @@ TASKS: tuple[Task, ...] = (
         starts=(0,),
         sees=(2, 0, 1, 1, 0),
         needs_memory=True,
-        needs=("value", "backpropagation", "discount"),
+        needs=("value", "backpropagation"),
     ),
     Task(
         name="policy",

@@ -1,0 +1,1 @@
+"""Probes of estimators as scikit-learn has them."""
