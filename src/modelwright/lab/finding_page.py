@@ -7,7 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FOLDER", "HEADINGS", "FindingPage", "finding_kinds", "find_page"]
+from markupsafe import Markup
+
+__all__ = ["FOLDER", "HEADINGS", "FindingPage", "finding_kinds", "find_page", "manual_of"]
 
 FOLDER = Path(__file__).resolve().parents[1] / "findings"
 """One Markdown file for each kind, named for it, and README.md, which lists them by family."""
@@ -22,6 +24,7 @@ HEADINGS = (
 )
 """Of every page, in this order."""
 
+_OTHER_PAGE = re.compile(r"\[[^\]]+\]\(([a-z0-9-]+)\.md\)")
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
@@ -64,3 +67,17 @@ def find_page(kind: str) -> FindingPage | None:
         sections={title: part.strip() for title, part in zip(parts[::2], parts[1::2], strict=True)},
         text=text,
     )
+
+
+@cache
+def manual_of(kind: str) -> tuple[tuple[str, Markup], ...]:
+    """Return (heading, HTML) of the page of a kind, for a page that stands alone; empty where it has none."""
+    page = find_page(kind)
+    if page is None:
+        return ()
+    from markdown_it import MarkdownIt
+
+    made = MarkdownIt("commonmark", {"html": False})
+    texts = {title: _OTHER_PAGE.sub(r"`modelwright help \1`", page.sections[title]) for title in HEADINGS}
+    # The pages are our own, and the parser passes no tags through.
+    return tuple((title, Markup(made.render(text))) for title, text in texts.items())

@@ -1,6 +1,5 @@
 """What the doctor says as one HTML file: findings, drawn evidence, causes with their lines of code."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from modelwright.doctor.causes import known_causes
 from modelwright.lab.checkup.evidence import Drawn, draw_evidence
 from modelwright.lab.checkup.excerpt import Excerpt, excerpt_of
 from modelwright.lab.checkup.page import Told
-from modelwright.lab.finding_page import HEADINGS, find_page
+from modelwright.lab.finding_page import manual_of
 from modelwright.lab.page.number import show_count
 from modelwright.lab.page.whole_file import write_whole
 
@@ -24,7 +23,6 @@ SYMBOLS = {"severe": "✕", "warning": "!", "info": "i", "well": "✓"}
 
 _TEMPLATES = Path(__file__).resolve().parents[1] / "page" / "templates"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_OTHER_PAGE = re.compile(r"\[[^\]]+\]\(([a-z0-9-]+)\.md\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,17 +141,5 @@ def _shown(finding: Finding, anchor: str) -> ShownFinding:
             )
             for at, each in enumerate(finding.causes)
         ),
-        manual=tuple(_manual(finding.kind)),
+        manual=manual_of(finding.kind),
     )
-
-
-def _manual(kind: str) -> list[tuple[str, Markup]]:
-    page = find_page(kind)
-    if page is None:
-        return []
-    from markdown_it import MarkdownIt
-
-    made = MarkdownIt("commonmark", {"html": False})
-    texts = {title: _OTHER_PAGE.sub(r"`modelwright help \1`", page.sections[title]) for title in HEADINGS}
-    # The pages are our own, and the parser passes no tags through.
-    return [(title, Markup(made.render(text))) for title, text in texts.items()]

@@ -16,6 +16,7 @@ from modelwright.base.finding import Severity
 from modelwright.doctor.causes import known_causes
 from modelwright.doctor.kinds import KINDS as OF_DOCTOR
 from modelwright.doctor.report import evidence_of
+from modelwright.lab.finding_page import manual_of
 from modelwright.lab.ground.ground import measured_name
 from modelwright.lab.page.curve_panel import make_panels
 from modelwright.lab.page.effect import make_effects
@@ -116,6 +117,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "found_by_checks": any(item.kind not in (*OF_DOCTOR, *OF_RESULTS) for item in facts.findings),
         "found_by_doctor": any(item.kind in OF_DOCTOR for item in facts.findings),
         "known_causes": known_causes(),
+        "manual_of": manual_of,
         "diverged": sum(trial.diverged for trial in facts.used.values()),
         "worst": design.question.worst,
         "trials": rows,

@@ -12,6 +12,7 @@ from modelwright.experiment.verdict import Verdict
 from modelwright.journal.journal import Journal
 from modelwright.journal.registration import Registration
 from modelwright.journal.run_row import RunRow
+from modelwright.lab.finding_page import find_page
 from modelwright.lab.standing import AMENDMENT, standing_findings
 from modelwright.lab.wording import OUTCOME_STYLES, SEVERITY_STYLES, clean
 
@@ -317,6 +318,8 @@ def finding_page(row: ListedFinding, *, with_experiment: bool = False) -> "Rende
             text.append(f"\n    mend: {known_causes()[cause.name].mend}", style="dim")
     if finding.next_check:
         text.append(f"\n    next: {clean(finding.next_check)}")
+    if find_page(finding.kind) is not None:
+        text.append(f"\n    more: {finding.page}", style="dim")
     return text
 
 
