@@ -131,6 +131,12 @@ NAMES = [
     wrong("doctor", "-m", rule="-m names a module", got="nothing", nearest="-m package.train"),
     wrong("doctor", "--jsn", "train.py", rule="No option of modelwright doctor", got="--jsn",
           nearest="--json"),
+    wrong("doctor", "--journal", "x", "train.py", rule="No option of modelwright doctor", got="--journal",
+          nearest="--json"),
+    wrong("examine", "model:make", "--journal", "x", rule="No option of modelwright exam", got="--journal",
+          nearest="--json"),
+    wrong("scrutinize", "--journal", "x", rule="No option of modelwright scrutinize", got="--journal",
+          nearest="--json"),
     wrong("doctor", "trian.py", rule="script to be watched is a file", got="trian.py",
           next="give its path", status=3),
     wrong("practice", rule="needs ACTION", got="no ACTION", nearest="modelwright practice start*"),
@@ -417,7 +423,10 @@ def test_wrong_input_names_the_rule_what_it_got_the_nearest_and_the_next_step(
     assert row.next in text["next"]
     assert text["next"].strip()
 
-    machine = call(root, [*row.words, "--json"])
+    first = row.words[0] if row.words else ""
+    passes_on = first in COMMANDS and COMMANDS[first].passes_on
+    words = [first, "--json", *row.words[1:]] if passes_on else [*row.words, "--json"]
+    machine = call(root, words)
     record = json.loads(machine.out)
     assert machine.status == row.status
     assert set(record) == {"error", "rule", "got", "nearest", "next_step", "notes"}
@@ -490,6 +499,13 @@ def test_a_spoilt_record_is_not_trusted(
         assert text["rule"]
         assert text["got"]
         assert text["next"]
+
+
+def test_an_option_of_a_script_is_not_taken_for_ours(new_project: Path, call: Call) -> None:
+    said = call(new_project, ["doctor", "trian.py", "--json"])
+    assert said.status == WORLD
+    assert said.out == ""
+    assert "trian.py" in parts(said.err)["got"]
 
 
 # ---- as a process of its own ----

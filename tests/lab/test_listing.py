@@ -141,6 +141,7 @@ def test_findings_come_severe_first_and_say_whether_they_are_accepted(small_proj
     text = page(render_rows(rows))
     assert rows[0].finding.title in words(text)
     assert rows[0].finding.next_check in words(text)
+    assert "more: modelwright help feature-equals-target" in words(text)
 
 
 def test_an_amended_design_lists_its_own_findings_once(small_project: Project) -> None:

@@ -7,6 +7,7 @@ import pytest
 from report_gallery import gallery
 from visit import CONTRAST, DESK, PHONE, Visit
 
+from modelwright.lab.finding_page import HEADINGS
 from modelwright.lab.project import Project
 from modelwright.lab.report import write_report
 
@@ -91,6 +92,19 @@ def test_expanders_open_by_click_and_by_keyboard(project: Project, browser: Any)
             summary.focus()
             page.keyboard.press("Enter")
             assert box.get_attribute("open") is None
+
+
+def test_the_page_of_a_findings_kind_is_part_of_the_report(project: Project, browser: Any) -> None:
+    with Visit(browser, write_report(project, "invalid"), viewport=PHONE) as visit:
+        article = visit.page.locator("article.finding").first
+        kind = article.locator("code").first.inner_text()
+        box = article.locator("details.manual")
+        assert not box.get_by_role("heading", name="How to mend").is_visible()
+        box.locator("summary").click()
+        for heading in HEADINGS:
+            assert box.get_by_role("heading", name=heading, exact=True).is_visible()
+        assert f"modelwright help {kind}" in box.inner_text()
+        assert visit.overflow() <= 0
 
 
 def test_anchors_lead_to_their_sections_below_the_bar(project: Project, browser: Any) -> None:

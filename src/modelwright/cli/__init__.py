@@ -179,7 +179,7 @@ def _say(error: ModelwrightError, given: list[str]) -> int:
     if record["next_step"] is None:
         record["next_step"] = _next_step(error, given)
     notes = list(getattr(error, "__notes__", ()))
-    if "--json" in given:
+    if _wants_json(given):
         print_json({**record, "notes": notes})
     else:
         lines = [f"modelwright: {error.rule.rstrip('.')}.", *(f"  {note}" for note in notes)]
@@ -188,6 +188,12 @@ def _say(error: ModelwrightError, given: list[str]) -> int:
                 lines.append(f"  {name:8} " + text.strip().replace("\n", "\n           "))
         print("\n".join(lines), file=sys.stderr)
     return next(status for family, status in _FAMILIES if isinstance(error, family))
+
+
+def _wants_json(given: list[str]) -> bool:
+    """Return whether our own words ask for JSON; those of somebody's script are not ours."""
+    command = COMMANDS.get(given[0]) if given else None
+    return "--json" in (given if command is None else command.own_words(given[1:]))
 
 
 def _next_step(error: ModelwrightError, given: list[str]) -> str:
@@ -208,7 +214,7 @@ def _stopped(given: list[str], stop: KeyboardInterrupt) -> int:
     kept = "Nothing was changed." if command is None else command.stopped
     again = _line(stop.again if isinstance(stop, Stopped) else given)
     print(f"\nStopped. {kept} Go on with: {again}", file=sys.stderr)
-    if "--json" in given:
+    if _wants_json(given):
         rule = f"Stopped. {kept}"
         print_json(
             {"error": "Stopped", "rule": rule, "got": None, "nearest": None, "next_step": again, "notes": []}
@@ -220,7 +226,7 @@ def _own_fault(error: Exception, given: list[str]) -> int:
     traceback.print_exception(error)
     rule = "This is a fault of Modelwright, not of the request; the lines above say where"
     print(f"modelwright: {rule}.", file=sys.stderr)
-    if "--json" in given:
+    if _wants_json(given):
         got = f"{type(error).__name__}: {error}"
         parts = {"error": "Fault", "rule": rule, "got": got, "nearest": None, "next_step": None, "notes": []}
         print_json(parts)

@@ -53,6 +53,7 @@ class Command:
         arguments: Declares its arguments.
         run: Does it and returns the exit status.
         stopped: What is left behind where it is interrupted.
+        keeps_record: Whether it reads or writes a journal, and takes the option that names one.
         passes_on: Whether its words, from the first that is no option of its own, are somebody else's.
     """
 
@@ -63,6 +64,7 @@ class Command:
     run: Callable[[Arguments], int]
     stopped: str = "Nothing was changed."
     passes_on: bool = False
+    keeps_record: bool = True
 
     def own_words(self, words: Sequence[str]) -> list[str]:
         """Return those of the words after its name that it reads itself."""
@@ -70,7 +72,7 @@ class Command:
             return list(words)
         rest = iter(range(len(words)))
         for at in rest:
-            if words[at] in ("--journal", "--page"):
+            if words[at] == "--page" or (words[at] == "--journal" and self.keeps_record):
                 next(rest, None)
             elif words[at] == "-m" or not words[at].startswith("-"):
                 return list(words[:at])
@@ -88,7 +90,7 @@ class Command:
         )
         parser.example = self.examples[0]
         self.arguments(parser)
-        add_common(parser)
+        add_common(parser, journal=self.keeps_record)
         return parser
 
 
@@ -238,14 +240,20 @@ def one_of(what: str, names: Iterable[str]) -> Callable[[str], str]:
     return read
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command takes."""
+def add_common(parser: argparse.ArgumentParser, *, journal: bool = True) -> None:
+    """Declare what every command takes.
+
+    Args:
+        parser: Of the command.
+        journal: Whether it reads or writes one.
+    """
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    parser.add_argument(
-        "--journal",
-        metavar="DIR",
-        help="the journal's folder (default: $MODELWRIGHT_JOURNAL, or .modelwright)",
-    )
+    if journal:
+        parser.add_argument(
+            "--journal",
+            metavar="DIR",
+            help="the journal's folder (default: $MODELWRIGHT_JOURNAL, or .modelwright)",
+        )
 
 
 def add_page(parser: argparse.ArgumentParser) -> None:

@@ -60,5 +60,6 @@ COMMANDS = {
         arguments=_arguments,
         run=_doctor,
         passes_on=True,
+        keeps_record=False,
     ),
 }

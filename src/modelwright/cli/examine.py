@@ -71,7 +71,7 @@ def _examine(arguments: Arguments) -> int:
 
 COMMANDS = {
     "examine": Command(
-        help="probe a model, a loss, data or an agent that a function of yours makes",
+        help="probe a model, a loss, data, an estimator or an agent that a function of yours makes",
         about="The function is called without arguments and returns a mapping or object with model, loss and "
         "data (and optimizer, validation), or data alone. Copies of what it makes are tried in small ways "
         "whose right answers are known. A function of an environment makes an agent, which learns in "
@@ -81,5 +81,6 @@ COMMANDS = {
         examples=("modelwright examine model.py:make", "modelwright examine --json --seconds 30 model.make"),
         arguments=_arguments,
         run=_examine,
+        keeps_record=False,
     ),
 }

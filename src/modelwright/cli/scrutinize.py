@@ -100,5 +100,6 @@ COMMANDS = {
         ),
         arguments=_arguments,
         run=_scrutinize,
+        keeps_record=False,
     ),
 }

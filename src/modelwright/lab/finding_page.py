@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 __all__ = ["FOLDER", "HEADINGS", "FindingPage", "finding_kinds", "find_page", "manual_of"]
 
@@ -70,12 +71,13 @@ def find_page(kind: str) -> FindingPage | None:
 
 
 @cache
-def manual_of(kind: str) -> tuple[tuple[str, Markup], ...]:
+def manual_of(kind: str) -> "tuple[tuple[str, Markup], ...]":
     """Return (heading, HTML) of the page of a kind, for a page that stands alone; empty where it has none."""
     page = find_page(kind)
     if page is None:
         return ()
     from markdown_it import MarkdownIt
+    from markupsafe import Markup
 
     made = MarkdownIt("commonmark", {"html": False})
     texts = {title: _OTHER_PAGE.sub(r"`modelwright help \1`", page.sections[title]) for title in HEADINGS}

@@ -11,6 +11,7 @@ from modelwright.experiment.design import Design
 from modelwright.experiment.interval import Interval
 from modelwright.experiment.look import Look, Reading
 from modelwright.experiment.question import Question
+from modelwright.lab.finding_page import find_page
 from modelwright.lab.project import Project
 
 __all__ = [
@@ -192,7 +193,13 @@ def next_commands(design: Design, project: Project, findings: Mapping[str, bool]
     where = (
         "" if _finds_itself(project) else f" --journal {shlex.quote(shorten_path(project.journal_folder))}"
     )
-    return [(f"modelwright {command}{where}", what) for command, what in commands]
+    told = [(f"modelwright {command}{where}", what) for command, what in commands]
+    first_kind = max(findings, key=lambda kind: findings[kind], default="")
+    if find_page(first_kind) is not None:
+        told.insert(
+            int(any(findings.values())), (f"modelwright help {first_kind}", "what it means, how to mend it")
+        )
+    return told
 
 
 def _finds_itself(project: Project) -> bool:
