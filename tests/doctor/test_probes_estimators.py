@@ -213,7 +213,7 @@ def test_one_that_draws_without_a_seed_is_told_and_no_alarm() -> None:
 def test_a_constructor_that_changes_its_settings_does_not_clone() -> None:
     assert kinds_of(examined(Renamed(power=6.0), cancer())) == ["estimator-does-not-clone"]
     lost = Nearest()
-    lost.shift = 2.0
+    lost.shift = 8.0
     assert kinds_of(examined(lost, cancer())) == ["estimator-does-not-clone"]
     assert kinds_of(examined(Nearest(), cancer())) == []
 

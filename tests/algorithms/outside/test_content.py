@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,6 +86,49 @@ def test_durations_are_left_out_and_other_keys_are_not():
         content_digest({"a": 1, "mean_fit_time": 0.2}), content_digest({"a": 1, "mean_fit_time": 0.3})
     )
     assert not np.array_equal(content_digest({"estimates": 1}), content_digest({"estimates": 2}))
+
+
+@pytest.mark.parametrize("key", ["time", "lead_time", "time_constant_", "times"])
+def test_times_that_are_no_durations_of_work_count(key):
+    assert not np.array_equal(content_digest({key: 1.0}), content_digest({key: 2.0}))
+
+
+def test_what_a_function_keeps_of_the_one_that_made_it_counts():
+    def player(table, *, lock=None):
+        again = lambda at: again(at - 1) if at < 0 else (table[at], lock)  # noqa: E731
+        return SimpleNamespace(act=again, other=lambda at, row=table: row[at])
+
+    lock = threading.Lock()
+    digests = [
+        content_digest(player(table, lock=lock)).tobytes()
+        for table in (np.zeros(3), np.zeros(3), np.eye(3)[0], np.eye(3)[1])
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+_TENSORS = """
+import sys
+import torch
+from modelwright.algorithms.outside.content import content_digest
+junk = [torch.zeros(each + 1) for each in range(int(sys.argv[1]))]
+torch.manual_seed(int(sys.argv[2]))
+model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3)).to(torch.bfloat16)
+held = [model, model[0].weight.detach()[:, 1:], torch.empty(0), torch.tensor(1j)]
+print(content_digest(held).tobytes().hex())
+"""
+
+
+def test_tensors_of_the_same_numbers_in_two_processes_have_one_digest():
+    pytest.importorskip("torch")
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", _TENSORS, *words], capture_output=True, text=True, check=True
+        ).stdout
+        for words in (("0", "1"), ("99", "1"), ("0", "2"))
+    ]
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
 
 
 def test_the_place_of_a_user_s_file_is_no_part_of_what_its_objects_hold(tmp_path):

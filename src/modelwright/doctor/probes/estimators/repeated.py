@@ -23,6 +23,9 @@ from modelwright.doctor.probes.subject import Subject
 __all__ = ["RepeatedFit"]
 
 _REPEATS = 2
+_OFTEN = 3
+"""Times that each row stands in what is learnt first, so that a memory of it weighs."""
+
 _FEWEST = 3
 """Rows that are answered otherwise before anything is said."""
 
@@ -83,8 +86,8 @@ def _remembers(estimator: Any, rows: RowTable, first: Any) -> float:
     Random numbers of its own that go on would look so too; who asks knows that there are none.
     """
     order = np.random.default_rng(0).permutation(rows.count)
-    half = rows.take(order[: max(2, rows.count // 2)])
-    other = half.with_targets(rows.take(order[-half.count :]).targets)
+    often = np.tile(np.arange(rows.count), _OFTEN)
+    other = rows.take(often).with_targets(rows.take(order[often]).targets)
     came: list[Any] = []
     for _ in range(2):
         made = copy.deepcopy(estimator)
