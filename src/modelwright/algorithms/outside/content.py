@@ -35,8 +35,8 @@ def content_digest(value: object) -> NDArray[np.uint8]:
     """Return the sha256 of everything that `value` holds, (32,) bytes.
 
     Objects count by their class and state, functions by their name and, where they were made inside of
-    another, by what they keep of it; arrays and tensors by type, shape and bytes. Measured durations (keys such as
-    `mean_fit_time`) are left out: they never repeat.
+    another, by what they keep of it; arrays and tensors by type, shape and bytes. Measured durations (keys
+    such as `mean_fit_time`) are left out: they never repeat.
     """
     digest = hashlib.sha256()
     _feed(digest, value, {})
