@@ -234,6 +234,14 @@ def test_a_mistake_about_what_is_seen_is_named(mistake: str) -> None:
     assert (found[0].severity.value == "info") == (mistake == "observations-merged")
 
 
+def test_values_of_the_other_sign_are_not_those_of_another_order() -> None:
+    easy = [course_of("value", [1.0]), course_of("backpropagation", [-1.0, 1.0])]
+    found, _ = judge([*easy, course_of("frames", [0.0, -0.8, 0.8, -1.0, 1.0])])
+    assert [(each.severity.value, each.causes) for each in found] == [("info", ())]
+    found, _ = judge([*easy, course_of("frames", [0.0, 0.8, -0.8, -1.0, 1.0])])
+    assert found[0].causes[0].name == "frames-in-another-order"
+
+
 def test_who_remembers_nothing_is_not_asked_about_the_order_of_frames() -> None:
     found, undecided = found_in(tabular(QLearning), SIGHTS)
     assert not found

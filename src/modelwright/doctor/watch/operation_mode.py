@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch.compiler import is_compiling
 from torch.overrides import TorchFunctionMode
 
 from modelwright.doctor.watch.watch import Watch
@@ -50,6 +51,8 @@ class OperationMode(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if is_compiling():  # what torch.compile reads here it would make part of the program
+            return func(*args, **kwargs)
         result = func(*args, **kwargs)
         if self.quiet or not self._watch.listens or type(result).__name__ in _TRACED:
             return result

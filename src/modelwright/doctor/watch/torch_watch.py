@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.compiler import is_compiling
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from modelwright.doctor.watch.end_looks import EndLooks
@@ -157,6 +158,8 @@ class TorchWatch:
             self._scene.close = False  # each thread has modes of its own
 
     def _module_begins(self, module: Any, args: Any) -> None:
+        if is_compiling():
+            return
         if not self._watch.listens and torch.is_grad_enabled() and module.training:
             self._follow()
         if not self._watch.listens:
@@ -168,11 +171,11 @@ class TorchWatch:
         self._stack.append(module)
 
     def _module_ends(self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
-        if not self._stack or not self._watch.listens:
+        if is_compiling() or not self._stack or not self._watch.listens:
             return
         while self._stack and self._stack.pop() is not module:
             pass
-        if not self._scene.close or torch.compiler.is_compiling():
+        if not self._scene.close:
             return
         depth = len(self._stack)
         if not depth and next(module.parameters(), None) is None:

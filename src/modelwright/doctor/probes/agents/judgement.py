@@ -7,7 +7,7 @@ from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.probes.agents.course import Course
 from modelwright.doctor.probes.agents.grade import FITS, Grade, Standing, grade
-from modelwright.doctor.probes.agents.seeing import merged_as
+from modelwright.doctor.probes.agents.seeing import SWAPPED, merged_as
 from modelwright.doctor.probes.agents.task import Task
 from modelwright.doctor.probes.agents.tasks import TASKS
 from modelwright.doctor.probes.agents.way import WAYS
@@ -48,9 +48,10 @@ def judge(
     sights = _sights(tasks, by_task, grades, place)
     told = [each for each in sights if each.causes]
     # What becomes of observations explains values that no way of computing targets does.
-    findings += (
-        told if told and not any(each.causes for each in found) else [*found, *([] if found else sights)]
-    )
+    swapped = any(each.causes[0].name == SWAPPED for each in told)
+    if swapped or (told and not any(each.causes for each in found)):
+        found = told
+    findings += found or sights
     flipped = any(each.causes and each.causes[0].name == "reward-sign-flipped" for each in found)
     findings += _actions(tasks, by_task, grades, place, flipped=flipped)
     for task in tasks:
@@ -177,9 +178,11 @@ def _sights(
     findings: list[Finding] = []
     for task in tasks:
         course, one = by_task[task.name], grades[task.name]
-        if not task.is_about_sight or one.standing is Standing.PASSED or not _is_ripe(task, grades):
+        if not task.is_about_sight or one.standing is Standing.PASSED:
             continue
         names = merged_as(task, course.looks, one.right)
+        if names != (SWAPPED,) and not _is_ripe(task, grades):
+            continue
         if not names and one.standing is not Standing.MISSED:
             continue
         # A table's key is written for these tasks, a network for others.

@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 from modelwright.doctor.probes.agents.course import Look
 from modelwright.doctor.probes.agents.task import Task
 
-__all__ = ["merged_as"]
+__all__ = ["SWAPPED", "merged_as"]
 
 _ONE = 1e-5
 """Difference of values, as a share of them, that only the order of additions leaves."""
 
-_SWAPPED = 0.12
+SWAPPED = "frames-in-another-order"
+"""The mistake that takes values of one order for those of the other, whatever else it does to them."""
+
+_NEAR = 0.12
 _LEARNT = 0.05
 _APART = 0.5
 """Difference of right values from which on two situations are not one."""
@@ -51,10 +54,15 @@ def merged_as(task: Task, looks: Sequence[Look], right: Sequence[float]) -> tupl
     ends = [at for at, path in enumerate(task.paths) if len(path) == max(map(len, task.paths))]
     if (ends[1], ends[0]) in alike:
         return ("frame-order-lost",)
-    values = looks[-1].values or ()
-    if all(abs(values[at] - right[other]) <= _SWAPPED for at, other in zip(ends, ends[::-1], strict=True)):
-        return ("frames-in-another-order",)
-    return ()
+    return (SWAPPED,) if all(_is_swapped(look, ends, right) for look in looks[-2:]) else ()
+
+
+def _is_swapped(look: Look, ends: Sequence[int], right: Sequence[float]) -> bool:
+    """Return whether the last situations have each other's values, and not all values the other sign."""
+    values = look.values or ()
+    turned = [abs(one + other) <= _NEAR for one, other in zip(values, right, strict=True)]
+    crossed = zip(ends, ends[::-1], strict=True)
+    return all(abs(values[at] - right[other]) <= _NEAR for at, other in crossed) and not all(turned)
 
 
 def _has_moved(looks: Sequence[Look]) -> bool:
