@@ -1,5 +1,6 @@
 """Estimators under examination: sound ones raise nothing, a planted mistake is named."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -287,6 +288,26 @@ def test_sensors_speak_of_the_rows() -> None:
         make_pipeline(StandardScaler(), LogisticRegression()), (inputs, labels), (inputs, labels)
     )
     assert {"measured-on-training-rows", "rows-learnt-and-measured"} & set(kinds_of(found))
+
+
+def test_a_forest_in_a_tuple_is_no_data() -> None:
+    subject = read_factory(lambda: (RandomForestClassifier(5).fit(*cancer()), *cancer()))
+    assert isinstance(subject.estimator, RandomForestClassifier)
+    assert subject.table is not None
+    assert subject.table.count == 240
+
+
+class Slow(Nearest):
+    def fit(self, X: Any, y: Any) -> "Slow":
+        time.sleep(0.004 * len(X))
+        return super().fit(X, y)
+
+
+def test_what_takes_too_long_is_left_out_and_said() -> None:
+    found = look(lambda: (Slow(), *cancer(150)), *make_probes(), seconds=6.0)
+    assert kinds_of(found) == []
+    assert any("one takes" in each or "one fit takes" in each for each in found.unchecked)
+    assert not any("the factory gives no data" in each for each in found.unchecked)
 
 
 @pytest.mark.parametrize("data", [np.zeros((5, 2)), (np.zeros((5, 2)), np.zeros(4)), 3])

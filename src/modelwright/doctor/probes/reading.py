@@ -165,12 +165,13 @@ def _named(given: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _placed(given: Sequence[Any], name: str) -> dict[str, Any]:
     """Tell parts of a tuple by what they are."""
-    if given and all(is_data(each) for each in given):
+    if given and all(is_data(each) and not _is_estimator(each) for each in given):
         return {"data": tuple(given)}
     parts: dict[str, Any] = {}
     data: list[Any] = []
     for each in given:
-        if is_data(each) or isinstance(each, list | tuple):
+        # A forest is a sequence of trees, too.
+        if (is_data(each) or isinstance(each, list | tuple)) and not _is_estimator(each):
             data.append(each)
             continue
         kind = _kind(each)

@@ -70,7 +70,8 @@ class Subject:
         missing = [name for name in names if getattr(self, name) is None]
         if not missing:
             return None
-        if self.agent is not None or {"model", "estimator", "agent"} & set(missing):
+        others = self.agent is not None or (self.estimator is not None and "sample" in missing)
+        if others or {"model", "estimator", "agent"} & set(missing):
             return ""
         return "the factory gives no " + " and no ".join(_WORDS.get(name, name) for name in missing)
 

@@ -1,5 +1,6 @@
 """What an estimator learns of its rows: beside permuted targets, other orders and scales, a small forest."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,9 @@ from modelwright.doctor.probes.subject import Subject
 __all__ = ["RowsAndTargets"]
 
 _FEWEST = 80
+_FITS = 6
+"""Fits that it takes where nothing is wrong, and some to spare."""
+
 _TRIES = 10
 """Permutations of targets after each of which an estimator must still predict the true ones."""
 
@@ -49,7 +53,11 @@ class RowsAndTargets:
         if learnt.count + measured.count < _FEWEST or np.asarray(learnt.targets).ndim != 1:
             return Outcome(unchecked=(f"{self.words}: it takes {_FEWEST} rows with one target each",))
         classes = is_classifier(subject.estimator, learnt.targets)
+        began = time.monotonic()
         model = fitted(subject.estimator, learnt)
+        took = time.monotonic() - began
+        if _FITS * took > limit.left:
+            return Outcome(unchecked=(f"{self.words}: one fit takes {took:.0f} s",))
         came = _Came(learnt, measured, skill(model, measured, classes=classes), classes)
         findings = [*_elsewhere(subject, came, limit)]
         if limit.is_over:
