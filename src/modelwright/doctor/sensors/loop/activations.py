@@ -57,7 +57,7 @@ class Activations(Sensor):
         layer.calls += 1
         if name == "relu":
             axes = [axis for axis in range(out.dim()) if axis != (1 if out.dim() == 4 else out.dim() - 1)]
-            alive = (out > 0).sum(dim=axes) > 0
+            alive = (~(out <= 0)).sum(dim=axes) > 0  # what is no number is not off
             layer.alive = alive if layer.alive is None else layer.alive | alive
         elif operation.step < _EARLY:
             low, high = _BOUNDS[name]
