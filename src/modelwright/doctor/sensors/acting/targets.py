@@ -5,7 +5,7 @@ could have been computed are tried on the same numbers: the right ones at once, 
 right one gives.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from modelwright.doctor.sensors.acting.value.action_sources import ActionSources
 from modelwright.doctor.sensors.acting.value.batch import Batch, Links
 from modelwright.doctor.sensors.acting.value.chosen_actions import ChosenActions
 from modelwright.doctor.sensors.acting.value.expected_policies import ExpectedPolicies
+from modelwright.doctor.sensors.acting.value.following import Followed, Following, shapes_of
 from modelwright.doctor.sensors.acting.value.idle_networks import IdleNetworks
-from modelwright.doctor.sensors.acting.value.links import HORIZON, Link, links_of
 from modelwright.doctor.sensors.acting.value.policies import Policies
 from modelwright.doctor.sensors.acting.value.record import Record
 from modelwright.doctor.sensors.acting.value.seen_calls import FEWEST_ROWS, SeenCalls
@@ -27,7 +27,6 @@ from modelwright.doctor.sensors.acting.value.target_findings import Heard, findi
 from modelwright.doctor.sensors.acting.value.temperature import Temperature
 from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.sensors.acting.value.worths import Follower, worths_of
-from modelwright.doctor.watch.experience import Transition
 from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
@@ -37,7 +36,6 @@ __all__ = ["Targets"]
 Numbers = NDArray[np.float64]
 
 _ENOUGH = 3
-_MOST_ROWS = 128
 _ACTED = 100
 """Steps of environments whose place is noted."""
 _MOST_VAIN = 16
@@ -55,6 +53,7 @@ class Targets(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._seen = SeenCalls(scene)
+        self._following = Following(scene, self._seen)
         self._pairs: list[tuple[Any, Any, Place | None]] = []
         self._records: dict[Place | None, Record] = {}
         self._attached: dict[Place | None, int] = {}
@@ -215,12 +214,15 @@ class Targets(Sensor):
         if main is None:
             return
         self._stored.take(main, self._seen.calls)
-        kept = self._rows(main)
+        kept = self._following.rows(main)
         if len(kept) < FEWEST_ROWS or 2 * len(kept) < main.rows:
             return
-        followed = list(self._followers(main, kept))
-        followers = [follower for _, follower, _ in followed]
-        worths = worths_of(followers)
+        followed = [
+            (each, self._follower(each, main, kept))
+            for each in self._following.calls(main, kept)
+            if each.call.outputs
+        ]
+        worths = worths_of([follower for _, follower in followed])
         if not worths:
             if known is None:
                 self._vain[place] = self._vain.get(place, 0) + 1
@@ -232,7 +234,7 @@ class Targets(Sensor):
         batch = Batch(y[kept], worths, further, shared, surprises)
         if target.requires_grad and not self._is_attached(target):
             return
-        record = self._records.setdefault(place, Record(place, _shapes(main.module)))
+        record = self._records.setdefault(place, Record(place, shapes_of(main)))
         record.pairs = pairs
         found = record.take(batch)
         if not self.scene.experience.ends_are_clear:
@@ -242,19 +244,15 @@ class Targets(Sensor):
         if target.requires_grad:
             self._attached[place] = self._attached.get(place, 0) + 1
         chosen = self._chosen.setdefault(place, ChosenActions(place))
-        for call, follower, rows in followed:
+        for each, follower in followed:
             if any(worth.links is follower.links for worth in worths if worth.name == found.worth):
-                chosen.take(main, p, rows, kept)
-                chosen.take_next(main, call, kept, self._sources.of(call))
+                chosen.take(main, p, each.rows, kept)
+                chosen.take_next(main, each.call, kept, self._sources.of(each.call))
                 break
 
     def _is_attached(self, target: Any) -> bool:
-        owned = self._owned()
+        owned = self._following.owned()
         return any(id(leaf) in owned for leaf in leaves_of(target))
-
-    def _owned(self) -> set[int]:
-        groups = [group for each in self.scene.optimizers for group in each.param_groups]
-        return {id(parameter) for group in groups for parameter in group["params"]}
 
     def _predicts(self, p: Numbers) -> Seen | None:
         """Return the call whose output the predictions are of."""
@@ -266,93 +264,16 @@ class Targets(Sensor):
                     return call
         return None
 
-    def _rows(self, main: Seen) -> NDArray[np.intp]:
-        """Return rows that began a transition, those that ended an episode first where there are many."""
-        experience = self.scene.experience
-        starts = [experience.starts(key) for key in main.keys]
-        ends = [
-            any(experience.transitions[at].terminated or experience.transitions[at].truncated for at in each)
-            for each in starts
-        ]
-        order = sorted((at for at, each in enumerate(starts) if each), key=lambda at: not ends[at])
-        return np.array(sorted(order[:_MOST_ROWS]), np.intp)
-
-    def _followers(
-        self, main: Seen, kept: NDArray[np.intp]
-    ) -> Iterator[tuple[Seen, Follower, list[list[Link]]]]:
-        """Yield calls on what followed the batch's rows, as far as it did follow them."""
-        begins = [main.keys[at] for at in kept]
-        found: dict[tuple[bytes | None, ...], list[list[Link]] | None] = {}
-        for call in self._seen.calls:
-            if call is main or not call.outputs:
-                continue
-            for keys, which in self._placed(main, call):
-                follows = tuple(keys[at] for at in kept)
-                if follows not in found:
-                    found[follows] = self._links(begins, list(follows))
-                rows = found[follows]
-                if rows is not None:
-                    yield call, self._follower(call, main, kept, which, rows), rows
-                    break
-
-    def _follower(
-        self,
-        call: Seen,
-        main: Seen,
-        kept: NDArray[np.intp],
-        which: NDArray[np.intp],
-        rows: list[list[Link]],
-    ) -> Follower:
-        owned = self._owned()
+    def _follower(self, followed: Followed, main: Seen, kept: NDArray[np.intp]) -> Follower:
+        call = followed.call
         return Follower(
-            outputs=[_spread(output, which, main.rows)[kept] for output in call.outputs],
-            links=Links.of(rows),
-            learns=any(id(parameter) in owned for parameter in call.module.parameters()),
+            outputs=[_spread(output, followed.which, main.rows)[kept] for output in call.outputs],
+            links=Links.of(followed.rows),
+            learns=self._following.learns(call),
             pairs=call.rest is not None,
-            alike=_shapes(call.module) == _shapes(main.module),
+            alike=shapes_of(call) == shapes_of(main),
             module=call.module,
         )
-
-    def _links(self, begins: list[bytes], follows: list[bytes | None]) -> list[list[Link]] | None:
-        """Return how each row's observation was followed; None where that of some row was not."""
-        for far in (False, True):
-            rows = links_of(self.scene.experience, begins, follows, far)
-            if all(rows):
-                kinds = {link.kind for row in rows for link in row}
-                if kinds - {"same", "unknown"} or (kinds == {"same"} and far):
-                    return rows
-        return None
-
-    def _placed(self, main: Seen, call: Seen) -> Iterator[tuple[list[bytes | None], NDArray[np.intp]]]:
-        """Yield what a call can have been given for each row of the batch, and for which rows.
-
-        A network may be called only on what follows rows that did not end, within so many steps.
-        """
-        if call.rows == main.rows:
-            yield list(call.keys), np.arange(main.rows)
-            return
-        starts = [self.scene.experience.starts(key) for key in main.keys]
-        for steps in range(1, HORIZON + 1) if call.rows < main.rows else ():
-            for cuts in (False, True):
-                which = np.array([at for at, each in enumerate(starts) if self._goes_on(each, steps, cuts)])
-                if len(which) == call.rows:
-                    follows: list[bytes | None] = [None] * main.rows
-                    for at, key in zip(which, call.keys, strict=True):
-                        follows[int(at)] = key
-                    yield follows, which
-
-    def _goes_on(self, starts: Sequence[int], steps: int, cuts: bool) -> bool:
-        """Return whether no episode that can be meant ended, or was cut where `cuts`, in so many steps."""
-        experience = self.scene.experience
-        for start in starts:
-            here: Transition | None = experience.transitions[start]
-            for _ in range(steps):
-                if here is None:
-                    break
-                if here.terminated or (here.truncated and cuts):
-                    return False
-                here = experience.at(here.after) if here.after >= 0 and not here.truncated else None
-        return True
 
     # ---- what is wrong ----
 
@@ -379,10 +300,6 @@ class Targets(Sensor):
 
 def _numbers(tensor: Any) -> Numbers:
     return tensor.detach().double().cpu().numpy().reshape(-1)
-
-
-def _shapes(module: Any) -> list[tuple[int, ...]]:
-    return [tuple(parameter.shape) for parameter in module.parameters()]
 
 
 def _spread(output: Numbers, which: NDArray[np.intp], rows: int) -> Numbers:
