@@ -16,6 +16,7 @@ from modelwright.doctor.sensors.acting.value.action_noise import ActionNoise
 from modelwright.doctor.sensors.acting.value.action_sources import ActionSources
 from modelwright.doctor.sensors.acting.value.batch import Batch, Links
 from modelwright.doctor.sensors.acting.value.chosen_actions import ChosenActions
+from modelwright.doctor.sensors.acting.value.distributions import Distributions
 from modelwright.doctor.sensors.acting.value.expected_policies import ExpectedPolicies
 from modelwright.doctor.sensors.acting.value.following import Followed, Following, shapes_of
 from modelwright.doctor.sensors.acting.value.idle_networks import IdleNetworks
@@ -54,6 +55,7 @@ class Targets(Sensor):
         super().__init__(scene)
         self._seen = SeenCalls(scene)
         self._following = Following(scene, self._seen)
+        self._distributions = Distributions(scene, self._seen, self._following)
         self._pairs: list[tuple[Any, Any, Place | None]] = []
         self._records: dict[Place | None, Record] = {}
         self._attached: dict[Place | None, int] = {}
@@ -113,6 +115,7 @@ class Targets(Sensor):
         if seen is not None:
             self._policies.called(seen, call)
             self._expected.called(seen, call)
+            self._distributions.called(seen, call)
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
@@ -149,6 +152,8 @@ class Targets(Sensor):
         """See `Sensor`."""
         calls = self._seen.calls
         self._idle.heard(operation)
+        if self.scene.environments:
+            self._distributions.computed(operation)
         if not calls:
             return
         self._sources.computed(operation)
@@ -171,6 +176,7 @@ class Targets(Sensor):
         self._sources.clear()
         self._policies.forget()
         self._expected.forget()
+        self._distributions.forget()
         self._begins, self._partly = True, False
 
     def on_close(self, begins: bool) -> None:
@@ -180,6 +186,7 @@ class Targets(Sensor):
         self._sources.clear()
         self._policies.forget()
         self._expected.forget()
+        self._distributions.forget()
         # Of an update during which the look begins, after its first call, only a part is heard.
         self._partly = not self._begins
 
@@ -191,6 +198,7 @@ class Targets(Sensor):
         self._seen.read_waiting()
         self._policies.backward(loss, self._seen.calls)
         self._expected.backward(loss, self._seen.calls)
+        self._distributions.backward()
         given = [target for one, other, _ in pairs for target in (one, other) if not target.requires_grad]
         for one, other, place in pairs:
             target = other if one.requires_grad else one
@@ -286,11 +294,12 @@ class Targets(Sensor):
         yield from self._temperature.findings()
         if any(record.pairs and record.looks >= _ENOUGH for record in self._records.values()):
             yield from self._noise.findings()
-        for chosen in self._chosen.values():
+        for chosen in (*self._chosen.values(), *self._distributions.chosen.values()):
             yield from chosen.findings(acting)
-        for place, record in self._records.items():
+        attached = {**self._attached, **self._distributions.attached}
+        for place, record in (*self._records.items(), *self._distributions.records.items()):
             heard = Heard(
-                attached=self._attached.get(place, 0),
+                attached=attached.get(place, 0),
                 idle=self._idle.has(record.shapes),
                 soft=self._policies.soft if record.pairs else self._expected.soft,
                 acting=acting,

@@ -73,6 +73,12 @@ class Links:
             truncated=np.array([link.truncated for _, link in flat], np.bool_),
         )
 
+    def repeated(self, times: int, rows: int) -> "Links":
+        """Return the links of so many rows, so many times one after the other."""
+        tiled = {name: np.concatenate([getattr(self, name)] * times) for name in self.__slots__}
+        tiled["row"] = np.concatenate([self.row + rows * at for at in range(times)])
+        return Links(**tiled)
+
 
 @dataclass(slots=True)
 class Batch:

@@ -49,11 +49,19 @@ class ChosenActions:
         p = predictions[kept]
         for output in main.outputs:
             if output.shape[1] > 1:
-                self._take_columns(output[kept], p, rows)
+                values = output[kept]
+                same = np.abs(values - p[:, None]) <= _SAME * (1.0 + np.abs(p))[:, None]
+                self.take_columns(values, same, rows)
                 return
 
-    def _take_columns(self, values: Numbers, p: Numbers, rows: list[list[Link]]) -> None:
-        same = np.abs(values - p[:, None]) <= _SAME * (1.0 + np.abs(p))[:, None]
+    def take_columns(self, values: Numbers, same: NDArray[np.bool_], rows: list[list[Link]]) -> None:
+        """Look at predictions of one batch that are columns of what a network gave.
+
+        Args:
+            values: What each action is worth (row, action).
+            same: Which of them the prediction is (row, action).
+            rows: Links of the rows.
+        """
         taken = [{_whole(link.action) for link in row} for row in rows]
         if any(None in each for each in taken):
             return
@@ -68,7 +76,7 @@ class ChosenActions:
                 self._columns[int(next(iter(each)) or 0), int(same[at].argmax())] += 1
         if right:
             return
-        at_rows = np.arange(len(p))
+        at_rows = np.arange(len(rows))
         self._count("largest", bool(same[at_rows, values.argmax(axis=1)].all()))
         self._count("smallest", bool(same[at_rows, values.argmin(axis=1)].all()))
         for name in ("earlier", "later"):
@@ -81,7 +89,7 @@ class ChosenActions:
                 any(a is not None and 0 <= a < values.shape[1] and same[at, a] for a in others[at])
                 for at in known
             )
-            self._count(name, fits and 2 * len(known) > len(p))
+            self._count(name, fits and 2 * len(known) > len(rows))
 
     def _count(self, name: str, fits: bool) -> None:
         self._wrong[name] = self._wrong.get(name, 0) + fits

@@ -1,6 +1,6 @@
 """What batches at one place have in common: a right way that gives their targets, or else a wrong one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Record:
     def otherwise(self) -> "Record":
         """The same batches, with cuts read as ends: where nobody says which of the two they are."""
         if self._otherwise is None:
-            self._otherwise = Record(self.place, self.shapes)
+            self._otherwise = type(self)(self.place, self.shapes)
             self._otherwise.pairs = self.pairs
         return self._otherwise
 
@@ -133,7 +133,7 @@ class Record:
                 continue
             steps = steps_of(worth.links, len(first.targets)) or [1]
             name = worth.fault.split(":")[0]
-            ways = [*right_ways(steps), *([] if name else wrong_ways(steps))]
+            ways = [*right_ways(steps), *([] if name else self._wrong_ways(first, steps))]
             for way in ways:
                 found = self._fit(first, worth, way)
                 if found is None or not found.faults:
@@ -142,6 +142,10 @@ class Record:
                     self._again(batch, worth, way, if_known=True) for batch in self._plain
                 ):
                     yield found
+
+    def _wrong_ways(self, batch: Batch, steps: Sequence[int]) -> Iterator[Way]:
+        """Yield wrong ways that are tried on a batch."""
+        yield from wrong_ways(steps)
 
     def _again(self, batch: Batch, worth: Worth, way: Way, if_known: bool = False) -> bool:
         same = [each for each in batch.worths if (each.fault, each.name) == (worth.fault, worth.name)]

@@ -17,6 +17,7 @@ FEWEST_ROWS = 8
 _MOST_CALLS = 24
 _MOST_COLUMNS = 48
 _MOST_OUTPUTS = 4096
+_MOST_WIDE = 200_000
 
 
 class SeenCalls:
@@ -84,6 +85,12 @@ class SeenCalls:
             stacked = (each for each in outputs if each.dim() == 3 and each.shape[1:] == (len(keys), 1))
             flat += [one.detach().double().cpu().numpy() for each in stacked for one in each]
         seen = Seen(call.module, keys, rest, [each for each in flat if each.size], call.grad)
+        seen.wide = [
+            each.detach().double().cpu().numpy()
+            for each in outputs
+            if each.dim() == 3 and each.shape[0] == len(keys) and each.is_floating_point()
+            if each.numel() <= _MOST_WIDE
+        ]
         self.calls.append(seen)
         return seen
 

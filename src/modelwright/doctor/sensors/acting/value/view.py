@@ -29,12 +29,14 @@ class Seen:
         keys: Of the observations that its rows are (row,).
         rest: What else stood in its rows, the action as a rule (row, number); None where nothing did.
         outputs: What it gave (row, number), one or more.
+        wide: What it gave for each row in two axes (row, number, number).
+        tables: Shares that were computed of what it gave, the same.
         grad: Whether gradients were recorded.
         result: The tensors that it gave; empty where gradients were not recorded.
         given: The tensors that it was given.
     """
 
-    __slots__ = ("given", "grad", "keys", "module", "outputs", "rest", "result")
+    __slots__ = ("given", "grad", "keys", "module", "outputs", "rest", "result", "tables", "wide")
 
     def __init__(
         self, module: Any, keys: list[bytes], rest: Numbers | None, outputs: list[Numbers], grad: bool
@@ -46,6 +48,8 @@ class Seen:
         self.grad = grad
         self.result: tuple[Any, ...] = ()
         self.given: tuple[Any, ...] = ()
+        self.wide: list[Numbers] = []
+        self.tables: list[Numbers] = []
 
     @property
     def rows(self) -> int:

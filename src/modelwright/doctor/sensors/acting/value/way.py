@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from modelwright.doctor.sensors.acting.value.batch import Batch, Links, Worth
 from modelwright.doctor.sensors.acting.value.links import HORIZON
 
-__all__ = ["Fit", "Way", "columns_for", "fit", "is_covered", "right_ways", "steps_of", "wrong_ways"]
+__all__ = [
+    "Fit",
+    "Way",
+    "columns_for",
+    "fit",
+    "is_covered",
+    "laid_out",
+    "right_ways",
+    "steps_of",
+    "wrong_ways",
+]
 
 Numbers = NDArray[np.float64]
 
@@ -203,6 +213,27 @@ def fit(batch: Batch, worth: Worth, way: Way, column: Numbers | None = None) -> 
         known = discount if free[0] else float("nan")
         return Fit(way, worth.fault, worth.name, known, scale, entropy, signed)
     return None
+
+
+def laid_out(
+    links: Links, way: Way, rows: int
+) -> tuple[NDArray[np.intp], Numbers, Numbers, NDArray[np.bool_]] | None:
+    """Return what a way computes targets from, of each link that it admits; None where some row has none.
+
+    Args:
+        links: Of all rows.
+        way: To compute targets.
+        rows: How many there are.
+
+    Returns:
+        The link's row (link,), rewards of the return's steps (link, step), powers of the discount and whether
+        what follows counts (link,).
+    """
+    chosen = _admitted(links, way)
+    if not _covered(links, chosen, rows):
+        return None
+    rewards, power = _returns(links, chosen, way)
+    return links.row[chosen], rewards, power, _mask(links, chosen, way)
 
 
 def _side_of(column: Numbers, surprises: Sequence[Numbers]) -> float:
