@@ -95,6 +95,7 @@ KINDS = (
     "ratio-never-clipped",
     "ratio-not-one-at-first",
     "ratio-of-old-to-new",
+    "returns-outside-of-support",
     "reward-sign-flipped",
     "rewards-scaled-by-other-returns",
     "rows-depend-on-each-other",

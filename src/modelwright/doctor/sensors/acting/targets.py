@@ -152,7 +152,7 @@ class Targets(Sensor):
         """See `Sensor`."""
         calls = self._seen.calls
         self._idle.heard(operation)
-        if self.scene.environments:
+        if self.scene.environments or operation.name == "linspace":
             self._distributions.computed(operation)
         if not calls:
             return
@@ -289,6 +289,7 @@ class Targets(Sensor):
         """Return what no right way of computing these targets explains, and one wrong way does."""
         acting = max(self._acting, key=self._acting.__getitem__, default=None)
         yield from self._stored.findings(acting)
+        yield from self._distributions.findings()
         yield from self._policies.findings()
         yield from self._expected.findings()
         yield from self._temperature.findings()

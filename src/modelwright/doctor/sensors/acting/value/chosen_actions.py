@@ -76,9 +76,8 @@ class ChosenActions:
                 self._columns[int(next(iter(each)) or 0), int(same[at].argmax())] += 1
         if right:
             return
-        at_rows = np.arange(len(rows))
-        self._count("largest", bool(same[at_rows, values.argmax(axis=1)].all()))
-        self._count("smallest", bool(same[at_rows, values.argmin(axis=1)].all()))
+        self._count("largest", bool((same & _largest(values)).any(axis=1).all()))
+        self._count("smallest", bool((same & _largest(-values)).any(axis=1).all()))
         for name in ("earlier", "later"):
             others = [
                 {_whole(other.action) for link in row if (other := getattr(link, name)) is not None}
@@ -218,6 +217,12 @@ class ChosenActions:
             next_check="compare one row's action with the column that is taken of the network's output",
             subject=str(self.place or ""),
         )
+
+
+def _largest(values: Numbers) -> NDArray[np.bool_]:
+    """Return which actions are worth most, within what single precision tells apart (row, action)."""
+    most = values.max(axis=1, keepdims=True)
+    return values >= most - _SAME * (1.0 + np.abs(most))
 
 
 def _whole(action: Numbers) -> int | None:

@@ -4,12 +4,14 @@ Whole distributions are compared: shares that rewards and a discount moved and t
 quantiles. Otherwise it is as with targets that are one number: right ways first, then wrong ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.acting.value.action_tables import (
     ActionTables,
     quantile_tables,
@@ -21,6 +23,7 @@ from modelwright.doctor.sensors.acting.value.chosen_actions import ChosenActions
 from modelwright.doctor.sensors.acting.value.following import Followed, Following, shapes_of
 from modelwright.doctor.sensors.acting.value.links import Link
 from modelwright.doctor.sensors.acting.value.projection import Shares, ShareWorth
+from modelwright.doctor.sensors.acting.value.reach import Reach
 from modelwright.doctor.sensors.acting.value.record import Record
 from modelwright.doctor.sensors.acting.value.seen_calls import FEWEST_ROWS, SeenCalls
 from modelwright.doctor.sensors.acting.value.shares_record import SharesRecord
@@ -37,6 +40,7 @@ Numbers = NDArray[np.float64]
 
 _WEIGHS = frozenset({"mul", "__mul__", "rmul", "__rmul__", "kl_div", "cross_entropy"})
 _SUBTRACTS = frozenset({"sub", "__sub__", "rsub", "__rsub__", "smooth_l1_loss", "huber_loss", "mse_loss"})
+_ENOUGH = 3
 _MOST_VAIN = 12
 _MOST_PAIRS = 12
 _FEWEST_PLACES = 5
@@ -79,6 +83,7 @@ class Distributions:
         self._following = following
         self._tables = ActionTables()
         self.supports = Supports()
+        self.reach = Reach(scene.experience)
         self._pairs: list[_Pair] = []
         self._vain: dict[Place | None, int] = {}
         self.records: dict[Place | None, Record] = {}
@@ -123,6 +128,21 @@ class Distributions:
             if self._vain.get(pair.place, 0) < _MOST_VAIN and not self._compare(pair):
                 self._vain[pair.place] = self._vain.get(pair.place, 0) + 1
 
+    def findings(self) -> Iterable[Finding]:
+        """Return what is wrong with the distributions themselves."""
+        yield from self.reach.findings(self.supports)
+        crosswise = self.supports.crosswise
+        if len(crosswise) >= _ENOUGH:
+            place, actions, atoms = crosswise[-1]
+            yield Finding(
+                kind="softmax-over-rows",
+                severity=Severity.SEVERE,
+                title=f"A softmax over {actions} actions is taken for shares of {atoms} atoms.",
+                evidence={"products": len(crosswise), "actions": actions, "atoms": atoms},
+                causes=(cause("softmax-over-wrong-axis", place),),
+                next_check="take the softmax along the axis of the atoms: dim=-1",
+            )
+
     def _compare(self, pair: _Pair) -> bool:
         """Compare one pair; returns whether there was something to compare."""
         for one, other in ((pair.one, pair.other), (pair.other, pair.one)):
@@ -154,7 +174,7 @@ class Distributions:
         if other.requires_grad:
             self.attached[pair.place] = self.attached.get(pair.place, 0) + 1
         if pair.shares:
-            self.supports.fitted(found, target[kept])
+            self.reach.fitted(found, self.supports.of(target.shape[1]), pair.place)
         of = [choice.of for choice in choices if choice.name == found.worth]
         links = next(each.rows for each, table in followed if any(table is one for one in of))
         self._take_chosen(pair, main, kept, links)

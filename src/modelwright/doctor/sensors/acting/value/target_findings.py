@@ -32,6 +32,7 @@ WORDS = {
     "next-observation-after-reset": "after a cut they bootstrap from the next episode's first observation",
     "return-not-reset-at-done": "returns run on into the next episode",
     "next-observation-wrong": "they bootstrap from an observation too early",
+    "probabilities-not-summing-to-one": "shares that fall on an atom itself are lost",
     "discount-power-wrong": "the discount does not grow with the steps of the return",
 }
 
