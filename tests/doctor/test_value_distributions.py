@@ -74,6 +74,20 @@ FAULTS = {
         [("        if step % 50 == 0:\n            target.load_state_dict(online.state_dict())\n", "")],
         "target-never-updated",
     ),
+    "no mask of ends": (
+        [("0.95 * (1 - ends.float())[:, None] * SUPPORT", "0.95 * SUPPORT")],
+        "terminal-mask-missing",
+    ),
+    "the distribution of the best action": (
+        [
+            (
+                "chosen = shares(online, states)[torch.arange(32), actions]",
+                "chosen = shares(online, states)\n"
+                "        chosen = chosen[torch.arange(32), (chosen @ SUPPORT).argmax(1)]",
+            )
+        ],
+        "gathered-wrong-action",
+    ),
     "gradients never cleared": ([("        optimizer.zero_grad()\n", "")], "zero-grad-missing"),
 }
 

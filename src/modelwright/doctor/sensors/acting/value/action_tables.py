@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.watch.sensor import Operation
 
-__all__ = ["ActionTables", "quantile_tables", "share_tables", "shares_of"]
+__all__ = ["ActionTables", "means_of_other_sizes", "quantile_tables", "share_tables", "shares_of"]
 
 Numbers = NDArray[np.float64]
 
@@ -76,6 +76,16 @@ def quantile_tables(seen: Seen, places: int) -> Iterator[Numbers]:
     """Yield quantiles that a call may have given (row, action, quantile)."""
     for given in (*seen.wide, *seen.outputs):
         yield from _arranged(given, places)
+
+
+def means_of_other_sizes(seen: Seen, actions: int, places: int) -> Iterator[Numbers]:
+    """Yield means of quantiles (row, action) of a call that gave more or fewer of them than `places`."""
+    for given in seen.wide:
+        if places not in given.shape[1:]:
+            if given.shape[2] == actions:
+                yield given.mean(axis=1)
+            elif given.shape[1] == actions:
+                yield given.mean(axis=2)
 
 
 def shares_of(given: Numbers) -> Iterator[Numbers]:

@@ -14,6 +14,7 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.acting.value.action_tables import (
     ActionTables,
+    means_of_other_sizes,
     quantile_tables,
     share_tables,
     shares_of,
@@ -157,9 +158,13 @@ class Distributions:
             return False
         if other.requires_grad and not self._is_attached(other):
             return False
-        followed = [(each, table) for each in self._following.calls(main.call, kept)
-                    for table in self._tables_of(each, main, kept, pair.shares)]  # fmt: skip
-        choices = choices_of([table for _, table in followed], _taken([each.rows for each, _ in followed]))
+        calls = list(self._following.calls(main.call, kept))
+        followed = [
+            (each, table) for each in calls for table in self._tables_of(each, main, kept, pair.shares)
+        ]
+        choosers = [] if pair.shares else list(_choosers(calls, main, kept))
+        taken = _taken([each.rows for each, _ in followed])
+        choices = choices_of([table for _, table in followed], taken, choosers)
         if not choices:
             return False
         record = self._record(pair, main)
@@ -216,7 +221,7 @@ class Distributions:
                     beside = numbers[:, None, :]
                     far = np.abs(table - beside)
                     limit = _SAME_SHARE if pair.shares else _SAME_QUANTILE * (1.0 + np.abs(beside))
-                    same = (far <= limit).all(axis=2)
+                    same: NDArray[np.bool_] = np.all(far <= limit, axis=2)
                     if same.any(axis=1).all():
                         return _Main(call, table, same, target)
         return None
@@ -271,6 +276,15 @@ def _quantiles(target: Numbers, choices: list[Choice]) -> Batch | None:
 
 def _tables(call: Seen, places: int, shares: bool) -> Iterator[Numbers]:
     return share_tables(call, places) if shares else quantile_tables(call, places)
+
+
+def _choosers(calls: list[Followed], main: _Main, kept: NDArray[np.intp]) -> Iterator[Numbers]:
+    """Yield what calls on all rows, with other draws of quantiles, say that actions are worth."""
+    _, actions, places = main.table.shape
+    for each in calls:
+        if each.call.rows == main.call.rows:
+            for worth in means_of_other_sizes(each.call, actions, places):
+                yield worth[kept]
 
 
 def _predicted(said: Numbers, pair: _Pair) -> Iterator[Numbers]:

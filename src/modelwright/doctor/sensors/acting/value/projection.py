@@ -174,7 +174,8 @@ def _projected(
 
     def laid(weights: Numbers) -> Numbers:
         given = np.r_[((1.0 - above) * weights).ravel(), (above * weights).ravel()]
-        return np.bincount(flat, given, len(shares) * count).reshape(len(shares), count)
+        laid: Numbers = np.bincount(flat, given, len(shares) * count).astype(np.float64)
+        return laid.reshape(len(shares), count)
 
     most = laid(shares)
     if not lossy:

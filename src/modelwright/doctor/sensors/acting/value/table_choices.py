@@ -50,20 +50,25 @@ class Choice(NamedTuple):
     allowed: NDArray[np.bool_]
 
 
-def choices_of(followers: Sequence[TableFollower], taken: Sequence[int | None]) -> list[Choice]:
+def choices_of(
+    followers: Sequence[TableFollower], taken: Sequence[int | None], choosers: Sequence[Numbers] = ()
+) -> list[Choice]:
     """Return ways to choose; none where there are more networks than a program of this kind has.
 
     Args:
         followers: Networks that were called on what follows.
         taken: The action that each row's transition begins with, where only one can be meant (row,).
+        choosers: What calls of other sizes say that actions are worth (row, action).
     """
     distinct = _distinct(followers)
-    if len(distinct) > _MOST_TABLES:
+    if len(distinct) > _MOST_TABLES or len(choosers) > _MOST_TABLES:
         return []
-    return sorted(_choices(distinct, taken), key=lambda each: each.fault.split(":")[0] != "")
+    return sorted(_choices(distinct, taken, choosers), key=lambda each: each.fault.split(":")[0] != "")
 
 
-def _choices(followers: Sequence[TableFollower], taken: Sequence[int | None]) -> Iterator[Choice]:
+def _choices(
+    followers: Sequence[TableFollower], taken: Sequence[int | None], choosers: Sequence[Numbers]
+) -> Iterator[Choice]:
     learn = [each for each in followers if each.learns]
     follow = [each for each in followers if not each.learns]
     main, other = (follow, learn) if follow else (learn, [])
@@ -74,6 +79,9 @@ def _choices(followers: Sequence[TableFollower], taken: Sequence[int | None]) ->
             for number, chooser in enumerate(group):
                 if chooser is not each and chooser.expected.shape == each.expected.shape:
                     yield Choice(right, f"{name} {at} {number}", each, _best(chooser.expected))
+        for number, worth in enumerate(choosers):
+            if worth.shape == each.expected.shape:
+                yield Choice(right, f"other draws' max {at} {number}", each, _best(worth))
         if each.expected.shape[1] > 1:
             yield Choice("smallest-in-place-of-largest", f"min {at}", each, _best(-each.expected))
             wrong = _of(taken, each.expected.shape)
