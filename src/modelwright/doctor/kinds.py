@@ -132,6 +132,7 @@ KINDS = (
     "targets-without-entropy",
     "temperature-runs-away",
     "times-interleaved",
+    "unfilled-rows-drawn",
     "units-never-on",
     "units-saturated",
     "untrained-layers-frozen",

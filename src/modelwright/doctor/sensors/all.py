@@ -22,6 +22,7 @@ from modelwright.doctor.sensors.acting.surrogate import Surrogate
 from modelwright.doctor.sensors.acting.tabular.tabular import Tabular
 from modelwright.doctor.sensors.acting.target_networks import TargetNetworks
 from modelwright.doctor.sensors.acting.targets import Targets
+from modelwright.doctor.sensors.acting.unfilled_rows import UnfilledRows
 from modelwright.doctor.sensors.loop.accumulators import Accumulators
 from modelwright.doctor.sensors.loop.activations import Activations
 from modelwright.doctor.sensors.loop.adversaries import Adversaries
@@ -107,6 +108,7 @@ _KINDS = {
     DrawnActions: "actions as they were drawn",
     Exploration: "random and greedy actions",
     Replay: "what is drawn from memory",
+    UnfilledRows: "places of memories that are empty",
     Priorities: "priorities of what is stored",
     RowsApart: "observations that depend on each other",
     Memory: "states of policies with memory",
@@ -129,6 +131,7 @@ _OF_ACTING = (
     DrawnActions,
     Exploration,
     Replay,
+    UnfilledRows,
     Priorities,
     RowsApart,
     Memory,

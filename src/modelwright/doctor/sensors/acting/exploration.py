@@ -90,7 +90,8 @@ class Exploration(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if operation.name in _POLICY or (operation.inside and operation.name in _DRAWS):
+        law = operation.name in _POLICY and not _is_of_distributions(operation)
+        if law or (operation.inside and operation.name in _DRAWS):
             self._other_law = True
         if operation.name not in _EXTREMES:
             return
@@ -271,6 +272,11 @@ class Exploration(Sensor):
             causes=(cause("greedy-inverted", self._place),),
             next_check="act by argmax of the action values",
         )
+
+
+def _is_of_distributions(operation: Operation) -> bool:
+    """Return whether a softmax is of shares for each action (row, action, atom), and of no policy."""
+    return operation.name in ("softmax", "log_softmax") and getattr(operation.result, "ndim", 0) == 3
 
 
 def _look_independent(one: NDArray[Any], other: NDArray[Any]) -> bool:

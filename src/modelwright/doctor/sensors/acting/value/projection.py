@@ -100,7 +100,7 @@ def fit_shares(batch: Shares, worth: ShareWorth, way: Way, scale: float = 1.0) -
     if moves is None:
         return None
     lossy = way.whole == LOST
-    for discount in _discounts(batch, moves, lossy):
+    for discount in _discounts(batch, moves, way.steps, lossy=lossy):
         far = _far(batch, moves, discount, lossy=lossy)
         if far.max() <= _SAME:
             bootstraps = bool(moves.mask.any()) or moves.rewards.shape[1] > 1
@@ -123,8 +123,9 @@ def _moves(batch: Shares, worth: ShareWorth, way: Way, scale: float) -> _Moves |
     return _Moves(row[link], worth.table[row[link], action], scale * rewards[link], power[link], mask[link])
 
 
-def _discounts(batch: Shares, moves: _Moves, lossy: bool) -> Iterator[float]:
-    known = list(dict.fromkeys((*batch.discounts, *_USUAL)))
+def _discounts(batch: Shares, moves: _Moves, steps: int, *, lossy: bool) -> Iterator[float]:
+    roots = [each ** (1.0 / steps) for each in batch.discounts if steps > 1]
+    known = list(dict.fromkeys((*batch.discounts, *roots, *_USUAL)))
     some = moves.some(_SOME_ROWS)
     if not some.mask.any() and moves.mask.any():
         some = moves

@@ -15,6 +15,7 @@ Numbers = NDArray[np.float64]
 _MULTIPLIES = frozenset(
     {"mul", "__mul__", "rmul", "__rmul__", "matmul", "__matmul__", "rmatmul", "__rmatmul__", "einsum", "mv"}
 )
+_BOUNDS = ("clamp", "clamp_min", "clip")
 _FEWEST = 5
 _MOST = 1001
 _MOST_LOOKS = 4000
@@ -50,6 +51,8 @@ class Supports:
         if operation.name == "softmax":
             self._aside = (operation.result, operation.place) if _is_aside(operation) else None
             return
+        if operation.name in _BOUNDS and self._aside and operation.argument(0, "input") is self._aside[0]:
+            self._aside = (operation.result, self._aside[1])
         if operation.name not in _MULTIPLIES or len(self._looked) >= _MOST_LOOKS:
             return
         tensors = [each for each in operation.args[:3] if hasattr(each, "stride") and hasattr(each, "dim")]
