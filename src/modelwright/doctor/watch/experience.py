@@ -65,6 +65,7 @@ class _Place:
     step: int = 0
     last: int = -1
     unheard: Any = None
+    shown: Any = None
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class Experience:
     cuts: Episodes that were cut short and did not end.
     ends_are_clear: Whether it was always said whether an episode ended or was cut; else it counts as cut.
     can_end: Whether an episode can end, as far as is known.
+    reuses_memory: Whether what is seen after a step was seen to lie where what was seen before it lay.
     scaled: What is known of how the program scales observations by itself.
     around_cuts: Keys of what was seen before the last step of each; and of what was seen after it, and next.
     around_ends: The same of episodes that ended.
@@ -95,6 +97,7 @@ class Experience:
     cuts: int = 0
     ends_are_clear: bool = True
     can_end: bool = True
+    reuses_memory: bool = False
     scaled: ScaledObservations = field(default_factory=ScaledObservations)
     around_cuts: tuple[set[bytes], set[bytes]] = field(default_factory=lambda: (set[bytes](), set[bytes]()))
     around_ends: tuple[set[bytes], set[bytes]] = field(default_factory=lambda: (set[bytes](), set[bytes]()))
@@ -132,6 +135,10 @@ class Experience:
         if place is None:
             return
         after = key_of(observation)
+        if isinstance(observation, np.ndarray):
+            before = place.shown  # held, so that no other array lies there now
+            self.reuses_memory |= before is not None and np.may_share_memory(before, observation)
+            place.shown = observation
         self.transitions.append(
             Transition(
                 place.number,

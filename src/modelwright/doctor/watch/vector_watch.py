@@ -97,6 +97,8 @@ class VectorWatch:
     def _reset(self, reset: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(reset)
         def heard(environment: Any, *args: Any, **kwargs: Any) -> Any:
+            copies = getattr(getattr(environment, "unwrapped", None), "copy", True)
+            self._watch.scene.experience.reuses_memory |= copies is False
             if self._inside or not self._watch.listens or not _as_rows(environment):
                 return reset(environment, *args, **kwargs)
             answer = self._call(reset, environment, *args, **kwargs)

@@ -55,7 +55,6 @@ class Targets(Sensor):
         super().__init__(scene)
         self._seen = SeenCalls(scene)
         self._following = Following(scene, self._seen)
-        self._distributions = Distributions(scene, self._seen, self._following)
         self._pairs: list[tuple[Any, Any, Place | None]] = []
         self._records: dict[Place | None, Record] = {}
         self._attached: dict[Place | None, int] = {}
@@ -63,6 +62,7 @@ class Targets(Sensor):
         self._chosen: dict[Place | None, ChosenActions] = {}
         self._sources = ActionSources()
         self._stored = StoredRows(scene.experience)
+        self._distributions = Distributions(scene, self._seen, self._following, self._stored)
         self._idle = IdleNetworks(scene)
         self._policies = Policies(scene)
         self._expected = ExpectedPolicies(scene)

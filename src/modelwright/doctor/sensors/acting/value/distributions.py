@@ -28,6 +28,7 @@ from modelwright.doctor.sensors.acting.value.reach import Reach
 from modelwright.doctor.sensors.acting.value.record import Record
 from modelwright.doctor.sensors.acting.value.seen_calls import FEWEST_ROWS, SeenCalls
 from modelwright.doctor.sensors.acting.value.shares_record import SharesRecord
+from modelwright.doctor.sensors.acting.value.stored_rows import StoredRows
 from modelwright.doctor.sensors.acting.value.supports import Supports
 from modelwright.doctor.sensors.acting.value.table_choices import Choice, TableFollower, choices_of
 from modelwright.doctor.sensors.acting.value.view import Seen
@@ -76,12 +77,14 @@ class Distributions:
         scene: What all sensors know.
         seen: Calls of networks on observations.
         following: Finds what follows a batch.
+        stored: Looks at which observations stand in batches.
     """
 
-    def __init__(self, scene: Scene, seen: SeenCalls, following: Following) -> None:
+    def __init__(self, scene: Scene, seen: SeenCalls, following: Following, stored: StoredRows) -> None:
         self._scene = scene
         self._seen = seen
         self._following = following
+        self._stored = stored
         self._tables = ActionTables()
         self.supports = Supports()
         self.reach = Reach(scene.experience)
@@ -153,6 +156,7 @@ class Distributions:
         else:
             return False
         target = _rows(other, main.call.rows)
+        self._stored.take(main.call, self._seen.calls)
         kept = self._following.rows(main.call)
         if target is None or len(kept) < FEWEST_ROWS or 2 * len(kept) < main.call.rows:
             return False

@@ -21,6 +21,8 @@ _FULL = 1.0 - 1e-5
 _BY_CHOICE = ("truncation-as-terminal",)
 """What may be meant so, where time is seen."""
 
+_WRONG_NEXT = "next-observation-wrong"
+
 _OF_READING = frozenset({"truncation-as-terminal", "terminal-mask-missing"})
 """What is wrong in one reading of an end of which nobody says whether it is one, and right in the other."""
 
@@ -112,16 +114,20 @@ def findings_of(record: Record, heard: Heard, experience: Experience) -> Iterabl
             subject=subject,
         )
     if wrong:
-        yield _finding(record, wrong, heard.acting, by_choice=experience.tells_time())
+        yield _finding(record, wrong, heard.acting, experience)
 
 
-def _finding(record: Record, wrong: list[Fit], acting: Place | None, *, by_choice: bool) -> Finding:
+def _finding(record: Record, wrong: list[Fit], acting: Place | None, experience: Experience) -> Finding:
     """Return what is wrong; cuts taken for ends are for information where observations tell the time."""
     faults, place = wrong[0].faults, record.place
     stored = wrong[0].way.reward == ":before"
     severity = Severity.SEVERE
+    names = faults
+    if stored and experience.reuses_memory and _WRONG_NEXT in faults:
+        # What was seen before was overwritten where the program still held it.
+        names = ("observation-aliased", *faults)
     if faults == _BY_CHOICE:
-        severity = Severity.INFO if by_choice else Severity.WARNING
+        severity = Severity.INFO if experience.tells_time() else Severity.WARNING
     return Finding(
         kind="targets-differ-from-experience",
         severity=severity,
@@ -136,7 +142,7 @@ def _finding(record: Record, wrong: list[Fit], acting: Place | None, *, by_choic
             "steps_of_the_return": wrong[0].way.steps,
             "fits_every_row": [list(each.faults) for each in wrong][:5],
         },
-        causes=tuple(cause(fault, (acting if stored else None) or place) for fault in faults),
+        causes=tuple(cause(fault, (acting if stored else None) or place) for fault in names),
         next_check="compute the target of one row that ended and of one that did not by hand",
         subject=str(place or ""),
     )
