@@ -129,8 +129,12 @@ def _discounts(batch: Shares, moves: _Moves, steps: int, *, lossy: bool) -> Iter
     some = moves.some(_SOME_ROWS)
     if not some.mask.any() and moves.mask.any():
         some = moves
-    miss = {each: float(_far(batch, some, each, lossy=lossy).max()) for each in known}
-    best = min(known, key=miss.__getitem__)
+    miss: dict[float, float] = {}
+    for each in known:
+        miss[each] = float(_far(batch, some, each, lossy=lossy).max())
+        if miss[each] <= _SAME:
+            break
+    best = min(miss, key=miss.__getitem__)
     yield best
     if miss[best] <= _SAME or not batch.searches:
         return
