@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.doctor.sensors.acting.value.batch import Batch, Worth
-from modelwright.doctor.sensors.acting.value.way import Fit, Way, laid_out
+from modelwright.doctor.sensors.acting.value.way import Fit, laid_out
+from modelwright.doctor.sensors.acting.value.ways import Way
 
 __all__ = ["LOST", "ShareWorth", "Shares", "fit_shares", "is_lost"]
 

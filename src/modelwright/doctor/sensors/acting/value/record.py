@@ -6,16 +6,8 @@ import numpy as np
 
 from modelwright.doctor.sensors.acting.value.batch import Batch, Worth
 from modelwright.doctor.sensors.acting.value.links import HORIZON
-from modelwright.doctor.sensors.acting.value.way import (
-    Fit,
-    Way,
-    columns_for,
-    fit,
-    is_covered,
-    right_ways,
-    steps_of,
-    wrong_ways,
-)
+from modelwright.doctor.sensors.acting.value.way import Fit, columns_for, fit, is_covered, steps_of
+from modelwright.doctor.sensors.acting.value.ways import Way, right_ways, wrong_ways
 from modelwright.doctor.watch.place import Place
 
 __all__ = ["Record"]

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from modelwright.doctor.sensors.acting.value.batch import Batch, Worth
 from modelwright.doctor.sensors.acting.value.projection import LOST, Shares, ShareWorth, fit_shares, is_lost
 from modelwright.doctor.sensors.acting.value.record import Record
-from modelwright.doctor.sensors.acting.value.way import Fit, Way, wrong_ways
+from modelwright.doctor.sensors.acting.value.way import Fit
+from modelwright.doctor.sensors.acting.value.ways import Way, wrong_ways
 
 __all__ = ["SharesRecord"]
 

@@ -1,6 +1,6 @@
-"""Ways to compute a target, right and wrong, and whether one gives the targets of a batch."""
+"""Whether a way to compute targets, right or wrong, gives those of a batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +9,9 @@ from numpy.typing import NDArray
 
 from modelwright.doctor.sensors.acting.value.batch import Batch, Links, Worth
 from modelwright.doctor.sensors.acting.value.links import HORIZON
+from modelwright.doctor.sensors.acting.value.ways import Way
 
-__all__ = [
-    "Fit",
-    "Way",
-    "columns_for",
-    "fit",
-    "is_covered",
-    "laid_out",
-    "right_ways",
-    "steps_of",
-    "wrong_ways",
-]
+__all__ = ["Fit", "columns_for", "fit", "is_covered", "laid_out", "steps_of"]
 
 Numbers = NDArray[np.float64]
 
@@ -32,36 +23,6 @@ _NOTHING = 1e-4
 _MOST_COLUMNS = 16
 _DISCOUNTS = (0.9, 0.97, 0.995, 0.7)
 _POWERS = np.arange(HORIZON, dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way to compute targets; every part is the name of a fault, or empty where right.
-
-    What stands after a colon tells ways of the same name, or of none, from one another.
-
-    Attributes:
-        steps: Steps of the return.
-        mask: Where the value of what follows counts.
-        reward: Which rewards are summed.
-        link: Which observation is taken for the one that follows.
-        power: How the discount grows with steps.
-        whole: What is done to the target as a whole.
-    """
-
-    steps: int = 1
-    mask: str = ""
-    reward: str = ""
-    link: str = ""
-    power: str = ""
-    whole: str = ""
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """Names of what is wrong with it."""
-        # Without a mask, what follows an end may be the next beginning: the mask is what lacks.
-        parts = (self.whole, self.power, self.mask, self.link, self.reward)
-        return tuple(name for name in (part.split(":")[0] for part in parts) if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,41 +74,6 @@ def steps_of(links: Links, rows: int) -> list[int]:
 def is_covered(links: Links, way: Way, rows: int) -> bool:
     """Return whether a way can be computed from some link of each row."""
     return _covered(links, _admitted(links, way), rows)
-
-
-def right_ways(steps: Sequence[int]) -> Iterator[Way]:
-    """Yield ways that are right, or right by choice: rewards may be clipped."""
-    for many in steps:
-        for reward in ("", ":clipped", ":sign"):
-            yield Way(steps=many, reward=reward)
-
-
-_MASKS = ("terminal-mask-missing", "truncation-as-terminal", "done-mask-inverted", "bootstrap-missing")
-
-
-def wrong_ways(steps: Sequence[int]) -> Iterator[Way]:
-    """Yield wrong ways, those with one fault first."""
-    for many in steps:
-        for mask in _MASKS:
-            yield Way(steps=many, mask=mask)
-        yield Way(steps=many, reward="reward-off-by-one")
-        yield Way(steps=many, reward="reward-off-by-one:before")
-        yield Way(steps=many, whole="target-truncated")
-        yield Way(steps=many, link="next-observation-after-reset")
-        yield Way(steps=many, link="next-observation-after-reset", mask="terminal-mask-missing")
-        if many > 1:
-            for power in ("", ":one more", ":one less", ":all the same"):
-                yield Way(steps=many, power=f"discount-power-wrong{power}")
-            yield Way(steps=many, reward="discount-power-wrong:rewards")
-    # The step's own observation; or the one that followed, stored as both.
-    yield Way(link="next-observation-wrong", reward=":before")
-    for many in range(1, HORIZON + 1):
-        yield Way(steps=many, link="next-observation-wrong")
-        if many > 1:
-            yield Way(steps=many, link="return-not-reset-at-done")
-    for many in steps:
-        for mask in _MASKS[:3]:
-            yield Way(steps=many, mask=mask, reward="reward-off-by-one")
 
 
 def fit(batch: Batch, worth: Worth, way: Way, column: Numbers | None = None) -> Fit | None:
