@@ -82,6 +82,7 @@ KINDS = (
     "policy-lowers-value",
     "policy-step-changes-critic",
     "policy-without-slope-of-value",
+    "predictions-in-another-unit",
     "preparation-fitted-anew-on-held-out-rows",
     "preparation-saw-held-out-rows",
     "priorities-never-change",

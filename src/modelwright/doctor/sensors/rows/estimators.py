@@ -39,6 +39,7 @@ from modelwright.doctor.sensors.rows.scale_identity import check_scales_of_study
 from modelwright.doctor.sensors.rows.sheet import Sheet, sheet_of, values_of
 from modelwright.doctor.sensors.rows.study import BY_HAND, Measurement, Preparation, Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
+from modelwright.doctor.sensors.rows.target_units import check_target_units, units_of
 from modelwright.doctor.sensors.rows.thinned_rows import SplitTargets
 from modelwright.doctor.sensors.rows.time_columns import check_time_columns
 from modelwright.doctor.sensors.rows.tried_thresholds import check_thresholds
@@ -299,7 +300,10 @@ class Estimators(Sensor):
             if is_part(said, output):
                 measurement.target = true
             elif not cuts(said, output):
-                continue
+                units = units_of(said, output)
+                if units is None or true.dtype.kind not in "biuf":
+                    continue
+                measurement.target = true = units.back(true.astype(np.float64))
             value = estimation.output
             number = float(value) if isinstance(value, float | np.floating) else float("nan")
             if measurement.target is not None or true.dtype.kind in "biuf":
@@ -353,6 +357,7 @@ class Estimators(Sensor):
         yield from _once(isolated(self._orders.check, self._studies, self._ledger))
         yield from _once(isolated(check_pairing, studies))
         yield from isolated(check_hard_labels, studies)
+        yield from isolated(check_target_units, studies)
         yield from self._of_tables(studies)
         yield from _once(check_table(studies))
 

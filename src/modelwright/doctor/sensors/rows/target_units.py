@@ -1,0 +1,150 @@
+"""Targets that are learnt in other units than they are measured in: logarithms, roots, scaled numbers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.sheet import values_of
+from modelwright.doctor.sensors.rows.study import Measurement, Study
+
+__all__ = ["Units", "check_target_units", "units_between", "units_of"]
+
+Numbers = NDArray[np.float64]
+Function = Callable[[Numbers], Numbers]
+
+_ENOUGH = 20
+_SAME, _EXACT = 1e-5, 1e-6
+_FAR = 3.0
+"""Widths of what was learnt by which all that is true lies outside of it, where units are in doubt."""
+
+_INSIDE, _NO_NARROWER, _NO_WIDER = 0.9, 0.2, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """A function that leads from what a model says to what is measured.
+
+    Attributes:
+        name: Of what was done to the targets.
+        back: From the measured unit to that which was learnt.
+    """
+
+    name: str
+    back: Function
+
+
+_KNOWN: tuple[tuple[str, Function, Function], ...] = (
+    ("logarithm", np.exp, np.log),
+    ("logarithm of one more", np.expm1, np.log1p),
+    ("decimal logarithm", lambda each: np.power(10.0, each), np.log10),
+    ("binary logarithm", np.exp2, np.log2),
+    ("square root", np.square, np.sqrt),
+    ("inverse hyperbolic sine", np.sinh, np.arcsinh),
+)
+"""(what was done to the targets, from what is learnt to what is measured, and back)"""
+
+
+def units_between(output: Numbers, said: Numbers) -> Units | None:
+    """Return what leads from a model's answers to what a metric was given; None where nothing known does.
+
+    Where answers were cut off at a bound, the others decide.
+
+    Args:
+        output: (row,) what the model said.
+        said: (row,) what the metric was given.
+    """
+    if len(output) != len(said) or len(output) < _ENOUGH or np.ptp(said) == 0 or np.ptp(output) == 0:
+        return None
+    bounded = (said == said.min()) | (said == said.max())
+    inner = ~bounded if (~bounded).sum() >= _ENOUGH else np.ones(len(said), bool)
+    if len(np.unique(said[inner])) < _ENOUGH:
+        return None
+    size = float(np.abs(said[inner]).max())
+    with np.errstate(all="ignore"):
+        off = [np.abs(there(output[inner]) - said[inner]).max() for _, there, _ in _KNOWN]
+    best = int(np.nanargmin(off))
+    if off[best] <= _SAME * size:
+        return Units(_KNOWN[best][0], _KNOWN[best][2])
+    low, high = int(np.argmin(output)), int(np.argmax(output))
+    if not (inner[low] and inner[high]):
+        kept = np.flatnonzero(inner)
+        low, high = int(kept[output[kept].argmin()]), int(kept[output[kept].argmax()])
+    slope = (said[high] - said[low]) / (output[high] - output[low])
+    shift = said[low] - slope * output[low]
+    if slope <= 0 or np.abs(shift + slope * output[inner] - said[inner]).max() > _SAME * size:
+        return None
+    return Units("shift and scale", lambda each: (each - shift) / slope)
+
+
+def units_of(said: Any, output: Any) -> Units | None:
+    """Return what leads from a model's answers to what a metric was given; None where they are not numbers."""
+    one, other = values_of(said), values_of(output)
+    if one is None or other is None or one.dtype.kind != "f" or other.dtype.kind != "f":
+        return None
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        return None
+    return units_between(other.astype(np.float64), one.astype(np.float64))
+
+
+def check_target_units(studies: Sequence[Study]) -> Iterator[Finding]:
+    """Yield a finding where answers are compared with targets of another unit than those that were learnt.
+
+    All that is true lies far outside of what was learnt, and what one known function makes of it inside.
+
+    Args:
+        studies: What was learnt and measured.
+    """
+    for study in reversed(studies):
+        if study.classes or study.target.dtype.kind not in "iuf" or len(study.target) < _ENOUGH:
+            continue
+        for measured in reversed(study.held_out()):
+            name = _lost(study.target.astype(np.float64), measured)
+            if name is None:
+                continue
+            yield Finding(
+                kind="predictions-in-another-unit",
+                severity=Severity.SEVERE,
+                title=f"{study.name} learnt the {name} of targets, and what it says is compared with "
+                "targets themselves.",
+                evidence={
+                    "learnt_from": float(study.target.min()),
+                    "learnt_to": float(study.target.max()),
+                    "true_from": float(np.min(measured.target)),  # pyright: ignore[reportArgumentType]
+                    "true_to": float(np.max(measured.target)),  # pyright: ignore[reportArgumentType]
+                    "rows": len(measured.rows),
+                },
+                causes=(cause("predictions-not-rescaled", measured.score_place or measured.place),),
+                next_check="turn predictions back into the unit of the targets before they are measured",
+                subject=study.name,
+            )
+            return
+
+
+def _lost(learnt: Numbers, measured: Measurement) -> str | None:
+    """Return what was done to targets before they were learnt, and not undone; None where nothing was."""
+    if measured.target is None or measured.target.dtype.kind not in "iuf" or len(measured.target) < _ENOUGH:
+        return None
+    if not measured.scores or measured.predicted is None:
+        return None
+    true, width = measured.target.astype(np.float64), float(np.ptp(learnt))
+    if not np.isfinite(true).all() or width == 0 or np.ptp(true) == 0:
+        return None
+    if learnt.min() - _FAR * width < true.max() and true.min() < learnt.max() + _FAR * width:
+        return None
+    deviations = learnt.std(), learnt.std(ddof=1)
+    if abs(learnt.mean()) < _EXACT and min(abs(each - 1) for each in deviations) < _EXACT:
+        return "standardised form"
+    if abs(learnt.min()) < _EXACT and abs(learnt.max() - 1) < _EXACT:
+        return "form from 0 to 1"
+    with np.errstate(all="ignore"):
+        for name, _, back in _KNOWN:
+            made = back(true)
+            inside = (made >= learnt.min()) & (made <= learnt.max())
+            if inside.mean() > _INSIDE and _NO_NARROWER < np.ptp(made) / width < _NO_WIDER:
+                return name
+    return None

@@ -1,0 +1,127 @@
+"""Targets that are learnt in another unit than they are measured in."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from watched import plant, run_watched
+
+from modelwright.doctor.sensors.rows.target_units import units_between
+
+_RENTS = """
+import numpy as np
+import pandas as pd
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.preprocessing import StandardScaler
+
+rng = np.random.default_rng(3)
+n = 500
+table = pd.DataFrame(
+    {
+        "surface": rng.gamma(6, 12, n),
+        "street": rng.integers(0, 12, n),
+        "metro": rng.gamma(2, 4, n),
+    }
+)
+table["rent"] = np.exp(5.5 + 0.6 * np.log(table["surface"]) - 0.02 * table["metro"] + rng.normal(0, 0.1, n))
+train, test = table.iloc[:380], table.iloc[380:]
+columns = ["surface", "street", "metro"]
+scaler = StandardScaler().fit(train[columns])
+model = Ridge(alpha=1.0).fit(scaler.transform(train[columns]), np.log(train["rent"]))
+said = np.exp(model.predict(scaler.transform(test[columns])))
+print(mean_absolute_error(test["rent"], said), r2_score(test["rent"], said))
+"""
+
+_BACK = ("said = np.exp(model.predict(scaler.transform(test[columns])))", "said = {}")
+
+
+def _back(new: str) -> tuple[str, str]:
+    return _BACK[0], _BACK[1].format(new)
+
+
+_HEALTHY = {
+    "as it is": (),
+    "in logarithms all along": (
+        _back("model.predict(scaler.transform(test[columns]))"),
+        (
+            'mean_absolute_error(test["rent"], said), r2_score(test["rent"], said)',
+            'mean_absolute_error(np.log(test["rent"]), said)',
+        ),
+    ),
+    "no logarithm": (
+        ('np.log(train["rent"])', 'train["rent"]'),
+        _back("model.predict(scaler.transform(test[columns]))"),
+    ),
+    "of cents": (
+        ('np.log(train["rent"])', '100 * train["rent"]'),
+        _back("model.predict(scaler.transform(test[columns])) / 100"),
+    ),
+    "a regressor that does both": (
+        (
+            'Ridge(alpha=1.0).fit(scaler.transform(train[columns]), np.log(train["rent"]))',
+            "TransformedTargetRegressor(Ridge(), func=np.log, inverse_func=np.exp)"
+            '.fit(scaler.transform(train[columns]), train["rent"])',
+        ),
+        _back("model.predict(scaler.transform(test[columns]))"),
+    ),
+    "a series that grows": (
+        ('table["rent"] = np.exp(', 'table["rent"] = np.exp(np.arange(n) / 60 + '),
+        ('np.log(train["rent"])', 'train["rent"]'),
+        _back("model.predict(scaler.transform(test[columns]))"),
+    ),
+}
+
+
+@pytest.mark.parametrize("edits", _HEALTHY.values(), ids=_HEALTHY.keys())
+def test_nothing_is_said_of_units_that_are_the_same(
+    edits: tuple[tuple[str, str], ...], tmp_path: Path
+) -> None:
+    told = run_watched(plant(_RENTS, *edits), tmp_path)
+    assert "predictions-in-another-unit" not in told.kinds
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        'np.log(train["rent"])',
+        'np.log1p(train["rent"])',
+        '(train["rent"] - train["rent"].mean()) / train["rent"].std()',
+    ],
+)
+def test_predictions_that_stay_in_the_learnt_unit_are_told(target: str, tmp_path: Path) -> None:
+    edits = ('np.log(train["rent"])', target), _back("model.predict(scaler.transform(test[columns]))")
+    told = run_watched(plant(_RENTS, *edits), tmp_path)
+    assert told.kinds[0] == "predictions-in-another-unit"
+    assert told.first_cause == (
+        "predictions-not-rescaled",
+        'print(mean_absolute_error(test["rent"], said), r2_score(test["rent"], said))',
+    )
+
+
+def test_what_is_undone_before_measuring_hides_no_rows(tmp_path: Path) -> None:
+    edits = (
+        _back("np.exp(model.predict(scaler.transform(train[columns])))"),
+        ('test["rent"], said), r2_score(test["rent"]', 'train["rent"], said), r2_score(train["rent"]'),
+    )
+    told = run_watched(plant(_RENTS, *edits), tmp_path)
+    assert "measured-on-training-rows" in told.kinds
+
+
+def test_functions_are_known_by_what_they_do() -> None:
+    said = np.random.default_rng(0).normal(3.0, 1.0, 200)
+    for function, name in (
+        (np.exp, "logarithm"),
+        (np.expm1, "logarithm of one more"),
+        (lambda each: 7.0 * each - 2.0, "shift and scale"),
+        (lambda each: np.clip(np.exp(each), 5.0, 90.0), "logarithm"),
+    ):
+        found = units_between(said, function(said))
+        assert found is not None
+        assert found.name == name
+        inner = np.abs(said - 3.0) < 1.0
+        assert np.allclose(found.back(function(said))[inner], said[inner], atol=1e-6)
+    assert units_between(said, -said) is None
+    assert units_between(said, said + np.random.default_rng(1).normal(size=200)) is None
