@@ -82,7 +82,7 @@ def units_between(output: Numbers, said: Numbers) -> Units | None:
 
 
 def units_of(said: Any, output: Any) -> Units | None:
-    """Return what leads from a model's answers to what a metric was given; None where they are not numbers."""
+    """Return what leads from answers to what a metric was given; None where these are no numbers."""
     one, other = values_of(said), values_of(output)
     if one is None or other is None or one.dtype.kind != "f" or other.dtype.kind != "f":
         return None
