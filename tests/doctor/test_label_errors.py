@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine, make_moons
 
 from modelwright.base.finding import Finding
-from modelwright.doctor.sensors.rows.label_errors import check_label_errors
+from modelwright.doctor.sensors.rows.labels.label_errors import check_label_errors
 from modelwright.doctor.sensors.rows.sheet import Sheet
 from modelwright.doctor.sensors.rows.study import Study
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from watched import plant, run_watched
 
-from modelwright.doctor.sensors.rows.target_units import units_between
+from modelwright.doctor.sensors.rows.scores.target_units import units_between
 
 _RENTS = """
 import numpy as np

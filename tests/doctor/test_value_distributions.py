@@ -7,7 +7,7 @@ import pytest
 import torch
 from watched import CORRIDOR, plant, run_watched
 
-from modelwright.doctor.sensors.acting.written_entropies import WrittenEntropies
+from modelwright.doctor.sensors.acting.policy.written_entropies import WrittenEntropies
 from modelwright.doctor.watch.sensor import Operation
 
 ATOMS = (

@@ -19,7 +19,7 @@ from modelwright.data.checks import KINDS as OF_DATA
 from modelwright.data.environments.environment import Environment
 from modelwright.doctor.doctor import Doctor
 from modelwright.doctor.kinds import KINDS as OF_DOCTOR
-from modelwright.doctor.sensors.loop.gradient_order import GradientOrder
+from modelwright.doctor.sensors.loop.steps.gradient_order import GradientOrder
 from modelwright.experiment.design import Design
 from modelwright.experiment.evaluation import Evaluation
 from modelwright.experiment.question import Question

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.acting.distributions.distributions import Distributions
 from modelwright.doctor.sensors.acting.value.action_noise import ActionNoise
 from modelwright.doctor.sensors.acting.value.action_sources import ActionSources
 from modelwright.doctor.sensors.acting.value.batch import Batch, Links
 from modelwright.doctor.sensors.acting.value.chosen_actions import ChosenActions
-from modelwright.doctor.sensors.acting.value.distributions import Distributions
 from modelwright.doctor.sensors.acting.value.expected_policies import ExpectedPolicies
 from modelwright.doctor.sensors.acting.value.following import Followed, Following, shapes_of
 from modelwright.doctor.sensors.acting.value.idle_networks import IdleNetworks

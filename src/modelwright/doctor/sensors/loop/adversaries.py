@@ -8,7 +8,7 @@ from typing import Any
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.sensors.loop.output_range import BOUNDS, last_operation
+from modelwright.doctor.sensors.loop.losses.output_range import BOUNDS, last_operation
 from modelwright.doctor.sensors.rows.source_lines import assigned_at
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Scene, Sensor

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.loop.influence import influence
-from modelwright.doctor.sensors.loop.loss_sign import LOSSES
+from modelwright.doctor.sensors.loop.losses.loss_sign import LOSSES
 from modelwright.doctor.sensors.loop.sequences import Lane, Sequences, reach
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor

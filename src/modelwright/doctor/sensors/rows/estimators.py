@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.rows.answers import cuts, is_part, one_each
-from modelwright.doctor.sensors.rows.chosen_columns import check_chosen_columns
-from modelwright.doctor.sensors.rows.declared_groups import DeclaredGroups
+from modelwright.doctor.sensors.rows.columns.scale_identity import check_scales_of_study
 from modelwright.doctor.sensors.rows.estimator_kind import (
     codes_of,
     columns_of,
@@ -22,28 +21,29 @@ from modelwright.doctor.sensors.rows.estimator_kind import (
     settings_of,
     support_of,
 )
-from modelwright.doctor.sensors.rows.frames import Frames
-from modelwright.doctor.sensors.rows.group_statistics import check_group_statistics
-from modelwright.doctor.sensors.rows.hard_labels import check_hard_labels
 from modelwright.doctor.sensors.rows.isolated import isolated
-from modelwright.doctor.sensors.rows.joined_rows import check_joins
-from modelwright.doctor.sensors.rows.label_spelling import check_spelling
-from modelwright.doctor.sensors.rows.ledger import Ledger
-from modelwright.doctor.sensors.rows.pairing import check_pairing
-from modelwright.doctor.sensors.rows.preparation_leaks import check_preparation
-from modelwright.doctor.sensors.rows.reversed_scores import check_reversed_scores
+from modelwright.doctor.sensors.rows.labels.pairing import check_pairing
+from modelwright.doctor.sensors.rows.parts.preparation_leaks import check_preparation
+from modelwright.doctor.sensors.rows.parts.rows_twice import check_rows_twice
 from modelwright.doctor.sensors.rows.row_book import RowBook, Traced
-from modelwright.doctor.sensors.rows.row_order import RowOrders
-from modelwright.doctor.sensors.rows.rows_twice import check_rows_twice
-from modelwright.doctor.sensors.rows.scale_identity import check_scales_of_study
+from modelwright.doctor.sensors.rows.scores.hard_labels import check_hard_labels
+from modelwright.doctor.sensors.rows.scores.reversed_scores import check_reversed_scores
+from modelwright.doctor.sensors.rows.scores.target_units import check_target_units, units_of
+from modelwright.doctor.sensors.rows.scores.tried_thresholds import check_thresholds
 from modelwright.doctor.sensors.rows.sheet import Sheet, sheet_of, values_of
 from modelwright.doctor.sensors.rows.study import BY_HAND, Measurement, Preparation, Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
-from modelwright.doctor.sensors.rows.target_units import check_target_units, units_of
-from modelwright.doctor.sensors.rows.thinned_rows import SplitTargets
-from modelwright.doctor.sensors.rows.time_columns import check_time_columns
-from modelwright.doctor.sensors.rows.tried_thresholds import check_thresholds
-from modelwright.doctor.sensors.rows.units_by_group import check_units_by_group
+from modelwright.doctor.sensors.rows.tables.chosen_columns import check_chosen_columns
+from modelwright.doctor.sensors.rows.tables.declared_groups import DeclaredGroups
+from modelwright.doctor.sensors.rows.tables.frames import Frames
+from modelwright.doctor.sensors.rows.tables.group_statistics import check_group_statistics
+from modelwright.doctor.sensors.rows.tables.joined_rows import check_joins
+from modelwright.doctor.sensors.rows.tables.label_spelling import check_spelling
+from modelwright.doctor.sensors.rows.tables.ledger import Ledger
+from modelwright.doctor.sensors.rows.tables.row_order import RowOrders
+from modelwright.doctor.sensors.rows.tables.thinned_rows import SplitTargets
+from modelwright.doctor.sensors.rows.tables.time_columns import check_time_columns
+from modelwright.doctor.sensors.rows.tables.units_by_group import check_units_by_group
 from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Estimation, Scene, Sensor

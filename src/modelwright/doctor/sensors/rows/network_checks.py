@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 from modelwright.base.finding import Finding
-from modelwright.doctor.sensors.rows.changing_targets import check_changing_targets
-from modelwright.doctor.sensors.rows.far_codes import check_far_codes
-from modelwright.doctor.sensors.rows.imputed_alike import check_imputed
+from modelwright.doctor.sensors.rows.columns.far_codes import check_far_codes
+from modelwright.doctor.sensors.rows.columns.imputed_alike import check_imputed
+from modelwright.doctor.sensors.rows.columns.scale_identity import check_scales
 from modelwright.doctor.sensors.rows.isolated import isolated
-from modelwright.doctor.sensors.rows.label_codes import check_label_codes
+from modelwright.doctor.sensors.rows.labels.changing_targets import check_changing_targets
+from modelwright.doctor.sensors.rows.labels.label_codes import check_label_codes
+from modelwright.doctor.sensors.rows.labels.pairing import check_pairing
 from modelwright.doctor.sensors.rows.learner import Learner
-from modelwright.doctor.sensors.rows.overlapping_windows import check_overlap
-from modelwright.doctor.sensors.rows.pairing import check_pairing
-from modelwright.doctor.sensors.rows.prepared_alike import check_prepared_alike
-from modelwright.doctor.sensors.rows.scale_identity import check_scales
+from modelwright.doctor.sensors.rows.parts.overlapping_windows import check_overlap
+from modelwright.doctor.sensors.rows.parts.prepared_alike import check_prepared_alike
 from modelwright.doctor.sensors.rows.study import Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
 from modelwright.doctor.watch.failure import SENSOR_FAILED

@@ -13,15 +13,15 @@ from modelwright.data.gaps import check_gaps
 from modelwright.data.leak import check_leaks
 from modelwright.data.leak_score import rank_values
 from modelwright.doctor.causes import cause
-from modelwright.doctor.sensors.rows.far_codes import check_far_codes
-from modelwright.doctor.sensors.rows.imbalance import check_imbalance
+from modelwright.doctor.sensors.rows.columns.far_codes import check_far_codes
+from modelwright.doctor.sensors.rows.columns.series import check_series, times_of
+from modelwright.doctor.sensors.rows.columns.units import check_units, check_units_in_order
 from modelwright.doctor.sensors.rows.isolated import isolated
-from modelwright.doctor.sensors.rows.label_errors import check_label_errors
-from modelwright.doctor.sensors.rows.near_copies import check_near_copies
-from modelwright.doctor.sensors.rows.series import check_series, times_of
+from modelwright.doctor.sensors.rows.labels.label_errors import check_label_errors
+from modelwright.doctor.sensors.rows.parts.near_copies import check_near_copies
+from modelwright.doctor.sensors.rows.scores.imbalance import check_imbalance
 from modelwright.doctor.sensors.rows.sheet import Sheet
 from modelwright.doctor.sensors.rows.study import Measurement, Study
-from modelwright.doctor.sensors.rows.units import check_units, check_units_in_order
 from modelwright.doctor.watch.place import Place
 
 __all__ = ["check_table"]

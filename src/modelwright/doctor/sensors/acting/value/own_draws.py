@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.sensors.loop.output_range import last_operation
+from modelwright.doctor.sensors.loop.losses.output_range import last_operation
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Scene
 

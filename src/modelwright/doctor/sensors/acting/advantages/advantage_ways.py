@@ -1,0 +1,274 @@
+"""Every way, right or wrong, in which advantages could have been computed from a rollout; and which fit.
+
+A way gives columns that are linear in what is not known. With p = gamma * lambda and the sum over what
+follows in an episode F(x)_t = x_t + p F(x)_{t+1}, generalised advantages are F(r) + gamma F(b v') - F(v)
+(Schulman et al. 2016, equation 16), and returns the same with lambda of one. Normalising them is one more
+shift and scale. So p alone is searched for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.doctor.sensors.acting.advantages.rollout import Rollout
+from modelwright.doctor.sensors.acting.advantages.value_tables import ValueTable
+
+__all__ = ["AdvantageFit", "AdvantageWay", "advantage_ways", "fit_way"]
+
+FITS = 1e-4
+REFUTED = 1e-3
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_FIRST_GRID = np.unique(np.concatenate([np.linspace(0.0, 0.9, 19), 1.0 - np.geomspace(1e-4, 0.1, 19), [1.0]]))
+
+
+@dataclass(slots=True)
+class AdvantageWay:
+    """One way.
+
+    Attributes:
+        fault: What is wrong with it; empty where nothing is.
+        parts: Columns to be summed over what follows: of rewards, of values that follow, of values
+            (part, transition).
+        goes_on: Whether the sum goes on to the next transition (transition,).
+        plus: Columns to be added after the sum (part, transition).
+        kind: `gae`, or `returns` where the discount is p itself.
+        order: 1 as it is, -1 reversed within what is summed, 2 forward in place of backward.
+        later: Whether it is the sum from the next transition on.
+        moved: Transition whose sum each one gets; None where each gets its own (transition,).
+    """
+
+    fault: str
+    parts: Floats
+    goes_on: Flags
+    plus: Floats
+    kind: str = "gae"
+    order: int = 1
+    later: bool = False
+    moved: NDArray[np.int64] | None = None
+
+
+@dataclass(slots=True)
+class AdvantageFit:
+    """How well a way fits.
+
+    Attributes:
+        residual: Largest difference over the largest distance from the mean.
+        p: gamma * lambda.
+        discount: gamma; None where nothing tells.
+        reward, value: Weights of the columns of rewards and values.
+        plausible: Whether weights of the columns are what the way allows.
+    """
+
+    residual: float
+    p: float
+    discount: float | None
+    reward: float
+    value: float
+    plausible: bool
+
+
+def advantage_ways(
+    rollout: Rollout, table: ValueTable | None, without_values: bool = False
+) -> Iterator[AdvantageWay]:
+    """Yield all ways; those that cannot differ here from a right one are left out.
+
+    Args:
+        rollout: What was done.
+        table: Values; None where the program has none.
+        without_values: Whether it is about targets of values, from which values were left out.
+    """
+    r = rollout.reward
+    nothing = np.zeros((3, len(r)))
+    inside = ~rollout.ended & ~rollout.last
+    if table is None:
+        yield from _plain(r, inside, rollout, None)
+        return
+    known: list[AdvantageWay] = []
+    for fault, b, v, goes_on in _masks(rollout, table):
+        way = AdvantageWay(fault, np.stack([r, b * v, table.before]), goes_on, nothing)
+        if fault and any(_same(way, other) for other in known if not other.fault):
+            continue
+        known.append(way)
+        yield way
+        if without_values and fault in ("", "truncation-as-terminal"):
+            extra = nothing.copy()
+            extra[2] = table.before
+            yield AdvantageWay("returns-without-values", way.parts, goes_on, extra)
+    right = known[0]
+    turned = _turned(rollout.last)
+    yield AdvantageWay("returns-in-wrong-order", right.parts, right.goes_on, nothing, moved=turned)
+    yield from _plain(r, inside, rollout, table)
+
+
+def _turned(last: Flags) -> NDArray[np.int64]:
+    """Return the place of each transition where the order within each environment is turned round."""
+    ends = np.flatnonzero(last)
+    begins = np.concatenate([[0], ends[:-1] + 1])
+    return np.concatenate([np.arange(end, begin - 1, -1) for begin, end in zip(begins, ends, strict=True)])
+
+
+def _masks(rollout: Rollout, table: ValueTable) -> Iterator[tuple[str, Floats, Floats, Flags]]:
+    term, end, cut, last = rollout.terminated, rollout.ended, rollout.cut, rollout.last
+    after, shown = table.after, table.shown
+    one, inside = np.ones(len(term)), ~end & ~last
+    late = np.where(last, ~end, ~rollout.began)
+    bonus = cut * after
+    yield "", one * ~term, after, inside
+    yield "truncation-as-terminal", one * ~end, after, inside
+    yield "terminal-mask-missing", one, after, inside
+    yield "terminal-mask-missing", one, shown, inside
+    yield "terminal-mask-missing", one, shown, ~last
+    yield "terminal-mask-missing", one, shown + bonus, ~last
+    yield "terminal-mask-missing", one, shown + bonus, inside
+    yield "gae-done-off-by-one", one, late * shown, late & ~last
+    yield "gae-done-off-by-one", one, late * shown + bonus, late & ~last
+    yield "bootstrap-missing", one * ~(term | (last & ~end)), after, inside
+    yield "bootstrap-missing", one * ~(term | last), after, inside
+    yield "bootstrap-missing", one * ~(end | last), after, inside
+    yield "bootstrap-missing", one * 0, after, inside
+    yield "next-observation-after-reset", one * ~term, shown, inside
+    yield "return-not-reset-at-done", one * ~term, after, ~last
+    yield "return-not-reset-at-done", one * ~end, after, ~last
+    yield "done-mask-inverted", one * end, shown, end & ~last
+    yield "done-mask-inverted", one * term, after, term & ~last
+
+
+def _plain(r: Floats, inside: Flags, rollout: Rollout, table: ValueTable | None) -> Iterator[AdvantageWay]:
+    """Yield returns without a baseline, and returns that went wrong with and without one."""
+    zero = np.zeros(len(r))
+    none = np.zeros((3, len(r)))
+    go_past = ~rollout.last
+    turned = _turned(rollout.last)
+    forward = go_past & ~np.append(rollout.ended[1:], True)  # a sum that goes on begins anew with an end
+    open_end = zero if table is None else (~inside & ~rollout.terminated) * table.after
+    end_only = zero if table is None else (rollout.last & ~rollout.ended) * table.after
+    boots = {x.tobytes(): x for x in (zero, open_end, end_only)}
+    base = none.copy()
+    if table is not None:
+        base[2] = table.before
+    for boot in boots.values():
+        yield AdvantageWay("", np.stack([r, boot, zero]), inside, none, "returns")
+    bases = [none] if table is None else [base, none]
+    for plus in bases:
+        for boot in boots.values():
+            parts = np.stack([r, boot, zero])
+            yield AdvantageWay("returns-in-wrong-order", parts, inside, plus, "returns", order=-1)
+            yield AdvantageWay("reward-off-by-one", parts, inside, plus, "returns", later=True)
+            yield AdvantageWay("returns-in-wrong-order", parts, inside, plus, "returns", moved=turned)
+        parts = np.stack([r, zero, zero])
+        yield AdvantageWay("returns-in-wrong-order", parts, inside, plus, "returns", order=2)
+        yield AdvantageWay("returns-in-wrong-order", parts, forward, plus, "returns", order=2)
+        yield AdvantageWay("returns-in-wrong-order", parts, forward, plus, "returns", order=2, moved=turned)
+        if not np.array_equal(go_past, inside):
+            yield AdvantageWay("returns-in-wrong-order", parts, go_past, plus, "returns", order=-1)
+            yield AdvantageWay("return-not-reset-at-done", parts, go_past, plus, "returns")
+            if table is not None:
+                parts = np.stack([r, end_only, zero])
+                yield AdvantageWay("return-not-reset-at-done", parts, go_past, plus, "returns")
+
+
+def _same(one: AdvantageWay, other: AdvantageWay) -> bool:
+    return np.array_equal(one.goes_on, other.goes_on) and np.array_equal(one.parts, other.parts)
+
+
+def fit_way(
+    way: AdvantageWay,
+    rows: NDArray[np.int64],
+    weights: Floats,
+    known: float | None = None,
+    sure: bool = False,
+) -> AdvantageFit:
+    """Return how well a way fits weights up to a shift and a scale.
+
+    Args:
+        way: The way.
+        rows: Transition of each weight (row,).
+        weights: What the loss gives to log-probabilities (row,).
+        known: gamma * lambda, where it is known already.
+        sure: Whether to try no other.
+    """
+    if known is not None:
+        found = _best(way, rows, weights, np.array([known]))
+        if sure or found.residual < FITS:
+            return found
+    grid = _FIRST_GRID
+    found = _best(way, rows, weights, grid)
+    for _ in range(6):
+        at = int(np.argmin(np.abs(grid - found.p)))
+        low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
+        if high - low < 1e-7 or found.residual < FITS / 20:
+            break
+        grid = np.linspace(low, high, 15)
+        found = _best(way, rows, weights, grid)
+    return found
+
+
+def sums(way: AdvantageWay, p: Floats) -> Floats:
+    """Return a way's columns for each p (p, part, transition)."""
+    breaks = np.flatnonzero(~way.goes_on)
+    ends = (
+        breaks
+        if len(breaks) and breaks[-1] == len(way.goes_on) - 1
+        else np.append(breaks, len(way.goes_on) - 1)
+    )
+    begins = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - begins + 1
+    longest = int(lengths.max())
+    at = begins[:, None] + np.arange(longest)[None, :]
+    there = np.arange(longest)[None, :] < lengths[:, None]
+    if way.order == 2:
+        at = ends[:, None] - np.arange(longest)[None, :]
+    at = np.where(there, at, 0)
+    x = np.where(there, way.parts[:, at], 0.0)  # (part, segment, place)
+    out = np.empty((len(p), *way.parts.shape))
+    total = np.zeros((len(p), x.shape[0], x.shape[1]))
+    scale = p[:, None, None]
+    gathered = np.empty((longest, len(p), x.shape[0], x.shape[1]))
+    for t in range(longest - 1, -1, -1):
+        total = x[None, :, :, t] + scale * total
+        gathered[t] = total
+    gathered = np.moveaxis(gathered, 0, -1)  # (p, part, segment, place)
+    if way.later:
+        gathered = gathered - x[None]
+        gathered[:, 1] += x[None, 1]  # the value that the sum begins with is not put off
+    if way.order == -1:
+        turned = np.where(there, begins[:, None] + lengths[:, None] - 1 - np.arange(longest)[None, :], 0)
+        out[..., turned[there]] = gathered[..., there]
+    else:
+        out[..., at[there]] = gathered[..., there]
+    if way.moved is not None:
+        out = out[..., way.moved]
+    return out + way.plus[None]
+
+
+def _best(way: AdvantageWay, rows: NDArray[np.int64], weights: Floats, grid: Floats) -> AdvantageFit:
+    columns = np.moveaxis(sums(way, grid)[..., rows], 1, 2)  # (p, row, part)
+    columns = columns - columns.mean(axis=1, keepdims=True)
+    spread = np.sqrt((columns**2).mean(axis=1))  # (p, part)
+    used = spread > 1e-9 * max(float(spread.max()), 1e-300)
+    columns = columns / np.where(used, spread, 1.0)[:, None, :]
+    columns *= used[:, None, :]
+    y = weights - weights.mean()
+    far = float(np.abs(y).max())
+    solved = np.linalg.pinv(columns, rcond=1e-9) @ y  # (p, part)
+    left = np.abs(y[None] - np.einsum("grc,gc->gr", columns, solved)).max(axis=1) / far
+    at = int(np.argmin(left))
+    share = np.abs(solved[at]) / float(np.sqrt((y**2).mean()))
+    reward, boot, value = (solved[at] / np.where(used[at], spread[at], 1.0)).tolist()
+    discount, plausible, p = None, True, float(grid[at])
+    matters = used[at] & (share > 1e-3)
+    if way.kind == "gae":
+        plausible = bool(matters[2])
+        if matters[1] and matters[2]:
+            discount = -boot / value
+            plausible &= 0.3 < discount <= 1.0 + 1e-3 and p <= discount + 2e-3
+    elif matters[0]:
+        discount = p
+        if matters[1] and not way.later:
+            plausible = abs(boot / reward - p) < 2e-3
+    return AdvantageFit(float(left[at]), p, discount, reward, value, plausible)

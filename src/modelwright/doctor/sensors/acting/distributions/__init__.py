@@ -1,0 +1,1 @@
+"""Learning of value distributions: shares of atoms, and quantiles."""

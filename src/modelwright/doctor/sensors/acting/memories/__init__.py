@@ -1,0 +1,1 @@
+"""What memories of transitions hold and give."""

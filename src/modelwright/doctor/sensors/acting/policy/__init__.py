@@ -1,0 +1,1 @@
+"""Losses of policies: log-probabilities, ratios, entropies, masks."""

@@ -1,0 +1,1 @@
+"""What losses are given, and which way they push."""

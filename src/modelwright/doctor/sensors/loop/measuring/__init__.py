@@ -1,0 +1,1 @@
+"""How a program measures what it learnt, and which state it keeps."""

@@ -1,0 +1,1 @@
+"""Gradients, optimizers and schedules: what a step does, and how far it goes."""

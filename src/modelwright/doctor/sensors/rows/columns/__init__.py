@@ -1,0 +1,1 @@
+"""What the numbers of single columns show."""

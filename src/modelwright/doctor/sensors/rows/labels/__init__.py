@@ -1,0 +1,1 @@
+"""Targets beside the rows that they are of."""

@@ -1,0 +1,1 @@
+"""What metrics are given, and what follows from what they say."""

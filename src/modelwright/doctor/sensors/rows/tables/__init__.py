@@ -1,0 +1,1 @@
+"""What pandas was asked to do to tables and columns, held against what is learnt and measured."""

@@ -1,0 +1,205 @@
+"""Lags and windows over the target, as pandas made them: whether they reach what is to be predicted."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.base.finding import Finding, Severity
+from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.study import Study
+from modelwright.doctor.sensors.rows.tables.ledger import Ledger, at_labels, floats_of
+from modelwright.doctor.watch.place import Place
+
+__all__ = ["check_time_columns"]
+
+_ENOUGH = 60
+_SAME = 0.98
+_VALUES = 20
+_DEPTH = 3
+_MOST_COLUMNS = 60
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """One column that pandas made of another.
+
+    Attributes:
+        index: Labels of the rows.
+        given: (row,) what it was made of.
+        output: (row,)
+        reach: Of the last of the values it was made of, in rows after its own.
+        window: Whether it is a statistic of several values.
+        place: Of the user's line.
+    """
+
+    index: Any
+    given: NDArray[np.float64]
+    output: NDArray[np.float64]
+    reach: int
+    window: bool
+    place: Place | None
+
+
+def check_time_columns(studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
+    """Yield a feature that is a lag of the target, or a statistic of a window over it, that comes too late.
+
+    What the target is made of is known by its values, and so is each feature: nothing is taken for a lag
+    that pandas was not asked to make.
+
+    Args:
+        studies: What was learnt and measured.
+        ledger: What pandas was asked.
+    """
+    study = next((each for each in reversed(studies) if each.sheet is not None and each.held_out()), None)
+    if study is None or study.target.dtype.kind not in "iuf" or len(study.target) < _ENOUGH:
+        return
+    target = study.target.astype(np.float64)
+    if study.classes or len(np.unique(target)) < _VALUES:
+        return
+    steps = list(_steps(ledger))
+    for step in steps:
+        for rows in _rows_of(step, steps, study.labels, target):
+            base = _base(step, steps, rows, target)
+            # A row may know what is there at its own time, unless that is what it is to predict.
+            if base is None or (base[0] <= 0 if base[1] or not step.window else base[0] < 0):
+                continue
+            for at in _columns_of(study, step.output[rows]):
+                yield _finding(study, at, step, *base)
+                return
+
+
+def _rows_of(
+    step: _Step, steps: list[_Step], labels: Any, target: NDArray[np.float64]
+) -> Iterator[NDArray[np.int64]]:
+    """Yield where the rows that were learnt stand, by their labels, or else by their targets."""
+    rows = at_labels(step.index, labels)
+    if rows is not None or labels is not None:
+        yield from () if rows is None else (rows,)
+        return
+    ahead = [each.output for each in steps if not each.window and each.reach > 0 and each.index is step.index]
+    for column in (step.given, *ahead):
+        order = np.argsort(column, kind="stable")
+        places = np.searchsorted(column[order], target)
+        places = order[np.minimum(places, len(order) - 1)]
+        if len(np.unique(places)) > _SAME * len(places) and _same(column[places], target):
+            yield places
+
+
+def _steps(ledger: Ledger) -> Iterator[_Step]:
+    for made in ledger.of("shift", "window"):
+        if (made.what == "shift" and not isinstance(made.target, int | np.integer)) or made.name == "count":
+            continue
+        reach = -int(made.target) if made.what == "shift" else _reach(made.by)
+        given = [made.given] if made.given.ndim == 1 else [made.given[name] for name in made.given.columns]
+        if made.output.ndim != made.given.ndim or len(made.output) != len(made.given) or reach is None:
+            continue
+        output = made.output
+        if made.given.index.nlevels < output.index.nlevels:  # groups stand before the labels of rows
+            output = output.droplevel(list(range(output.index.nlevels - made.given.index.nlevels)))
+        if not output.index.is_unique or not output.index.isin(made.given.index).all():
+            continue
+        output = output.reindex(made.given.index)
+        for column in given[:_MOST_COLUMNS]:
+            one = floats_of(column)
+            other = floats_of(output if output.ndim == 1 else output.get(column.name))
+            if one is not None and other is not None:
+                place = made.place
+                yield _Step(made.given.index, one, other, reach, made.what == "window", place)
+
+
+def _reach(by: Any) -> int | None:
+    """Return how many rows after its own a window reaches; None where that is not known."""
+    if not isinstance(by, dict):
+        return None
+    if by.get("closed") in ("left", "neither"):
+        return -1
+    if not by.get("center"):
+        return 0
+    return int(by["window"]) // 2 if isinstance(by.get("window"), int) else None
+
+
+def _base(
+    step: _Step, steps: list[_Step], rows: NDArray[np.int64], target: NDArray[np.float64]
+) -> tuple[int, int] | None:
+    """Return how far a column reaches into the target's values: (rows after its own, rows it is ahead).
+
+    Args:
+        step: What made the column.
+        steps: All such.
+        rows: Where the rows that were learnt stand in its index (row,).
+        target: (row,)
+    """
+    reach, given = step.reach, step.given
+    for _ in range(_DEPTH):
+        ahead = _ahead(given, step.index, steps, rows, target)
+        if ahead is not None:
+            return reach, ahead
+        before = next(
+            (each for each in steps if each.index.equals(step.index) and _same(each.output, given)), None
+        )
+        if before is None:
+            return None
+        reach, given = reach + before.reach, before.given
+    return None
+
+
+def _ahead(
+    given: NDArray[np.float64],
+    index: Any,
+    steps: list[_Step],
+    rows: NDArray[np.int64],
+    target: NDArray[np.float64],
+) -> int | None:
+    """Return by how many rows the target is ahead of a column that it was taken of; None where it was not."""
+    if _same(given[rows], target):
+        return 0
+    for each in steps:
+        if each.window or each.reach <= 0 or not each.index.equals(index):
+            continue
+        if _same(each.output[rows], target) and _same(each.given, given):
+            return each.reach
+    return None
+
+
+def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    known = np.isfinite(one) & np.isfinite(other)
+    if known.sum() < max(_ENOUGH, 0.5 * len(one)) or len(np.unique(one[known])) < _VALUES:
+        return False
+    return bool((one[known].astype(np.float32) == other[known].astype(np.float32)).mean() > _SAME)
+
+
+def _columns_of(study: Study, made: NDArray[np.float64]) -> Iterator[int]:
+    """Yield the features that a column became."""
+    assert study.sheet is not None
+    for at in np.flatnonzero(study.sheet.numeric).tolist():
+        if _same(study.sheet.values[:, at].astype(np.float64), made):
+            yield at
+
+
+def _finding(study: Study, at: int, step: _Step, reach: int, ahead: int) -> Finding:
+    assert study.sheet is not None
+    name = study.sheet.names[at] if study.sheet.names else f"column {at}"
+    names = ("window-includes-target", "target-copied-into-feature", "target-proxy-feature")
+    if not step.window:
+        names = ("lag-from-the-future", "target-proxy-feature", "target-copied-into-feature")
+    what = (
+        "a statistic of the target's values in time" if step.window else "the target of another row in time"
+    )
+    when = f"up to {reach} rows after its own" if reach > 0 else "that of its own row among them"
+    return Finding(
+        kind="window-reaches-target",
+        severity=Severity.SEVERE,
+        title=f"{name} is {what}, {when}.",
+        evidence={
+            "feature": name,
+            "rows_after_its_own": reach,
+            "rows_that_the_target_is_ahead": ahead,
+            "rows_learnt_from": len(study.rows),
+        },
+        causes=tuple(cause(each, step.place) for each in names),
+        next_check="shift the target by the horizon, a positive number, before rolling or differencing it",
+        subject=name,
+    )
