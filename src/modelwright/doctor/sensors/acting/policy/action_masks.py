@@ -8,6 +8,7 @@ import numpy as np
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.acting.policy.masks_while_acting import mask_only_while_acting
 from modelwright.doctor.sensors.acting.policy.policy_updates import keys_of
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
@@ -150,17 +151,11 @@ class ActionMasks(Sensor):
                 next_check="keep the mask that an action was drawn with, before the environment steps",
             )
         elif not self._distributions:
-            yield Finding(
-                kind="mask-only-while-acting",
-                severity=Severity.SEVERE,
-                title="Actions are drawn with some of them masked, and their log-probabilities are computed "
-                "in updates as if none were.",
-                evidence={
+            yield mask_only_while_acting(
+                {
                     "updates": count.updates,
                     "rows_of_updates": count.rows,
                     "rows_that_had_a_mask": count.differing,
-                    "updates_with_a_mask": 0,
                 },
-                causes=(cause("mask-in-sampling-only", self._place),),
-                next_check="compare the ratio of new to old probabilities at the first update to one",
+                self._place,
             )

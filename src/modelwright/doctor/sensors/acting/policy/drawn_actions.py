@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.acting.policy.masks_while_acting import mask_only_while_acting
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Scene, Sensor
 
@@ -127,20 +128,14 @@ class DrawnActions(Sensor):
         if self._learnt_masked or self._updates < _ENOUGH or self._drawn < _FEWEST_ROWS:
             return
         if self._drawn_masked >= max(_ENOUGH, _MASKED * self._drawn):
-            yield Finding(
-                kind="mask-only-while-acting",
-                severity=Severity.SEVERE,
-                title="Actions are drawn with some of them masked, and their log-probabilities are computed "
-                "in updates as if none were.",
-                evidence={
+            yield mask_only_while_acting(
+                {
                     "draws": self._drawn,
                     "draws_with_a_mask": self._drawn_masked,
                     "updates": self._updates,
                     "rows_of_updates": self._learnt,
-                    "updates_with_a_mask": 0,
                 },
-                causes=(cause("mask-in-sampling-only", self._categorical),),
-                next_check="compare the ratio of new to old probabilities at the first update to one",
+                self._categorical,
             )
 
 

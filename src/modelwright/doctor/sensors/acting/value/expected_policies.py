@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.base.finding import Finding, Severity
-from modelwright.doctor.causes import cause
+from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.acting.value.expectations import log_probabilities
+from modelwright.doctor.sensors.acting.value.severe import severe
 from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Scene
@@ -125,30 +125,25 @@ class ExpectedPolicies:
         """Return what all losses of policies have in common."""
         if len(self._of_value) < _ENOUGH or self._scene.maximizes:
             return
+        evidence = {"losses": len(self._of_value)}
         if min(self._of_value) > 0:
-            yield self._finding(
+            yield severe(
                 "policy-lowers-value",
                 "policy-loss-sign",
                 "The policy's loss grows with the critic's value of its actions: it seeks low values.",
+                evidence,
                 "the loss is the mean of the policy's probabilities times (alpha * log_prob - value)",
+                self._place,
             )
         if max(self._of_entropy) < -1e-3:
-            yield self._finding(
+            yield severe(
                 "entropy-is-punished",
                 "entropy-sign-flipped",
                 "The loss grows with the policy's entropy: the policy is driven to be certain.",
+                evidence,
                 "the loss is the mean of the policy's probabilities times (alpha * log_prob - value)",
+                self._place,
             )
-
-    def _finding(self, kind: str, name: str, title: str, check: str) -> Finding:
-        return Finding(
-            kind=kind,
-            severity=Severity.SEVERE,
-            title=title,
-            evidence={"losses": len(self._of_value)},
-            causes=(cause(name, self._place),),
-            next_check=check,
-        )
 
 
 def _combined(critics: list[Numbers]) -> Iterator[Numbers]:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.base.finding import Finding, Severity
-from modelwright.doctor.causes import cause
+from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.acting.value.severe import severe
+from modelwright.doctor.sensors.acting.value.slopes import even_slope
 from modelwright.doctor.sensors.loop.losses.output_range import last_operation
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Scene
@@ -102,7 +103,7 @@ class OwnDraws:
         except RuntimeError:
             return
         for draw, slope in zip(self._draws, slopes, strict=False):
-            weight = _even(slope)
+            weight = even_slope(slope)
             if not weight:
                 continue
             self._losses += 1
@@ -112,7 +113,7 @@ class OwnDraws:
             correction = _log_slope(draw.value)
             steep = correction > _STEEP
             for each, its in zip(results, slopes[len(draws) :], strict=True):
-                own = _even(its)
+                own = even_slope(its)
                 if not own or abs(abs(own) - abs(weight)) > 1e-5 * abs(weight):
                     continue
                 if each.numel() != draw.value.size:
@@ -144,7 +145,7 @@ class OwnDraws:
     def findings(self) -> Iterable[Finding]:
         """Return what all losses of policies have in common."""
         if self._squashed >= _ENOUGH and self._squashed == self._normals:
-            yield self._finding(
+            yield severe(
                 "log-probability-of-squashed-actions",
                 "log-prob-of-clipped-action",
                 "A normal distribution is asked how likely tanh of its draw is, not how likely the draw is.",
@@ -155,7 +156,7 @@ class OwnDraws:
         if self._losses < _ENOUGH or self._scene.maximizes:
             return
         if self._punished == self._losses:
-            yield self._finding(
+            yield severe(
                 "entropy-is-punished",
                 "entropy-sign-flipped",
                 "The loss grows with the policy's entropy: the policy is driven to be certain.",
@@ -164,7 +165,7 @@ class OwnDraws:
                 self._loss_place,
             )
         if self._added >= _ENOUGH and not self._taken_off:
-            yield self._finding(
+            yield severe(
                 "squashing-counted-the-wrong-way",
                 "log-det-missing",
                 "The correction for tanh is added to log-probabilities, not subtracted.",
@@ -173,7 +174,7 @@ class OwnDraws:
                 self._place,
             )
         if self._meant == self._losses:
-            yield self._finding(
+            yield severe(
                 "log-probabilities-averaged",
                 "log-prob-not-summed",
                 "The log-probability of an action is the mean of those of its numbers, not their sum.",
@@ -181,18 +182,6 @@ class OwnDraws:
                 "sum log-probabilities over the numbers of an action",
                 self._place,
             )
-
-    def _finding(
-        self, kind: str, name: str, title: str, evidence: dict[str, int], check: str, place: Place | None
-    ) -> Finding:
-        return Finding(
-            kind=kind,
-            severity=Severity.SEVERE,
-            title=title,
-            evidence=evidence,
-            causes=(cause(name, place),),
-            next_check=check,
-        )
 
 
 def _numbers(tensor: Any) -> Numbers:
@@ -202,15 +191,6 @@ def _numbers(tensor: Any) -> Numbers:
 def _log_slope(value: Numbers) -> Numbers:
     """Return log(1 - tanh(value)**2)."""
     return 2.0 * (np.log(2.0) - value - np.logaddexp(0.0, -2.0 * value))
-
-
-def _even(slope: Any) -> float:
-    """Return a slope that is the same everywhere; 0 where it is not."""
-    if slope is None:
-        return 0.0
-    flat = slope.detach().reshape(-1)
-    first = float(flat[0])
-    return first if first and float((flat - first).abs().max()) <= 1e-5 * abs(first) else 0.0
 
 
 def _is_shifted(found: Numbers, correction: Numbers, steep: NDArray[np.bool_]) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.base.finding import Finding, Severity
-from modelwright.doctor.causes import cause
+from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.acting.value.own_draws import OwnDraws
+from modelwright.doctor.sensors.acting.value.severe import severe
+from modelwright.doctor.sensors.acting.value.slopes import even_slope
 from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place
@@ -177,9 +178,7 @@ class Policies:
     def _weigh(self, slopes: Sequence[Any], whole: Numbers) -> None:
         """Look at log-probabilities in the loss of a policy: which tensors have an even slope above zero."""
         raw = [
-            (each, slope)
-            for each, slope in zip(self._raw_values, slopes, strict=False)
-            if slope is not None and _is_even(slope)
+            (each, slope) for each, slope in zip(self._raw_values, slopes, strict=False) if even_slope(slope)
         ]
         if not raw:
             return
@@ -195,7 +194,7 @@ class Policies:
         other = False
         later = slopes[len(self._raw) + self._after :]
         for each, its in zip(self._results[self._after :], later, strict=True):
-            if its is None or each.numel() not in (rows, values.size) or not _is_even(its):
+            if its is None or each.numel() not in (rows, values.size) or not even_slope(its):
                 continue
             if abs(abs(float(its.reshape(-1)[0])) - weight) > 1e-5 * weight:
                 continue
@@ -237,7 +236,7 @@ class Policies:
         """Return what all losses of policies have in common."""
         yield from self.draws.findings()
         if len(self._signs) >= _ENOUGH and min(self._signs) > 0 and not self._scene.maximizes:
-            yield self._finding(
+            yield severe(
                 "policy-lowers-value",
                 "policy-loss-sign",
                 "The policy's loss grows with the critic's value of its actions: it seeks low values.",
@@ -246,7 +245,7 @@ class Policies:
                 self._place,
             )
         if self._lost >= _ENOUGH and not self._kept:
-            yield self._finding(
+            yield severe(
                 "policy-without-slope-of-value",
                 "reparameterisation-lost",
                 "The critic's value is in the policy's loss, and gives the policy's actions no gradient.",
@@ -255,7 +254,7 @@ class Policies:
                 self._raw_place or self._place,
             )
         if self._steps >= _ENOUGH and self._changed == self._steps:
-            yield self._finding(
+            yield severe(
                 "policy-step-changes-critic",
                 "actor-loss-updates-critic",
                 "The step on the policy's loss changes the critic too, which learns to overrate.",
@@ -264,7 +263,7 @@ class Policies:
                 self._scene.place_of("on_optimizer"),
             )
         if self._uncorrected >= _ENOUGH and not self._corrected:
-            yield self._finding(
+            yield severe(
                 "squashing-not-counted",
                 "log-det-missing",
                 "Actions go through tanh, and their log-probabilities are those of before.",
@@ -272,24 +271,6 @@ class Policies:
                 "subtract log(1 - tanh(u)**2), summed over actions",
                 self._raw_place,
             )
-
-    def _finding(
-        self, kind: str, name: str, title: str, evidence: dict[str, int], check: str, place: Place | None
-    ) -> Finding:
-        return Finding(
-            kind=kind,
-            severity=Severity.SEVERE,
-            title=title,
-            evidence=evidence,
-            causes=(cause(name, place),),
-            next_check=check,
-        )
-
-
-def _is_even(slope: Any) -> bool:
-    """Return whether a slope is the same everywhere, and not zero."""
-    flat = slope.detach().reshape(-1)
-    return bool(flat[0] != 0) and bool((flat - flat[0]).abs().max() <= 1e-5 * flat[0].abs())
 
 
 def _among(numbers: Numbers, values: Numbers) -> bool:

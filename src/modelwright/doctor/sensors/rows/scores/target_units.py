@@ -104,7 +104,7 @@ def check_target_units(studies: Sequence[Study]) -> Iterator[Finding]:
             continue
         for measured in reversed(study.held_out()):
             name = _lost(study.target.astype(np.float64), measured)
-            if name is None:
+            if name is None or measured.target is None:
                 continue
             yield Finding(
                 kind="predictions-in-another-unit",
@@ -114,8 +114,8 @@ def check_target_units(studies: Sequence[Study]) -> Iterator[Finding]:
                 evidence={
                     "learnt_from": float(study.target.min()),
                     "learnt_to": float(study.target.max()),
-                    "true_from": float(np.min(measured.target)),  # pyright: ignore[reportArgumentType]
-                    "true_to": float(np.max(measured.target)),  # pyright: ignore[reportArgumentType]
+                    "true_from": float(measured.target.min()),
+                    "true_to": float(measured.target.max()),
                     "rows": len(measured.rows),
                 },
                 causes=(cause("predictions-not-rescaled", measured.score_place or measured.place),),
