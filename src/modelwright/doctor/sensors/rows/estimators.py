@@ -304,6 +304,7 @@ class Estimators(Sensor):
                 if units is None or true.dtype.kind not in "biuf":
                     continue
                 measurement.target = true = units.back(true.astype(np.float64))
+                measurement.unit = units.there
             value = estimation.output
             number = float(value) if isinstance(value, float | np.floating) else float("nan")
             if measurement.target is not None or true.dtype.kind in "biuf":

@@ -1,5 +1,6 @@
 """What one model learnt from and was measured on, and what was done to the rows before."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,7 @@ class Measurement:
         how: The method that was called.
         output: What it gave, as long as it is small.
         ranked: Metrics of two classes that were given what it says.
+        unit: What turns targets as they were learnt into those of the metric, where that is known.
     """
 
     rows: NDArray[np.int64]
@@ -93,6 +95,7 @@ class Measurement:
     how: str = ""
     output: NDArray[Any] | None = None
     ranked: list[Ranked] = field(default_factory=list[Ranked])
+    unit: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     @property
     def labels(self) -> Any:

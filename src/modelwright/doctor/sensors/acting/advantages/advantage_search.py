@@ -69,7 +69,9 @@ class AdvantageSearch:
         if right:
             return
         self.record.searches += 1
-        yield from self._wrong(rollout)
+        yield from self._wrong(self.rollout)
+        if used is not None:
+            yield from self._wrong(rollout)
         if not self.of_values and values.known is not None and values.discount is not None:
             for table in self.tables:
                 known = values.known, values.discount, values.scale

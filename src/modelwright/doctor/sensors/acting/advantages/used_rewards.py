@@ -94,7 +94,8 @@ def _multiples(rows: Floats, given: Floats, cut: NDArray[np.bool_], shifted: boo
     within = clipped & (np.abs(said) >= far * (1 - 1e-4))
     if not (right | within | cut | few[:, None]).all():
         return None
-    if not shifted and np.ptp(factor[~few]) <= 1e-5 * np.abs(factor[~few]).max() and not clipped.any():
+    even = np.ptp(factor[~few]) <= 1e-5 * np.abs(factor[~few]).max()
+    if even and np.abs(shift[~few]).max() <= tolerance.max() and not clipped.any():
         return None  # one multiple for all: nothing that is not known
     bonus = cut & ~right & ~few[:, None]  # the value of what would have followed, perhaps
     used = np.where(bonus, np.clip(said, -far, far), rows)

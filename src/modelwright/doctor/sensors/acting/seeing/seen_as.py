@@ -141,9 +141,9 @@ class SeenAs:
             asked = self._final(rollout, at, column, rounds) if rollout.cut[at] else None
             asked = batch[at] if batch is not None else asked
             scaled = self._scaled(rollout, at, known, now)
-            following[at] = (
-                asked if asked and (scaled is None or _near(asked, scaled)) else scaled or shown[at]
-            )
+            # Statistics may have moved between: it is enough that no other observation is nearer.
+            is_it = asked and (scaled is None or _is_nearer(asked, scaled, shown[at]))
+            following[at] = asked if asked and is_it else scaled or shown[at]
         return rollout.renamed(known, following, now)
 
     def _rounds(self, begin: int, end: int) -> list[tuple[int, int, list[_Asked]]]:
@@ -239,8 +239,12 @@ class SeenAs:
         return numbers.astype(np.float32).tobytes()
 
 
-def _near(one: bytes, other: bytes) -> bool:
-    return len(one) == len(other) and np.allclose(_read([one]), _read([other]), rtol=1e-3, atol=1e-3)
+def _is_nearer(asked: bytes, scaled: bytes, other: bytes) -> bool:
+    """Return whether an observation is nearer to the one it may be than to the one that came after it."""
+    if len({len(asked), len(scaled), len(other)}) > 1:
+        return False
+    rows = _read([asked, scaled, other])
+    return bool(np.linalg.norm(rows[0] - rows[1]) < np.linalg.norm(rows[0] - rows[2]))
 
 
 def _read(keys: Sequence[bytes]) -> NDArray[np.float64]:

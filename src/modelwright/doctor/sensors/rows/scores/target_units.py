@@ -12,7 +12,7 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.rows.sheet import values_of
 from modelwright.doctor.sensors.rows.study import Measurement, Study
 
-__all__ = ["Units", "check_target_units", "units_between", "units_of"]
+__all__ = ["Units", "check_target_units", "lost_unit", "units_between", "units_of"]
 
 Numbers = NDArray[np.float64]
 Function = Callable[[Numbers], Numbers]
@@ -31,22 +31,23 @@ class Units:
 
     Attributes:
         name: Of what was done to the targets.
-        back: From the measured unit to that which was learnt.
+        there: From the unit that was learnt to that which is measured.
+        back: The other way round.
     """
 
     name: str
+    there: Function
     back: Function
 
 
-_KNOWN: tuple[tuple[str, Function, Function], ...] = (
-    ("logarithm", np.exp, np.log),
-    ("logarithm of one more", np.expm1, np.log1p),
-    ("decimal logarithm", lambda each: np.power(10.0, each), np.log10),
-    ("binary logarithm", np.exp2, np.log2),
-    ("square root", np.square, np.sqrt),
-    ("inverse hyperbolic sine", np.sinh, np.arcsinh),
+_KNOWN = (
+    Units("logarithm", np.exp, np.log),
+    Units("logarithm of one more", np.expm1, np.log1p),
+    Units("decimal logarithm", lambda each: np.power(10.0, each), np.log10),
+    Units("binary logarithm", np.exp2, np.log2),
+    Units("square root", np.square, np.sqrt),
+    Units("inverse hyperbolic sine", np.sinh, np.arcsinh),
 )
-"""(what was done to the targets, from what is learnt to what is measured, and back)"""
 
 
 def units_between(output: Numbers, said: Numbers) -> Units | None:
@@ -66,10 +67,10 @@ def units_between(output: Numbers, said: Numbers) -> Units | None:
         return None
     size = float(np.abs(said[inner]).max())
     with np.errstate(all="ignore"):
-        off = [np.abs(there(output[inner]) - said[inner]).max() for _, there, _ in _KNOWN]
-    best = int(np.nanargmin(off))
-    if off[best] <= _SAME * size:
-        return Units(_KNOWN[best][0], _KNOWN[best][2])
+        off = [float(np.abs(each.there(output[inner]) - said[inner]).max()) for each in _KNOWN]
+    off = [each if np.isfinite(each) else np.inf for each in off]
+    if min(off) <= _SAME * size:
+        return _KNOWN[off.index(min(off))]
     low, high = int(np.argmin(output)), int(np.argmax(output))
     if not (inner[low] and inner[high]):
         kept = np.flatnonzero(inner)
@@ -78,7 +79,7 @@ def units_between(output: Numbers, said: Numbers) -> Units | None:
     shift = said[low] - slope * output[low]
     if slope <= 0 or np.abs(shift + slope * output[inner] - said[inner]).max() > _SAME * size:
         return None
-    return Units("shift and scale", lambda each: (each - shift) / slope)
+    return Units("shift and scale", lambda each: shift + slope * each, lambda each: (each - shift) / slope)
 
 
 def units_of(said: Any, output: Any) -> Units | None:
@@ -100,10 +101,8 @@ def check_target_units(studies: Sequence[Study]) -> Iterator[Finding]:
         studies: What was learnt and measured.
     """
     for study in reversed(studies):
-        if study.classes or study.target.dtype.kind not in "iuf" or len(study.target) < _ENOUGH:
-            continue
         for measured in reversed(study.held_out()):
-            name = _lost(study.target.astype(np.float64), measured)
+            name = lost_unit(study, measured)
             if name is None or measured.target is None:
                 continue
             yield Finding(
@@ -125,13 +124,16 @@ def check_target_units(studies: Sequence[Study]) -> Iterator[Finding]:
             return
 
 
-def _lost(learnt: Numbers, measured: Measurement) -> str | None:
+def lost_unit(study: Study, measured: Measurement) -> str | None:
     """Return what was done to targets before they were learnt, and not undone; None where nothing was."""
+    if study.classes or study.target.dtype.kind not in "iuf" or len(study.target) < _ENOUGH:
+        return None
     if measured.target is None or measured.target.dtype.kind not in "iuf" or len(measured.target) < _ENOUGH:
         return None
     if not measured.scores or measured.predicted is None:
         return None
-    true, width = measured.target.astype(np.float64), float(np.ptp(learnt))
+    learnt, true = study.target.astype(np.float64), measured.target.astype(np.float64)
+    width = float(np.ptp(learnt))
     if not np.isfinite(true).all() or width == 0 or np.ptp(true) == 0:
         return None
     if learnt.min() - _FAR * width < true.max() and true.min() < learnt.max() + _FAR * width:
@@ -142,9 +144,9 @@ def _lost(learnt: Numbers, measured: Measurement) -> str | None:
     if abs(learnt.min()) < _EXACT and abs(learnt.max() - 1) < _EXACT:
         return "form from 0 to 1"
     with np.errstate(all="ignore"):
-        for name, _, back in _KNOWN:
-            made = back(true)
+        for each in _KNOWN:
+            made = each.back(true)
             inside = (made >= learnt.min()) & (made <= learnt.max())
             if inside.mean() > _INSIDE and _NO_NARROWER < np.ptp(made) / width < _NO_WIDER:
-                return name
+                return each.name
     return None

@@ -1,13 +1,15 @@
 """Statistics of groups among the features: of the target, or by the class that is to be predicted."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.scores.target_units import lost_unit
 from modelwright.doctor.sensors.rows.study import Measurement, Study
 from modelwright.doctor.sensors.rows.tables.frames import filled_by_class
 from modelwright.doctor.sensors.rows.tables.ledger import Ledger, Made, at_labels, floats_of
@@ -46,8 +48,12 @@ def check_group_statistics(studies: Sequence[Study], ledger: Ledger) -> Iterator
             yield from _filled(study, measured, ledger)
             yield from _averaged(measured, ledger)
         sides = _sides(study)
-        if sides is not None:
-            yield from _encoded(study, sides, ledger)
+        if sides is None:
+            continue
+        units = {id(each.unit): each.unit for each in study.held_out()}.values()
+        for unit in units:
+            target = sides.target if unit is None else unit(sides.target)
+            yield from _encoded(study, replace(sides, target=target), ledger)
 
 
 def _filled(study: Study, measured: Measurement, ledger: Ledger) -> Iterator[Finding]:
@@ -89,7 +95,7 @@ def _averaged(measured: Measurement, ledger: Ledger) -> Iterator[Finding]:
         places = at_labels(made.given.index, held.index)
         if given is None or told is None or places is None:
             continue
-        if not np.array_equal(given[places], target.astype(np.float64)):
+        if not _is_target(given[places], target.astype(np.float64), measured.unit):
             continue
         coded = told[places].astype(np.float32)
         columns = enumerate(held.values.T)
@@ -99,6 +105,13 @@ def _averaged(measured: Measurement, ledger: Ledger) -> Iterator[Finding]:
             evidence = {"feature": name, "rows": len(given), "rows_held_out": len(held)}
             yield _finding(name, evidence, made.place)
             return
+
+
+def _is_target(
+    given: NDArray[np.float64], target: NDArray[np.float64], unit: Callable[[Any], Any] | None
+) -> bool:
+    """Return whether a column is what is to be predicted, as it is learnt or as it is measured."""
+    return np.array_equal(given, target) or (unit is not None and np.allclose(given, unit(target), rtol=1e-9))
 
 
 def _each_row(made: Made) -> NDArray[np.float64] | None:
@@ -117,6 +130,7 @@ def _each_row(made: Made) -> NDArray[np.float64] | None:
 def _sides(study: Study) -> _Sides | None:
     """Return all rows with targets; None where they are not known."""
     held = [m for m in study.held_out() if m.sheet is not None and m.target is not None]
+    held = [each for each in held if lost_unit(study, each) is None]
     if study.sheet is None or not held or study.sheet.values.shape[0] > _MOST_ROWS:
         return None
     values, targets, rows = [study.sheet.values], [study.target], study.rows
