@@ -125,3 +125,42 @@ def test_functions_are_known_by_what_they_do() -> None:
         assert np.allclose(found.back(function(said))[inner], said[inner], atol=1e-6)
     assert units_between(said, -said) is None
     assert units_between(said, said + np.random.default_rng(1).normal(size=200)) is None
+
+
+_FILLED = _RENTS.replace(
+    "scaler = StandardScaler()",
+    """train, test = train.copy(), test.copy()
+filling = train["metro"].median()
+train["metro"], test["metro"] = train["metro"].fillna(filling), test["metro"].fillna(filling)
+means = train.groupby("street")["rent"].mean()
+for part in (train, test):
+    part["usual"] = part["street"].map(means)
+columns.append("usual")
+scaler = StandardScaler()""",
+).replace(
+    "train, test = table.iloc[:380]",
+    'table.loc[rng.random(n) < 0.1, "metro"] = np.nan\ntrain, test = table.iloc[:380]',
+    1,
+)
+
+
+def test_gaps_and_means_of_training_rows_alone_are_well(tmp_path: Path) -> None:
+    assert run_watched(_FILLED, tmp_path).kinds == []
+
+
+@pytest.mark.parametrize("statistic", ["median", "mean"])
+def test_gaps_that_are_filled_part_by_part_with_a_number_of_both_are_told(
+    statistic: str, tmp_path: Path
+) -> None:
+    told = run_watched(plant(_FILLED, ('train["metro"].median()', f'table["metro"].{statistic}()')), tmp_path)
+    assert told.kinds == ["preparation-saw-held-out-rows"]
+    assert told.first_cause[0] == "imputed-with-all-rows"
+
+
+def test_means_of_targets_in_their_own_unit_that_were_scaled_since_are_told(tmp_path: Path) -> None:
+    told = run_watched(plant(_FILLED, ("means = train.groupby", "means = table.groupby")), tmp_path)
+    assert told.kinds == ["feature-gives-target-away"]
+    assert told.first_cause == (
+        "target-encoded-on-all-rows",
+        'means = table.groupby("street")["rent"].mean()',
+    )

@@ -20,6 +20,7 @@ _MOST_ROWS = 300_000
 _MOST = 60
 _ENOUGH_ROWS = 10
 _MOST_CATEGORIES = 10_000
+_FEWEST_VALUES = 20
 
 
 @dataclass(slots=True)
@@ -33,6 +34,18 @@ class _Filled:
     place: Place | None
     known: NDArray[np.float32]
     """Its other values, in order."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """A column of some rows whose gaps were filled with a number that is no statistic of these rows."""
+
+    index: Any
+    name: str
+    value: float
+    place: Place | None
+    known: NDArray[np.float64]
+    """Its other values."""
 
 
 @dataclass(slots=True)
@@ -50,12 +63,17 @@ class Frames:
 
     def __init__(self) -> None:
         self._filled: list[_Filled] = []
+        self._parts: list[_Part] = []
         self._coded: list[_Coded] = []
 
     def hear(self, estimation: Estimation) -> None:
         """Take note of what pandas was asked."""
         given = estimation.given
-        if len(self._filled) + len(self._coded) >= _MOST or len(given) > _MOST_ROWS or len(given) < 20:
+        if (
+            len(self._filled) + len(self._parts) + len(self._coded) >= _MOST
+            or len(given) > _MOST_ROWS
+            or len(given) < 20
+        ):
             return
         if estimation.what == "code":
             used = set(np.asarray(estimation.output).tolist())
@@ -76,12 +94,14 @@ class Frames:
             known = values[~np.isnan(values)]
             if len(known) in (0, len(values)) or len(np.unique(known)) < 5:
                 continue
-            for statistic, found in (("mean", known.mean()), ("median", np.median(known))):
-                if abs(found - float(value)) <= 1e-9 * max(1.0, abs(float(value))):
-                    others = np.sort(known.astype(np.float32))
-                    told = float(value), statistic, estimation.place, others
-                    self._filled.append(_Filled(column.index, str(column.name), *told))
-                    break
+            statistic, name = _statistic(known, float(value)), str(column.name)
+            if statistic is None:
+                self._parts.append(_Part(column.index, name, float(value), estimation.place, known))
+                continue
+            others = np.sort(known.astype(np.float32))
+            self._filled.append(
+                _Filled(column.index, name, float(value), statistic, estimation.place, others)
+            )
 
     def check_codes(self) -> Iterator[Finding]:
         """Yield a finding where one column's categories got other numbers for other rows."""
@@ -124,6 +144,27 @@ class Frames:
             for measured in study.held_out():
                 told = list(self._by_class(study, measured))
                 yield from told or self._imputed(study, measured)
+            if study.held_out():
+                yield from self._part_by_part(study)
+
+    def _part_by_part(self, study: Study) -> Iterator[Finding]:
+        """Gaps of learnt and of held-out rows were filled one after the other, with a number of both."""
+        if study.labels is None:
+            return
+        for one in self._parts:
+            own = one.index.isin(study.labels)
+            others = [each for each in self._parts if (each.name, each.value) == (one.name, one.value)]
+            others = [each for each in others if not each.index.isin(one.index).any()]
+            if not own.any() or not others or any(each.index.isin(study.labels).any() for each in others):
+                continue
+            whole = np.concatenate([one.known, others[0].known])
+            statistic = _statistic(whole, one.value)
+            if statistic is None or len(np.unique(whole)) < _FEWEST_VALUES:
+                continue
+            yield _of_all_rows(
+                one.name, statistic, one.value, len(one.index), len(others[0].index), one.place
+            )
+            return
 
     def _imputed(self, study: Study, measured: Measurement) -> Iterator[Finding]:
         learnt, held = study.sheet, measured.sheet
@@ -138,21 +179,7 @@ class Frames:
             )
             if not present or not (by_label or _came_of(each, learnt, both)):
                 continue
-            yield Finding(
-                kind="preparation-saw-held-out-rows",
-                severity=Severity.WARNING,
-                title=f"Gaps of {each.name} were filled with the {each.statistic} of all rows, those that "
-                f"{study.name} is then measured on among them.",
-                evidence={
-                    "column": each.name,
-                    "filled_with": each.value,
-                    "rows": len(each.index),
-                    "rows_held_out": len(held),
-                },
-                causes=(cause("imputed-with-all-rows", each.place),),
-                next_check="fill with a statistic of the training rows, or use SimpleImputer in a Pipeline",
-                subject=each.name,
-            )
+            yield _of_all_rows(each.name, each.statistic, each.value, len(each.index), len(held), each.place)
 
     def _by_class(self, study: Study, measured: Measurement) -> Iterator[Finding]:
         """Gaps of one column were filled class by class, measured rows by their own class."""
@@ -166,6 +193,29 @@ class Frames:
                     continue
                 yield filled_by_class(one.name, other.place, {one.value: sides[0], other.value: sides[1]})
                 return
+
+
+def _statistic(known: NDArray[np.float64], value: float) -> str | None:
+    """Return the statistic of numbers that a number is; None where it is none."""
+    for name, found in (("mean", known.mean()), ("median", np.median(known))):
+        if abs(found - value) <= 1e-9 * max(1.0, abs(value)):
+            return name
+    return None
+
+
+def _of_all_rows(
+    name: str, statistic: str, value: float, rows: int, held: int, place: Place | None
+) -> Finding:
+    return Finding(
+        kind="preparation-saw-held-out-rows",
+        severity=Severity.WARNING,
+        title=f"Gaps of {name} were filled with the {statistic} of all rows, those that a model is then "
+        "measured on among them.",
+        evidence={"column": name, "filled_with": value, "rows": rows, "rows_held_out": held},
+        causes=(cause("imputed-with-all-rows", place),),
+        next_check="fill with a statistic of the training rows, or use SimpleImputer in a Pipeline",
+        subject=name,
+    )
 
 
 def filled_by_class(name: str, place: Place | None, evidence: Mapping[float, Iterable[str]]) -> Finding:

@@ -197,16 +197,26 @@ def _fits(
     shares: list[float] = []
     weight = 0.0
     for n, total in ((own_counts, own_sums), (counts, sums)):
-        plain = _near(total[differ] / n[differ], found[differ], sides.target)
+        plain = _near(total[differ] / n[differ], found[differ])
         share, weight = plain, 0.0
         if plain < _NEARLY_ALL and differ.sum() >= 2 * _LEAST_GROUPS:
             design = np.column_stack([np.ones(int(differ.sum())), -found[differ]])
             (prior, pull), *_ = np.linalg.lstsq(design, found[differ] * n[differ] - total[differ], rcond=None)
             if pull > 0:
-                share = _near((total[differ] + prior) / (n[differ] + pull), found[differ], sides.target)
+                share = _near((total[differ] + prior) / (n[differ] + pull), found[differ])
                 weight = float(pull)
+            share = max(share, _scaled(total[differ] / n[differ], found[differ]))
         shares.append(share)
     return (shares[1], shares[0], weight) if shares[1] > _NEARLY_ALL and shares[0] < _HARDLY_ANY else None
+
+
+def _scaled(means: NDArray[np.float64], found: NDArray[np.float64]) -> float:
+    """Return the share of groups whose value is their mean, shifted and scaled as all others are."""
+    design = np.column_stack([np.ones(len(means)), means - means.mean()])
+    factors = np.linalg.lstsq(design, found, rcond=None)[0]
+    if factors[1] == 0 or np.ptp(found) == 0:
+        return 0.0
+    return float((np.abs(design @ factors - found) < 50 * _EXACT * np.abs(found).max()).mean())
 
 
 def _sums(
@@ -218,8 +228,8 @@ def _sums(
     )
 
 
-def _near(one: NDArray[np.float64], other: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    return float((np.abs(one - other) < 5 * _EXACT * np.abs(target).max()).mean())
+def _near(one: NDArray[np.float64], found: NDArray[np.float64]) -> float:
+    return float((np.abs(one - found) < 5 * _EXACT * np.abs(found).max()).mean())
 
 
 def _place_of(found: NDArray[np.float32], ledger: Ledger) -> Place | None:
@@ -230,7 +240,12 @@ def _place_of(found: NDArray[np.float32], ledger: Ledger) -> Place | None:
             columns = [made.output.iloc[:, at] for at in range(min(20, made.output.shape[1]))]
         for column in columns:
             values = floats_of(column)
-            if values is not None and np.isin(found, values.astype(np.float32)).mean() > _NEARLY_ALL:
+            if values is None:
+                continue
+            known = np.unique(values[np.isfinite(values)])
+            if np.isin(found, known.astype(np.float32)).mean() > _NEARLY_ALL:
+                return made.place
+            if len(known) == len(found) and _scaled(known, found.astype(np.float64)) > _NEARLY_ALL:
                 return made.place
     return None
 
