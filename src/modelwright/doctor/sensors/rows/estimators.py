@@ -26,6 +26,7 @@ from modelwright.doctor.sensors.rows.labels.pairing import check_pairing
 from modelwright.doctor.sensors.rows.parts.preparation_leaks import check_preparation
 from modelwright.doctor.sensors.rows.parts.rows_twice import check_rows_twice
 from modelwright.doctor.sensors.rows.row_book import RowBook, Traced
+from modelwright.doctor.sensors.rows.scores.chosen_settings import check_settings
 from modelwright.doctor.sensors.rows.scores.hard_labels import check_hard_labels
 from modelwright.doctor.sensors.rows.scores.reversed_scores import check_reversed_scores
 from modelwright.doctor.sensors.rows.scores.target_units import check_target_units, units_of
@@ -279,6 +280,7 @@ class Estimators(Sensor):
             predicted=predicted,
             how=estimation.name,
             output=_small(estimation.output),
+            order=sum(len(each.measured) for each in self._studies),
         )
         if estimation.what == "score":
             measurement.target = values_of(estimation.target)
@@ -375,6 +377,7 @@ class Estimators(Sensor):
         """Return what is wrong with how pandas was used before."""
         yield from isolated(check_reversed_scores, studies)
         yield from isolated(check_thresholds, studies)
+        yield from isolated(check_settings, studies)
         yield from isolated(self._groups.check, studies, self._ledger)
         yield from isolated(self._split_targets.check, studies, self._ledger)
         for check in _OF_PANDAS:

@@ -81,6 +81,7 @@ class Measurement:
         output: What it gave, as long as it is small.
         ranked: Metrics of two classes that were given what it says.
         unit: What turns targets as they were learnt into those of the metric, where that is known.
+        order: How many others there were before, of all models.
     """
 
     rows: NDArray[np.int64]
@@ -96,6 +97,7 @@ class Measurement:
     output: NDArray[Any] | None = None
     ranked: list[Ranked] = field(default_factory=list[Ranked])
     unit: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
+    order: int = 0
 
     @property
     def labels(self) -> Any:
