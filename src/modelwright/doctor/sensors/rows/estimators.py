@@ -34,6 +34,7 @@ from modelwright.doctor.sensors.rows.scores.tried_thresholds import check_thresh
 from modelwright.doctor.sensors.rows.sheet import Sheet, sheet_of, values_of
 from modelwright.doctor.sensors.rows.study import BY_HAND, Measurement, Preparation, Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
+from modelwright.doctor.sensors.rows.tables.brought_over import check_brought_over
 from modelwright.doctor.sensors.rows.tables.chosen_columns import check_chosen_columns
 from modelwright.doctor.sensors.rows.tables.declared_groups import DeclaredGroups
 from modelwright.doctor.sensors.rows.tables.frames import Frames
@@ -358,6 +359,7 @@ class Estimators(Sensor):
         yield from _once(isolated(self._frames.check, studies))
         yield from _once(isolated(check_rows_twice, studies))
         yield from _once(isolated(self._orders.check, self._studies, self._ledger))
+        yield from isolated(check_brought_over, studies, self._ledger)
         yield from _once(isolated(check_pairing, studies))
         yield from isolated(check_hard_labels, studies)
         yield from isolated(check_target_units, studies)
