@@ -42,7 +42,7 @@ _NAMED = re.compile(r'^([A-Z_]+) = "([a-z0-9-]+)"$', re.MULTILINE)
 
 TEXTS = {path: path.read_text("utf-8") for path in sorted(SOURCE.rglob("*.py"))}
 NAMED = dict(pair for text in TEXTS.values() for pair in _NAMED.findall(text))
-TREES = {path: ast.parse(text) for path, text in TEXTS.items() if "Finding(" in text}
+TREES = {path: ast.parse(text) for path, text in TEXTS.items() if "Finding(" in text or "severe(" in text}
 SPOKEN = {
     word
     for path, text in TEXTS.items()
@@ -96,7 +96,7 @@ TITLES: dict[str, list[list[str] | None]] = {}
 
 for _path, _tree in TREES.items():
     for _node in ast.walk(_tree):
-        if not isinstance(_node, ast.Call) or getattr(_node.func, "id", "") != "Finding":
+        if not isinstance(_node, ast.Call) or getattr(_node.func, "id", "") not in ("Finding", "severe"):
             continue
         _given = {word.arg: word.value for word in _node.keywords}
         if "kind" in _given:

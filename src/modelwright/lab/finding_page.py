@@ -26,6 +26,7 @@ HEADINGS = (
 """Of every page, in this order."""
 
 _OTHER_PAGE = re.compile(r"\[[^\]]+\]\(([a-z0-9-]+)\.md\)")
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\(https?://[^)]*\)")
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
@@ -71,8 +72,13 @@ def find_page(kind: str) -> FindingPage | None:
 
 
 @cache
-def manual_of(kind: str) -> "tuple[tuple[str, Markup], ...]":
-    """Return (heading, HTML) of the page of a kind, for a page that stands alone; empty where it has none."""
+def manual_of(kind: str, *, leads_outside: bool = True) -> "tuple[tuple[str, Markup], ...]":
+    """Return (heading, HTML) of the page of a kind, for a page that stands alone; empty where it has none.
+
+    Args:
+        kind: Of the finding.
+        leads_outside: Whether sources, and links to what lies on other machines, are among it.
+    """
     page = find_page(kind)
     if page is None:
         return ()
@@ -81,5 +87,7 @@ def manual_of(kind: str) -> "tuple[tuple[str, Markup], ...]":
 
     made = MarkdownIt("commonmark", {"html": False})
     texts = {title: _OTHER_PAGE.sub(r"`modelwright help \1`", page.sections[title]) for title in HEADINGS}
+    if not leads_outside:
+        texts = {title: _OUTSIDE.sub(r"\1", text) for title, text in texts.items() if title != HEADINGS[-1]}
     # The pages are our own, and the parser passes no tags through.
     return tuple((title, Markup(made.render(text))) for title, text in texts.items())

@@ -128,21 +128,21 @@ class ExpectedPolicies:
         evidence = {"losses": len(self._of_value)}
         if min(self._of_value) > 0:
             yield severe(
-                "policy-lowers-value",
-                "policy-loss-sign",
-                "The policy's loss grows with the critic's value of its actions: it seeks low values.",
-                evidence,
-                "the loss is the mean of the policy's probabilities times (alpha * log_prob - value)",
-                self._place,
+                kind="policy-lowers-value",
+                name="policy-loss-sign",
+                title="The policy's loss grows with the critic's value of its actions: it seeks low values.",
+                evidence=evidence,
+                check="the loss is the mean of the policy's probabilities times (alpha * log_prob - value)",
+                place=self._place,
             )
         if max(self._of_entropy) < -1e-3:
             yield severe(
-                "entropy-is-punished",
-                "entropy-sign-flipped",
-                "The loss grows with the policy's entropy: the policy is driven to be certain.",
-                evidence,
-                "the loss is the mean of the policy's probabilities times (alpha * log_prob - value)",
-                self._place,
+                kind="entropy-is-punished",
+                name="entropy-sign-flipped",
+                title="The loss grows with the policy's entropy: the policy is driven to be certain.",
+                evidence=evidence,
+                check="the loss is the mean of the policy's probabilities times (alpha * log_prob - value)",
+                place=self._place,
             )
 
 

@@ -146,41 +146,42 @@ class OwnDraws:
         """Return what all losses of policies have in common."""
         if self._squashed >= _ENOUGH and self._squashed == self._normals:
             yield severe(
-                "log-probability-of-squashed-actions",
-                "log-prob-of-clipped-action",
-                "A normal distribution is asked how likely tanh of its draw is, not how likely the draw is.",
-                {"calls": self._squashed},
-                "keep the draw from before tanh, and ask for its log-probability",
-                self._squashed_place,
+                kind="log-probability-of-squashed-actions",
+                name="log-prob-of-clipped-action",
+                title="A normal distribution is asked how likely tanh of its draw is, not how likely the "
+                "draw is.",
+                evidence={"calls": self._squashed},
+                check="keep the draw from before tanh, and ask for its log-probability",
+                place=self._squashed_place,
             )
         if self._losses < _ENOUGH or self._scene.maximizes:
             return
         if self._punished == self._losses:
             yield severe(
-                "entropy-is-punished",
-                "entropy-sign-flipped",
-                "The loss grows with the policy's entropy: the policy is driven to be certain.",
-                {"losses": self._losses},
-                "the loss is the mean of alpha * log_prob - value",
-                self._loss_place,
+                kind="entropy-is-punished",
+                name="entropy-sign-flipped",
+                title="The loss grows with the policy's entropy: the policy is driven to be certain.",
+                evidence={"losses": self._losses},
+                check="the loss is the mean of alpha * log_prob - value",
+                place=self._loss_place,
             )
         if self._added >= _ENOUGH and not self._taken_off:
             yield severe(
-                "squashing-counted-the-wrong-way",
-                "log-det-missing",
-                "The correction for tanh is added to log-probabilities, not subtracted.",
-                {"losses": self._added},
-                "subtract log(1 - tanh(u)**2), summed over actions",
-                self._place,
+                kind="squashing-counted-the-wrong-way",
+                name="log-det-missing",
+                title="The correction for tanh is added to log-probabilities, not subtracted.",
+                evidence={"losses": self._added},
+                check="subtract log(1 - tanh(u)**2), summed over actions",
+                place=self._place,
             )
         if self._meant == self._losses:
             yield severe(
-                "log-probabilities-averaged",
-                "log-prob-not-summed",
-                "The log-probability of an action is the mean of those of its numbers, not their sum.",
-                {"losses": self._losses},
-                "sum log-probabilities over the numbers of an action",
-                self._place,
+                kind="log-probabilities-averaged",
+                name="log-prob-not-summed",
+                title="The log-probability of an action is the mean of those of its numbers, not their sum.",
+                evidence={"losses": self._losses},
+                check="sum log-probabilities over the numbers of an action",
+                place=self._place,
             )
 
 

@@ -237,39 +237,40 @@ class Policies:
         yield from self.draws.findings()
         if len(self._signs) >= _ENOUGH and min(self._signs) > 0 and not self._scene.maximizes:
             yield severe(
-                "policy-lowers-value",
-                "policy-loss-sign",
-                "The policy's loss grows with the critic's value of its actions: it seeks low values.",
-                {"losses": len(self._signs)},
-                "the loss is the negative mean of the critic's values",
-                self._place,
+                kind="policy-lowers-value",
+                name="policy-loss-sign",
+                title="The policy's loss grows with the critic's value of its actions: it seeks low values.",
+                evidence={"losses": len(self._signs)},
+                check="the loss is the negative mean of the critic's values",
+                place=self._place,
             )
         if self._lost >= _ENOUGH and not self._kept:
             yield severe(
-                "policy-without-slope-of-value",
-                "reparameterisation-lost",
-                "The critic's value is in the policy's loss, and gives the policy's actions no gradient.",
-                {"losses": self._lost},
-                "draw actions with rsample(), and do not detach them",
-                self._raw_place or self._place,
+                kind="policy-without-slope-of-value",
+                name="reparameterisation-lost",
+                title="The critic's value is in the policy's loss, and gives the policy's actions no "
+                "gradient.",
+                evidence={"losses": self._lost},
+                check="draw actions with rsample(), and do not detach them",
+                place=self._raw_place or self._place,
             )
         if self._steps >= _ENOUGH and self._changed == self._steps:
             yield severe(
-                "policy-step-changes-critic",
-                "actor-loss-updates-critic",
-                "The step on the policy's loss changes the critic too, which learns to overrate.",
-                {"steps": self._changed},
-                "give the policy's optimizer the policy's parameters only",
-                self._scene.place_of("on_optimizer"),
+                kind="policy-step-changes-critic",
+                name="actor-loss-updates-critic",
+                title="The step on the policy's loss changes the critic too, which learns to overrate.",
+                evidence={"steps": self._changed},
+                check="give the policy's optimizer the policy's parameters only",
+                place=self._scene.place_of("on_optimizer"),
             )
         if self._uncorrected >= _ENOUGH and not self._corrected:
             yield severe(
-                "squashing-not-counted",
-                "log-det-missing",
-                "Actions go through tanh, and their log-probabilities are those of before.",
-                {"losses": self._uncorrected},
-                "subtract log(1 - tanh(u)**2), summed over actions",
-                self._raw_place,
+                kind="squashing-not-counted",
+                name="log-det-missing",
+                title="Actions go through tanh, and their log-probabilities are those of before.",
+                evidence={"losses": self._uncorrected},
+                check="subtract log(1 - tanh(u)**2), summed over actions",
+                place=self._raw_place,
             )
 
 
