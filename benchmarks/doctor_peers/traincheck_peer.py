@@ -9,8 +9,8 @@ two runs of the very program, at seeds 11 and 12, are traced, with its models na
 variables; invariants are inferred from them; those that a third good run, at seed 13, breaks are dropped.
 Then the program itself, its variants and its faults are traced at seed 1, and an alarm is any invariant
 that is broken. Where a stage fails or outlasts its limit, the row says at which, and the text counts as one
-without an alarm. Traces are large (1.6 MB a step of a small network), so every run ends after its first
-dozen optimizer steps: what shows only later cannot be seen.
+without an alarm. Traces are large, so every run ends after its first dozen optimizer steps: what shows only
+later cannot be seen.
 """
 
 import argparse

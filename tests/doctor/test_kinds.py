@@ -1,6 +1,7 @@
 """Every kind of finding is in the tables of the docs, and every cause that code names is a known one."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,21 @@ def test_a_design_can_accept_every_kind_that_the_docs_name() -> None:
     named = {kind for row in rows for kind in re.findall(r"`([a-z0-9-]+)`", row)}
     assert named - set(KINDS) == {"program-raised", "program-killed"}, "src/modelwright/doctor/kinds.py"
     assert set(KINDS) <= named
+
+
+def test_the_docs_name_a_kind_in_one_row() -> None:
+    page = (ROOT / "docs" / "doctor.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = Counter(kind for row in rows for kind in re.findall(r"`([a-z0-9-]+)`", row))
+    assert [kind for kind, count in named.items() if count > 1] == []
+
+
+def test_a_cause_is_described_once() -> None:
+    folder = ROOT / "src" / "modelwright" / "doctor" / "known"
+    lines = [line for path in sorted(folder.glob("*.yaml")) for line in path.read_text().splitlines()]
+    named = Counter(line for line in lines if re.fullmatch(r"[a-z0-9-]+:", line))
+    assert len(named) > 100
+    assert [name for name, count in named.items() if count > 1] == []
 
 
 def test_kinds_are_found_in_the_text() -> None:

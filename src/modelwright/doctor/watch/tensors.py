@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["any_nonzero", "sample", "tensors_in"]
+__all__ = ["any_nonzero", "sample", "tensors_in", "without_copies"]
 
 _SAMPLE = 64
 
@@ -26,6 +26,15 @@ def sample(tensor: Any, most: int = _SAMPLE) -> NDArray[np.float64]:
     flat = tensor.detach().reshape(-1)
     stride = max(1, flat.numel() // most) | 1  # odd, or it would meet the same column in every row
     return flat[::stride][:most].double().cpu().numpy().copy()
+
+
+def without_copies(tensor: Any) -> NDArray[np.float64]:
+    """Return a tensor's numbers without axes of length one or of copies of one number."""
+    small = tensor.detach()
+    for axis in reversed(range(small.dim())):
+        if small.shape[axis] == 1 or not small.stride(axis):
+            small = small.select(axis, 0)
+    return small.double().cpu().numpy()
 
 
 def tensors_in(value: Any) -> Iterator[Any]:

@@ -21,7 +21,7 @@ from modelwright.doctor.sensors.rows.estimator_kind import (
     settings_of,
     support_of,
 )
-from modelwright.doctor.sensors.rows.isolated import isolated
+from modelwright.doctor.sensors.rows.isolated import isolated, once
 from modelwright.doctor.sensors.rows.labels.pairing import check_pairing
 from modelwright.doctor.sensors.rows.parts.preparation_leaks import check_preparation
 from modelwright.doctor.sensors.rows.parts.rows_twice import check_rows_twice
@@ -34,19 +34,7 @@ from modelwright.doctor.sensors.rows.scores.tried_thresholds import check_thresh
 from modelwright.doctor.sensors.rows.sheet import Sheet, sheet_of, values_of
 from modelwright.doctor.sensors.rows.study import BY_HAND, Measurement, Preparation, Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
-from modelwright.doctor.sensors.rows.tables.brought_over import check_brought_over
-from modelwright.doctor.sensors.rows.tables.chosen_columns import check_chosen_columns
-from modelwright.doctor.sensors.rows.tables.declared_groups import DeclaredGroups
-from modelwright.doctor.sensors.rows.tables.frames import Frames
-from modelwright.doctor.sensors.rows.tables.group_statistics import check_group_statistics
-from modelwright.doctor.sensors.rows.tables.joined_rows import check_joins
-from modelwright.doctor.sensors.rows.tables.label_spelling import check_spelling
-from modelwright.doctor.sensors.rows.tables.ledger import Ledger
-from modelwright.doctor.sensors.rows.tables.row_order import RowOrders
-from modelwright.doctor.sensors.rows.tables.thinned_rows import SplitTargets
-from modelwright.doctor.sensors.rows.tables.time_columns import check_time_columns
-from modelwright.doctor.sensors.rows.tables.units_by_group import check_units_by_group
-from modelwright.doctor.watch.failure import SENSOR_FAILED
+from modelwright.doctor.sensors.rows.tables.heard import Tables
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Estimation, Scene, Sensor
 
@@ -58,15 +46,6 @@ _LEAST_ASKED = 20
 _LEAST_S, _SHARE = 1.5, 0.04
 _KEPT_CELLS = 4_000_000
 _MOST_CLASSES = 50
-_OF_PANDAS = (
-    check_group_statistics,
-    check_spelling,
-    check_time_columns,
-    check_joins,
-    check_chosen_columns,
-    check_units_by_group,
-)
-_OF_TABLES = frozenset({"group", "compare", "shift", "window", "correlate", "join", "table"})
 
 
 class Estimators(Sensor):
@@ -79,11 +58,7 @@ class Estimators(Sensor):
         self._latest: dict[int, tuple[Any, int]] = {}
         self._studies: list[Study] = []
         self._of: dict[int, tuple[Any, Study]] = {}
-        self._frames = Frames()
-        self._ledger = Ledger()
-        self._groups = DeclaredGroups()
-        self._orders = RowOrders()
-        self._split_targets = SplitTargets()
+        self._tables = Tables()
         self._entered: list[Traced] = []
         self._asked: list[Traced] = []
         self._asked_at: Place | None = None
@@ -106,15 +81,12 @@ class Estimators(Sensor):
     def _hear(self, estimation: Estimation) -> None:
         if self._book.full:
             return
+        self._tables.hear(estimation)
         what = estimation.what
-        if what in ("fill", "code"):
-            self._frames.hear(estimation)
-        elif what in _OF_TABLES:
-            self._ledger.hear(estimation)
-            if what == "compare" and not isinstance(estimation.target, str):
-                self._compare(estimation)
+        if what == "compare" and not isinstance(estimation.target, str):
+            self._compare(estimation)
         elif what in ("split", "splitter"):
-            self._split(estimation)
+            self._tables.split(estimation, self._book)
         elif what == "metric":
             self._score(estimation)
         elif what == "fit" and predicts(estimation.by) and estimation.target is not None:
@@ -248,7 +220,7 @@ class Estimators(Sensor):
             target_labels=getattr(estimation.target, "index", None),
             search=search_of(estimation.by, estimation.groups),
         )
-        self._groups.told(estimation.groups, traced.origins)
+        self._tables.groups.told(estimation.groups, traced.origins)
         self._studies.append(study)
         self._of[id(estimation.by)] = (weakref.ref(estimation.by), study)
         for each in self._studies[2:-2]:
@@ -336,16 +308,6 @@ class Estimators(Sensor):
                     measurement.accuracy_at = estimation.place
                     return
 
-    def _split(self, estimation: Estimation) -> None:
-        """A splitter was made, or rows were split."""
-        self._groups.split(estimation, self._book)
-        target = values_of(estimation.target)
-        labels = getattr(estimation.target, "index", None)
-        self._split_targets.split(
-            target, labels if labels is not None else getattr(estimation.given, "index", None)
-        )
-        self._orders.split(estimation.given, target, labels, estimation.place)
-
     # ---- the end ----
 
     def findings(self) -> Iterable[Finding]:
@@ -353,18 +315,18 @@ class Estimators(Sensor):
         studies = [each for each in self._studies if each.measured]
         network = self._network()
         traced = [*studies, network] if network is not None else studies
-        yield from _once(self._prepared(traced))
-        if studies or self.scene.steps:
-            yield from isolated(self._frames.check_codes)
-        yield from _once(isolated(self._frames.check, studies))
-        yield from _once(isolated(check_rows_twice, studies))
-        yield from _once(isolated(self._orders.check, self._studies, self._ledger))
-        yield from isolated(check_brought_over, studies, self._ledger)
-        yield from _once(isolated(check_pairing, studies))
+        yield from once(self._prepared(traced))
+        yield from self._tables.check_frames(studies, codes=bool(studies or self.scene.steps))
+        yield from once(isolated(check_rows_twice, studies))
+        yield from self._tables.check_orders(studies, self._studies)
+        yield from once(isolated(check_pairing, studies))
         yield from isolated(check_hard_labels, studies)
         yield from isolated(check_target_units, studies)
-        yield from self._of_tables(studies)
-        yield from _once(check_table(studies))
+        yield from isolated(check_reversed_scores, studies)
+        yield from isolated(check_thresholds, studies)
+        yield from isolated(check_settings, studies)
+        yield from self._tables.check(studies)
+        yield from once(check_table(studies))
 
     def _prepared(self, studies: Sequence[Study]) -> Iterator[Finding]:
         """Return what is wrong with what prepares rows: a transformer, or arithmetic."""
@@ -375,24 +337,6 @@ class Estimators(Sensor):
         if last is not None:
             yield from isolated(check_scales_of_study, last)
 
-    def _of_tables(self, studies: list[Study]) -> Iterable[Finding]:
-        """Return what is wrong with how pandas was used before."""
-        yield from isolated(check_reversed_scores, studies)
-        yield from isolated(check_thresholds, studies)
-        yield from isolated(check_settings, studies)
-        yield from isolated(self._groups.check, studies, self._ledger)
-        yield from isolated(self._split_targets.check, studies, self._ledger)
-        for check in _OF_PANDAS:
-            yield from _once(isolated(check, studies, self._ledger))
-
 
 def _small(output: Any) -> NDArray[Any] | None:
     return output if getattr(output, "ndim", 0) in (1, 2) and output.size <= _KEPT_CELLS else None
-
-
-def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    seen: set[str] = set()
-    for each in findings:
-        if each.kind not in seen or each.kind == SENSOR_FAILED:
-            seen.add(each.kind)
-            yield each

@@ -35,6 +35,7 @@ from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene
+from modelwright.doctor.watch.tensors import without_copies
 
 __all__ = ["Distributions"]
 
@@ -312,13 +313,9 @@ def _is_table(tensor: Any) -> bool:
 
 def _rows(tensor: Any, rows: int) -> Numbers | None:
     """Return a tensor as (row, place); None where it is of other rows."""
-    small = tensor.detach()
-    for axis in reversed(range(small.dim())):
-        if small.shape[axis] == 1 or not small.stride(axis):
-            small = small.select(axis, 0)
-    if small.dim() != 2:
+    numbers = without_copies(tensor)
+    if numbers.ndim != 2:
         return None
-    numbers = small.double().cpu().numpy()
     if len(numbers) == rows:
         return numbers
     return numbers.T if numbers.shape[1] == rows else None

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Operation
+from modelwright.doctor.watch.tensors import without_copies
 
 __all__ = ["Supports"]
 
@@ -86,11 +87,7 @@ class Supports:
         if key in self._looked or not tensor.is_floating_point():
             return
         self._looked.add(key)
-        small = tensor.detach()
-        for axis in reversed(range(small.dim())):
-            if small.shape[axis] == 1 or not small.stride(axis):
-                small = small.select(axis, 0)
-        numbers = small.double().cpu().numpy()
+        numbers = without_copies(tensor)
         steps = np.diff(numbers)
         if steps.min() > 0 and np.ptp(steps) <= _EVEN * float(steps.mean()):
             self._known[len(numbers)] = np.linspace(numbers[0], numbers[-1], len(numbers))

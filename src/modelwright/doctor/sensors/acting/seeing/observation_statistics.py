@@ -54,7 +54,6 @@ class ObservationStatistics(Sensor):
         super().__init__(scene)
         self._now: list[_Round] = []
         self._learning: list[_Round] = []
-        self._pairs: Pairs | None = None
         self._resets = 0
         self._place: Place | None = None
         self._found: list[Finding] = []

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.base.finding import Finding, Severity
+from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.rows.row_book import RowBook
 from modelwright.doctor.sensors.rows.sheet import sheet_of
@@ -116,7 +116,7 @@ class DeclaredGroups:
 
     def _of_split(self, study: Study, measured: Measurement, share: float, place: Place | None) -> Finding:
         return _finding(
-            "group-in-both-splits",
+            [cause("group-in-both-splits", place)],
             f"The program says which rows belong together, and {share:.0%} of the rows that {study.name} is "
             "measured on belong to groups that it learnt from.",
             {
@@ -125,7 +125,6 @@ class DeclaredGroups:
                 "rows_learnt_from": len(study.rows),
                 "rows_measured": len(measured.rows),
             },
-            place,
         )
 
     def _of_search(self, study: Study) -> Iterator[Finding]:
@@ -138,15 +137,15 @@ class DeclaredGroups:
         if again < _MIXED:
             return
         reference, made = self._made.get(search.splitter, (None, None))
+        place = made if reference is not None and reference() is not None else study.place
         yield _finding(
-            "groups-ignored-in-cross-validation",
+            [cause(name, place) for name in ("groups-ignored-in-cross-validation", "group-in-both-splits")],
             f"Rows are held out by group, and {study.name} chose its settings by folds that mix groups.",
             {
                 "folds": search.folds,
                 "share_of_rows_that_are_not_alone_in_their_group": again,
                 "best_mean_over_folds": search.best,
             },
-            made if reference is not None and reference() is not None else study.place,
         )
 
 
@@ -154,14 +153,12 @@ def _equal(one: Any, other: Any) -> bool:
     return np.array_equal(one.to_numpy().astype(str), other.to_numpy().astype(str))
 
 
-def _finding(name: str, title: str, evidence: dict[str, object], place: Place | None) -> Finding:
-    other = cause("groups-ignored-in-cross-validation", place)
-    causes = (cause("group-in-both-splits", place),)
+def _finding(causes: Sequence[Cause], title: str, evidence: dict[str, object]) -> Finding:
     return Finding(
         kind="groups-on-both-sides",
         severity=Severity.WARNING,
         title=title,
         evidence=evidence,
-        causes=causes if name == "group-in-both-splits" else (other, *causes),
+        causes=tuple(causes),
         next_check="split by the same groups everywhere: GroupShuffleSplit, GroupKFold, fit(groups=groups)",
     )
