@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from doctor_bank.detection import alarms, doctor_key, examine, judge
-from doctor_bank.label import measure
+from doctor_bank.label import label, measure
 from doctor_bank.mutant import Mutant, half_of, mutants
 from doctor_bank.overhead import pair
 from doctor_bank.page import write_page
@@ -46,11 +46,21 @@ def stored(part: str) -> Rows:
 
 
 def label_jobs(chosen: Sequence[Mutant], seeds: Sequence[int]) -> Iterator[Job]:
-    """Yield runs without the doctor, seed by seed."""
+    """Yield runs without the doctor, seed by seed; none where those before have settled what a fault does."""
     rows = stored("labels")
     found = rows.load()
 
+    def is_settled(mutant: Mutant) -> bool:
+        known = rows.load()
+        own = known.get((mutant.program.name, mutant.name), {})
+        base = known.get((mutant.program.name, "base"), {}).get("runs", {})
+        if mutant.fault is None or own.get("key") != mutant.key or not set(base) & set(own["runs"]):
+            return False
+        return label(mutant.name, base, own["runs"]).settled
+
     def run(mutant: Mutant, seed: int) -> str:
+        if is_settled(mutant):
+            return "settled"
         taken = measure(mutant, seed)
         head = {"program": mutant.program.name, "name": mutant.name, "kind": mutant.kind, "key": mutant.key}
 

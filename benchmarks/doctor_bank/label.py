@@ -13,7 +13,9 @@ The rule, set before the measurement:
   the same as above at five seeds, with every gap to the same side, whichever it is.
 - Faults of one program that print the same at every seed are one fault; each of their names is right.
 
-With fewer than five seeds no p-value is that small, and nothing is called harmful.
+With fewer than five seeds no p-value is that small, and nothing is called harmful. Where a program prints
+something else and one of its seeds is not worse, or gaps go to both sides, five seeds can no more come to that
+p-value: such a fault is *settled* as active before all five are run, with the outcome that five would have.
 """
 
 import math
@@ -75,6 +77,7 @@ class Label:
         p: Of the sign-flip test; None where nothing differs.
         loss: Mean of the differences that are numbers; positive where scores are lower with the fault.
         broken: Seeds at which the program gives no score with the fault.
+        settled: Whether the state is that of five seeds, whatever those that are missing would say.
     """
 
     state: str
@@ -82,6 +85,7 @@ class Label:
     p: float | None
     loss: float
     broken: int
+    settled: bool
 
 
 def measure(mutant: Mutant, seed: int) -> Row:
@@ -103,12 +107,21 @@ def label(name: str, without: Mapping[str, Row], with_it: Mapping[str, Row]) -> 
         if base["score"] is not None and fault["score"] is not None
     ]
     loss = sum(finite) / len(finite) if finite else 0.0
+    whole = len(seeds) >= LEAST_SEEDS
     if all(base["trace"] == fault["trace"] for base, fault in pairs):
-        return Label(state="equivalent", seeds=len(seeds), p=None, loss=loss, broken=broken)
+        return Label(state="equivalent", seeds=len(seeds), p=None, loss=loss, broken=broken, settled=whole)
     two_sided = name in MEASURING
     p = sign_flip_p(differences, two_sided=two_sided)
     is_harmful = p <= (1 / 16 if two_sided else 1 / 32)
-    return Label(state="harmful" if is_harmful else "active", seeds=len(seeds), p=p, loss=loss, broken=broken)
+    to_one_side = min(differences) > 0 or (two_sided and max(differences) < 0)
+    return Label(
+        state="harmful" if is_harmful else "active",
+        seeds=len(seeds),
+        p=p,
+        loss=loss,
+        broken=broken,
+        settled=whole or not to_one_side,
+    )
 
 
 def _differences(pairs: Sequence[tuple[float | None, float | None]]) -> list[float]:

@@ -79,11 +79,11 @@ def _detection(evidence: Evidence) -> Iterator[str]:
     yield ""
     yield "## What it finds"
     yield ""
-    missing = sum(each.label is None or each.label.seeds < LEAST_SEEDS for each in evidence.cases)
+    missing = sum(each.label is None or not each.label.settled for each in evidence.cases)
     silent = sum(each.row is None for each in evidence.cases)
     if missing or silent:
         yield (
-            f"**Not complete**: of {len(evidence.cases)} faults, {missing} are not measured at "
+            f"**Not complete**: of {len(evidence.cases)} faults, {missing} are not measured at enough of "
             f"{LEAST_SEEDS} seeds (none of them counts as harmful yet), and on {silent} the doctor has not "
             "been run."
         )
@@ -202,7 +202,7 @@ def _labels(evidence: Evidence) -> Iterator[str]:
         "prints the same. *Harmful*: the exact sign-flip test of the paired scores has p <= 1/32, "
         "one-sided (at five seeds: worse at each); for faults in the measuring itself, which falsify the "
         f"score, p <= 1/16, two-sided (every gap to the same side). With fewer than {LEAST_SEEDS} seeds "
-        "nothing is called harmful. The whole rule is in `benchmarks/doctor_bank/label.py`. Faults of a "
+        "nothing is called harmful; *active* is said as soon as five can no more be worse. The whole rule is in `benchmarks/doctor_bank/label.py`. Faults of a "
         "program that print the same are one."
     )
     yield ""
@@ -211,7 +211,7 @@ def _labels(evidence: Evidence) -> Iterator[str]:
     for family in (*FAMILIES, "all"):
         cases = [each for each in evidence.cases if family in (each.family, "all")]
         known = [each for each in cases if each.label is not None]
-        fewer = [each for each in known if each.label is not None and each.label.seeds < LEAST_SEEDS]
+        fewer = [each for each in known if each.label is not None and not each.label.settled]
         full = [each for each in known if each not in fewer]
         states = [each.state for each in full]
         yield (

@@ -158,6 +158,17 @@ def test_four_seeds_are_too_few_to_call_a_fault_harmful(bench: Any) -> None:
     assert (found.state, found.seeds, found.p) == ("active", 4, 1 / 16)
 
 
+def test_a_fault_is_settled_where_five_seeds_can_no_more_call_it_harmful(bench: Any) -> None:
+    base = runs(0.9, 0.91, 0.92, 0.93, 0.94)
+    assert not bench.label.label("x", base, runs(0.1, 0.1)).settled
+    assert bench.label.label("x", base, runs(0.1, 0.91)).settled
+    assert bench.label.label("x", base, runs(0.1, 0.95)).settled
+    assert bench.label.label("x", base, runs(0.1, 0.1, 0.1, 0.1, 0.1)).settled
+    assert not bench.label.label("x", base, runs(0.9, 0.91)).settled, "the same so far"
+    assert not bench.label.label("evaluated-on-training-rows", base, runs(0.95, 0.95)).settled
+    assert bench.label.label("evaluated-on-training-rows", base, runs(0.95, 0.9)).settled
+
+
 def test_a_run_without_a_score_is_worse_than_any_other(bench: Any) -> None:
     found = bench.label.label("x", runs(0.9, 0.9, 0.9, 0.9, 0.9), runs(None, None, None, None, None))
     assert (found.state, found.broken) == ("harmful", 5)
