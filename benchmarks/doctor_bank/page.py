@@ -202,8 +202,8 @@ def _labels(evidence: Evidence) -> Iterator[str]:
         "prints the same. *Harmful*: the exact sign-flip test of the paired scores has p <= 1/32, "
         "one-sided (at five seeds: worse at each); for faults in the measuring itself, which falsify the "
         f"score, p <= 1/16, two-sided (every gap to the same side). With fewer than {LEAST_SEEDS} seeds "
-        "nothing is called harmful; *active* is said as soon as five can no more be worse. The whole rule is in `benchmarks/doctor_bank/label.py`. Faults of a "
-        "program that print the same are one."
+        "nothing is called harmful; *active* is said as soon as five can no more be worse. The whole rule is "
+        "in `benchmarks/doctor_bank/label.py`. Faults of a program that print the same are one."
     )
     yield ""
     yield "| family | faults | not measured | too few seeds | equivalent | active | harmful | repeated |"
