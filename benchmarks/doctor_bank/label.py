@@ -13,9 +13,9 @@ The rule, set before the measurement:
   the same as above at five seeds, with every gap to the same side, whichever it is.
 - Faults of one program that print the same at every seed are one fault; each of their names is right.
 
-With fewer than five seeds no p-value is that small, and nothing is called harmful. Where what is printed differs
-and one seed is not worse, or gaps go to both sides, five seeds can no more come to that p-value: such a fault is
-*settled* as active before all five are run, with the outcome that five would have.
+With fewer than five seeds no p-value is that small, and nothing is called harmful. Where what is printed
+differs and one seed is not worse, or gaps go to both sides, five seeds can no more come to that p-value: such
+a fault is *settled* as active before all five are run, with the outcome that five would have.
 """
 
 import math
