@@ -1,5 +1,6 @@
 """What a watch hears of scikit-learn: estimators, splits and metrics, as the user calls them."""
 
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -31,7 +32,7 @@ _WHAT = {
     "staged_predict_proba": "predict",
     "score": "score",
 }
-_METRICS = ("_score", "_error", "_loss", "_curve", "confusion_matrix", "classification_report")
+_METRICS = ("_score", "_error", "_loss", "_curve", "_corrcoef", "confusion_matrix", "classification_report")
 _WITHIN = ("permutation_test_score", "learning_curve", "validation_curve")
 """Functions whose fits and scores are no part of the program's own answer."""
 
@@ -85,8 +86,6 @@ class SklearnWatch:
 
     def _replace_function(self, module: Any, name: str, wrap: Callable[[Any], Any]) -> None:
         """Replace a function where it is offered and where it is defined, so that it can be pickled."""
-        import sys
-
         function = getattr(module, name, None)
         if not isfunction(function):
             return
@@ -142,7 +141,7 @@ class SklearnWatch:
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(function)
             def heard(*args: Any, **kwargs: Any) -> Any:
-                if self._scene.estimating or not self._watch.listens:
+                if self._scene.estimating or not self._watch.listens or _is_within_metric():
                     return function(*args, **kwargs)
                 self._scene.estimating = True
                 try:
@@ -204,6 +203,12 @@ class SklearnWatch:
     def _tell(self, estimation: Estimation) -> None:
         self._scene.estimations += 1
         self._watch.tell("on_estimation", estimation)
+
+
+def _is_within_metric() -> bool:
+    """Return whether another metric asks, such as a coefficient that is made of a confusion matrix."""
+    caller = str(sys._getframe(2).f_globals.get("__name__"))  # pyright: ignore[reportPrivateUsage]
+    return caller.startswith("sklearn.metrics.") and not caller.endswith("._scorer")
 
 
 class _Deaf:

@@ -25,6 +25,7 @@ from modelwright.doctor.sensors.rows.isolated import isolated, once
 from modelwright.doctor.sensors.rows.labels.pairing import check_pairing
 from modelwright.doctor.sensors.rows.parts.preparation_leaks import check_preparation
 from modelwright.doctor.sensors.rows.parts.rows_twice import check_rows_twice
+from modelwright.doctor.sensors.rows.parts.set_aside import SetAside
 from modelwright.doctor.sensors.rows.row_book import RowBook, Traced
 from modelwright.doctor.sensors.rows.scores.chosen_settings import check_settings
 from modelwright.doctor.sensors.rows.scores.hard_labels import check_hard_labels
@@ -59,6 +60,7 @@ class Estimators(Sensor):
         self._studies: list[Study] = []
         self._of: dict[int, tuple[Any, Study]] = {}
         self._tables = Tables()
+        self._aside = SetAside()
         self._entered: list[Traced] = []
         self._asked: list[Traced] = []
         self._asked_at: Place | None = None
@@ -87,6 +89,7 @@ class Estimators(Sensor):
             self._compare(estimation)
         elif what in ("split", "splitter"):
             self._tables.split(estimation, self._book)
+            self._aside.split(estimation)
         elif what == "metric":
             self._score(estimation)
         elif what == "fit" and predicts(estimation.by) and estimation.target is not None:
@@ -269,25 +272,33 @@ class Estimators(Sensor):
         true, said = values_of(estimation.given), estimation.target
         if true is None:
             return
-        for output, measurement in reversed(self._answers):
-            if len(measurement.rows) != len(true):
-                continue
-            if is_part(said, output):
-                measurement.target = true
-            elif not cuts(said, output):
-                units = units_of(said, output)
-                if units is None or true.dtype.kind not in "biuf":
-                    continue
-                measurement.target = true = units.back(true.astype(np.float64))
-                measurement.unit = units.there
-            value = estimation.output
-            number = float(value) if isinstance(value, float | np.floating) else float("nan")
-            if measurement.target is not None or true.dtype.kind in "biuf":
-                measurement.target = true if measurement.target is None else measurement.target
-                measurement.scores.append((estimation.name, number))
-                measurement.score_place = estimation.place
-                measurement.rank(estimation.name, output, said, true, number, estimation.place)
-            return
+        latest = [each for each in reversed(self._answers) if len(each[1].rows) == len(true)]
+        # What was said as it is comes before what may have been made of it.
+        for output, measurement in sorted(latest, key=lambda each: not is_part(said, each[0])):
+            if self._take_score(estimation, true, output, measurement):
+                return
+
+    def _take_score(
+        self, estimation: Estimation, true: NDArray[Any], output: Any, measurement: Measurement
+    ) -> bool:
+        """Take note of a metric; return whether it was given what the model said, or what was made of it."""
+        said = estimation.target
+        if is_part(said, output):
+            measurement.target = true
+        elif not cuts(said, output):
+            units = units_of(said, output)
+            if units is None or true.dtype.kind not in "biuf":
+                return False
+            measurement.target = true = units.back(true.astype(np.float64))
+            measurement.unit = units.there
+        value = estimation.output
+        number = float(value) if isinstance(value, float | np.floating) else float("nan")
+        if measurement.target is not None or true.dtype.kind in "biuf":
+            measurement.target = true if measurement.target is None else measurement.target
+            measurement.scores.append((estimation.name, number))
+            measurement.score_place = estimation.place
+            measurement.rank(estimation.name, output, said, true, number, estimation.place)
+        return True
 
     def _compare(self, estimation: Estimation) -> None:
         """A column was compared with an array: where both are classes, told and true, that is an accuracy."""
@@ -317,7 +328,7 @@ class Estimators(Sensor):
         traced = [*studies, network] if network is not None else studies
         yield from once(self._prepared(traced))
         yield from self._tables.check_frames(studies, codes=bool(studies or self.scene.steps))
-        yield from once(isolated(check_rows_twice, studies))
+        yield from once(isolated(check_rows_twice, studies, self._aside.is_idle(self._studies, self._book)))
         yield from self._tables.check_orders(studies, self._studies)
         yield from once(isolated(check_pairing, studies))
         yield from isolated(check_hard_labels, studies)

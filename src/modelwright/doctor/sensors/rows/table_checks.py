@@ -68,7 +68,7 @@ def check_table(studies: Sequence[Study]) -> Iterable[Finding]:
     )
     for check in checks:
         yield from isolated(check, rows)
-    yield from isolated(_earlier_codes, studies)
+    yield from isolated(_earlier_rows, studies)
     yield from isolated(check_imbalance, studies)
 
 
@@ -195,6 +195,10 @@ def _codes(rows: _Rows) -> Iterator[Finding]:
             next_check="look the code up; if it means missing, turn it into NaN before anything is fitted",
             subject=first,
         )
+        return
+    plain = np.flatnonzero(rows.learnt.numeric)
+    names = tuple(rows.names[at] for at in plain.tolist())
+    yield from check_far_codes(rows.learnt.values[:, plain], names, rows.place, rows.study.settings)
 
 
 def _impossible_zeros(rows: _Rows) -> dict[str, object]:
@@ -214,12 +218,13 @@ def _impossible_zeros(rows: _Rows) -> dict[str, object]:
     return found
 
 
-def _earlier_codes(studies: Sequence[Study]) -> Iterator[Finding]:
-    """Codes in the rows of earlier models, which may have prepared themselves what the last one was given."""
+def _earlier_rows(studies: Sequence[Study]) -> Iterator[Finding]:
+    """Codes and units in rows of earlier models, which may have prepared themselves what the last one got."""
     for study in reversed(studies[:-1]):
         rows = _last([study])
         if rows is not None and study.ordered:
             yield from _codes(rows)
+            yield from _units(rows)
 
 
 def _shares(rows: _Rows) -> Iterator[Finding]:

@@ -19,7 +19,10 @@ _DIFFERENT = 20
 
 
 def check_far_codes(
-    values: NDArray[np.float32], names: tuple[str, ...], place: Place | None
+    values: NDArray[np.float32],
+    names: tuple[str, ...],
+    place: Place | None,
+    settings: frozenset[float] = frozenset(),
 ) -> Iterator[Finding]:
     """Yield a finding for columns where the rows of one extreme value are told apart by no other column.
 
@@ -30,12 +33,13 @@ def check_far_codes(
         values: (row, column) different rows.
         names: Of the columns.
         place: Of the line that learns from them.
+        settings: Numbers that the model was told of; they are no codes that it does not know.
     """
     columns: dict[str, object] = {}
     for at in range(values.shape[1]):
         column = values[:, at].astype(np.float64)
         code = _code_of(column)
-        if code is not None and not _is_told(values, at, column == code):
+        if code is not None and code not in settings and not _is_told(values, at, column == code):
             others = column[np.isfinite(column) & (column != code)]
             columns[names[at]] = {
                 "value": code,

@@ -9,7 +9,7 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.rows.study import Measurement, Study
 
-__all__ = ["check_series", "times_of"]
+__all__ = ["check_interleaved", "check_series", "times_of"]
 
 _ENOUGH = 40
 _BETWEEN = 0.3
@@ -27,7 +27,7 @@ def check_series(study: Study, measured: Measurement) -> Iterator[Finding]:
         return
     learnt_times, held_times = times_of(study.sheet), times_of(measured.sheet)
     if learnt_times is not None and held_times is not None and len(held_times) >= 10:
-        yield from _interleaved(study, learnt_times, held_times)
+        yield from check_interleaved(study, learnt_times, held_times)
         yield from _windows(study, learnt_times)
     yield from _targets_among_features(study, measured)
 
@@ -41,7 +41,14 @@ def times_of(sheet: object) -> NDArray[np.int64] | None:
     return next(iter(times.values())) if len(times) == 1 else None
 
 
-def _interleaved(study: Study, learnt: NDArray[np.int64], held: NDArray[np.int64]) -> Iterator[Finding]:
+def check_interleaved(study: Study, learnt: NDArray[np.int64], held: NDArray[np.int64]) -> Iterator[Finding]:
+    """Yield a finding where rows that were learnt and rows that are measured alternate in time.
+
+    Args:
+        study: What was learnt.
+        learnt: Times of its rows (row,), or their places in a series.
+        held: Those of the measured rows (row,).
+    """
     ordered = np.sort(learnt)
     later = float((len(ordered) - np.searchsorted(ordered, held, side="right")).mean() / len(ordered))
     if not 0.1 < later < 0.9 or _blocks(learnt, held):

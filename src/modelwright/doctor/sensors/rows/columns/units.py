@@ -29,6 +29,7 @@ UNITS = {
 _LARGE = 39.0
 _ENOUGH = 30
 _ALIKE = 0.02
+_RATIO = float(np.log(3.0))
 _NEAR = 15
 """Rows before and after a change that are held against one another."""
 
@@ -58,36 +59,58 @@ def check_units(
         column = np.sort(column[np.isfinite(column)])
         if len(column) < 4 * _ENOUGH or len(np.unique(column)) < 0.2 * len(column):
             continue
-        steps = np.diff(column[_ENOUGH:-_ENOUGH])
-        cut = int(steps.argmax()) + 1 + _ENOUGH
-        low, high = column[:cut], column[cut:]
-        gap = high[0] - low[-1]
-        if gap < 3 * low.std() and gap < 3 * high.std():
-            continue
-        apart = gap > 3 * low.std() and gap > 3 * high.std()
-        for unit, (factor, offset) in UNITS.items():
-            p_value = _same(low * factor + offset, high)
-            if scaled or apart:
-                p_value = max(p_value, _same_shape(low, high, factor))
-            if apart:  # a difference of two numbers may turn the column
-                p_value = max(p_value, _same_shape(high, low, factor))
-            if p_value > _ALIKE:
-                yield Finding(
-                    kind="rows-in-two-units",
-                    severity=Severity.WARNING,
-                    title=f"{names[at]} falls into two groups that a change of units makes one: {unit}.",
-                    evidence={
-                        "column": names[at],
-                        "rows_low": len(low),
-                        "rows_high": len(high),
-                        "means": [float(low.mean()), float(high.mean())],
-                        "p_value_that_they_differ_after_the_change": p_value,
-                    },
-                    causes=(cause("unit-mismatch", place),),
-                    next_check=f"find what tells the groups of {names[at]} apart, and bring both to one unit",
-                    subject=names[at],
-                )
-                return
+        for low, high in _groups(column):
+            found = _unit_between(low, high, scaled)
+            if found is None:
+                continue
+            unit, p_value = found
+            yield Finding(
+                kind="rows-in-two-units",
+                severity=Severity.WARNING,
+                title=f"{names[at]} falls into two groups that a change of units makes one: {unit}.",
+                evidence={
+                    "column": names[at],
+                    "rows_low": len(low),
+                    "rows_high": len(high),
+                    "means": [float(low.mean()), float(high.mean())],
+                    "p_value_that_they_differ_after_the_change": p_value,
+                },
+                causes=(cause("unit-mismatch", place),),
+                next_check=f"find what tells the groups of {names[at]} apart, and bring both to one unit",
+                subject=names[at],
+            )
+            return
+
+
+def _groups(column: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield the parts of a sorted column on both sides of its widest gap, and of its largest ratio."""
+    inner = column[_ENOUGH:-_ENOUGH]
+    cut = int(np.diff(inner).argmax()) + 1 + _ENOUGH
+    gap = column[cut] - column[cut - 1]
+    if gap >= 3 * min(column[:cut].std(), column[cut:].std()):
+        yield column[:cut], column[cut:]
+    if inner[0] > 0:
+        ratios = np.diff(np.log(inner))
+        other = int(ratios.argmax()) + 1 + _ENOUGH
+        if other != cut and ratios.max() > _RATIO:
+            yield column[:other], column[other:]
+
+
+def _unit_between(
+    low: NDArray[np.float64], high: NDArray[np.float64], scaled: bool
+) -> tuple[str, float] | None:
+    """Return the change of units that makes two groups one, and the p-value that they differ after it."""
+    gap = high[0] - low[-1]
+    apart = gap > 3 * low.std() and gap > 3 * high.std()
+    for unit, (factor, offset) in UNITS.items():
+        p_value = _same(low * factor + offset, high)
+        if scaled or apart:
+            p_value = max(p_value, _same_shape(low, high, factor))
+        if apart:  # a difference of two numbers may turn the column
+            p_value = max(p_value, _same_shape(high, low, factor))
+        if p_value > _ALIKE:
+            return unit, p_value
+    return None
 
 
 def check_units_in_order(

@@ -15,6 +15,9 @@ _ENOUGH = 40
 _FAR = 6.0
 """Standard deviations of the area under the curve, of scores that say nothing, below one half."""
 
+_OF_CHANCES = ("log_loss", "brier_score_loss")
+_SAME = 1e-3
+
 
 def check_reversed_scores(studies: Sequence[Study]) -> Iterator[Finding]:
     """Yield a finding where a metric was given the first of two columns of probabilities, or a falling score.
@@ -53,8 +56,10 @@ def _area(ranked: Ranked) -> float | None:
         return None
     # Other metrics may have been told that the smaller label is the positive one.
     share = float((codes == 1).mean())
-    if ranked.name != "roc_auc_score" and not (
-        ranked.name == "average_precision_score" and ranked.value < min(share, 1 - share)
+    if not (
+        ranked.name == "roc_auc_score"
+        or (ranked.name == "average_precision_score" and ranked.value < min(share, 1 - share))
+        or (ranked.name in _OF_CHANCES and _counts_larger(ranked, codes == 1))
     ):
         return None
     area = area_of(ranked.said, codes == 1)
@@ -62,6 +67,20 @@ def _area(ranked: Ranked) -> float | None:
     zeros = len(codes) - ones
     deviation = np.sqrt((ones + zeros + 1) / (12 * ones * zeros))
     return area if (0.5 - area) / deviation > _FAR else None
+
+
+def _counts_larger(ranked: Ranked, true: NDArray[np.bool_]) -> bool:
+    """Return whether the metric's value is that of the larger label as the positive class."""
+    said = ranked.said.astype(np.float64)
+    if said.min() < 0 or said.max() > 1:
+        return False
+    if ranked.name == "log_loss":
+        least = float(np.finfo(ranked.said.dtype).eps)
+        said = np.clip(said, least, 1 - least)
+        value = -float(np.log(np.where(true, said, 1 - said)).mean())
+    else:
+        value = float(np.square(said - true).mean())
+    return abs(value - ranked.value) < _SAME * max(1.0, value)
 
 
 def area_of(said: NDArray[np.generic], true: NDArray[np.bool_]) -> float:

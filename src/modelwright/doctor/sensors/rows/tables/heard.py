@@ -17,7 +17,7 @@ from modelwright.doctor.sensors.rows.tables.label_spelling import check_spelling
 from modelwright.doctor.sensors.rows.tables.ledger import Ledger
 from modelwright.doctor.sensors.rows.tables.row_order import RowOrders
 from modelwright.doctor.sensors.rows.tables.thinned_rows import SplitTargets
-from modelwright.doctor.sensors.rows.tables.time_columns import check_time_columns
+from modelwright.doctor.sensors.rows.tables.time_columns import check_split_of_series, check_time_columns
 from modelwright.doctor.sensors.rows.tables.units_by_group import check_units_by_group
 from modelwright.doctor.watch.sensor import Estimation
 
@@ -27,6 +27,7 @@ _CHECKS = (
     check_group_statistics,
     check_spelling,
     check_time_columns,
+    check_split_of_series,
     check_joins,
     check_chosen_columns,
     check_units_by_group,

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.columns.series import check_interleaved, times_of
 from modelwright.doctor.sensors.rows.study import Study
 from modelwright.doctor.sensors.rows.tables.ledger import Ledger, at_labels, floats_of
 from modelwright.doctor.watch.place import Place
 
-__all__ = ["check_time_columns"]
+__all__ = ["check_split_of_series", "check_time_columns"]
 
 _ENOUGH = 60
 _SAME = 0.98
@@ -33,6 +34,7 @@ class _Step:
         reach: Of the last of the values it was made of, in rows after its own.
         window: Whether it is a statistic of several values.
         place: Of the user's line.
+        grouped: Whether it was made within groups of rows.
     """
 
     index: Any
@@ -41,6 +43,7 @@ class _Step:
     reach: int
     window: bool
     place: Place | None
+    grouped: bool
 
 
 def check_time_columns(studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
@@ -54,11 +57,11 @@ def check_time_columns(studies: Sequence[Study], ledger: Ledger) -> Iterator[Fin
         ledger: What pandas was asked.
     """
     study = next((each for each in reversed(studies) if each.sheet is not None and each.held_out()), None)
-    if study is None or study.target.dtype.kind not in "iuf" or len(study.target) < _ENOUGH:
+    if study is None or study.target.dtype.kind not in "biuf" or len(study.target) < _ENOUGH:
         return
     target = study.target.astype(np.float64)
-    if study.classes or len(np.unique(target)) < _VALUES:
-        return
+    if study.labels is None and len(np.unique(target)) < _VALUES:
+        return  # classes do not tell which rows they are of
     steps = list(_steps(ledger))
     for step in steps:
         for rows in _rows_of(step, steps, study.labels, target):
@@ -69,6 +72,31 @@ def check_time_columns(studies: Sequence[Study], ledger: Ledger) -> Iterator[Fin
             for at in _columns_of(study, step.output[rows]):
                 yield _finding(study, at, step, *base)
                 return
+
+
+def check_split_of_series(studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
+    """Yield a random split of rows that the program itself holds for a series.
+
+    It does so where a feature, or the target, is a lag or a window over the rows of the table.
+
+    Args:
+        studies: What was learnt and measured.
+        ledger: What pandas was asked.
+    """
+    study = next((each for each in reversed(studies) if each.sheet is not None and each.held_out()), None)
+    if study is None or study.labels is None or times_of(study.sheet) is not None:
+        return
+    measured = study.held_out()[-1]
+    for step in _steps(ledger):
+        if step.grouped:
+            continue
+        learnt, held = at_labels(step.index, study.labels), at_labels(step.index, measured.labels)
+        if learnt is None or held is None or study.target.dtype.kind not in "biuf":
+            continue
+        made = step.output[learnt]
+        if _same(made, study.target.astype(np.float64)) or next(_columns_of(study, made), None) is not None:
+            yield from check_interleaved(study, learnt, held)
+            return
 
 
 def _rows_of(
@@ -107,7 +135,8 @@ def _steps(ledger: Ledger) -> Iterator[_Step]:
             other = floats_of(output if output.ndim == 1 else output.get(column.name))
             if one is not None and other is not None:
                 place = made.place
-                yield _Step(made.given.index, one, other, reach, made.what == "window", place)
+                grouped = made.groups is not None or "Groupby" in str(made.by)
+                yield _Step(made.given.index, one, other, reach, made.what == "window", place, grouped)
 
 
 def _reach(by: Any) -> int | None:
@@ -165,10 +194,15 @@ def _ahead(
 
 
 def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Return whether columns are equal; where they hold a few classes, in every row."""
     known = np.isfinite(one) & np.isfinite(other)
-    if known.sum() < max(_ENOUGH, 0.5 * len(one)) or len(np.unique(one[known])) < _VALUES:
+    if known.sum() < max(_ENOUGH, 0.5 * len(one)):
         return False
-    return bool((one[known].astype(np.float32) == other[known].astype(np.float32)).mean() > _SAME)
+    values, counts = np.unique(one[known], return_counts=True)
+    equal = float((one[known].astype(np.float32) == other[known].astype(np.float32)).mean())
+    if len(values) < _VALUES:
+        return equal == 1.0 and int(known.sum() - counts.max()) >= _VALUES
+    return equal > _SAME
 
 
 def _columns_of(study: Study, made: NDArray[np.float64]) -> Iterator[int]:
