@@ -34,6 +34,39 @@ print(roc_auc_score(true, scores), f1_score(true, said))
 _READY = "X_train, X_test, y_train, y_test ="
 _ASKED = "asked, true = scaler.transform(X_test), y_test"
 _AREA = "roc_auc_score(true, scores)"
+_CENSUS = """
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import train_test_split
+
+rng = np.random.default_rng(4)
+people = 2400
+age = rng.integers(20, 60, people)
+trade = np.minimum(age // 8 + rng.integers(0, 2, people), 7)
+home = (trade > 4).astype(int)
+rich = (age + 6 * trade + rng.normal(0, 12, people) > 70).astype(int)
+table = pd.DataFrame({"age": age, "trade": trade, "home": home, "rich": rich})
+learnt, held = train_test_split(table, random_state=0)
+model = RandomForestClassifier(30, random_state=0).fit(learnt[["age", "trade", "home"]], learnt["rich"])
+print(balanced_accuracy_score(held["rich"], model.predict(held[["age", "trade", "home"]])))
+"""
+_HELD = "learnt, held = train_test_split(table, random_state=0)"
+
+
+def test_people_who_are_alike_by_chance_are_no_copies(tmp_path: Path) -> None:
+    assert run_watched(_CENSUS, tmp_path).findings == []
+
+
+def test_people_who_were_written_down_twice_are_copies(tmp_path: Path) -> None:
+    wide = _CENSUS.replace('"home": home,', '"home": home, "street": rng.integers(0, 400, people),')
+    wide = wide.replace('["age", "trade", "home"]', '["age", "trade", "home", "street"]')
+    assert run_watched(wide, tmp_path).findings == []
+    twice = plant(wide, (_HELD, "table = pd.concat([table, table.sample(900, random_state=1)])\n" + _HELD))
+    assert run_watched(twice, tmp_path).first_cause[0] == "duplicates-across-split"
+
+
 _FAULTS = {
     "zeros where nothing was written down": (
         [(_READY, 'trees.loc[rng.random(rows) < 0.08, "rain"] = 0.0\n' + _READY)],
