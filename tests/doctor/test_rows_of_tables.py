@@ -55,6 +55,38 @@ print(balanced_accuracy_score(held["rich"], model.predict(held[["age", "trade", 
 _HELD = "learnt, held = train_test_split(table, random_state=0)"
 
 
+_NETWORK = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+inputs = torch.tensor(table[["age", "trade", "home", "street"]].to_numpy("float32"))
+inputs = (inputs - inputs[:1800].mean(dim=0)) / inputs[:1800].std(dim=0)
+classes = torch.tensor(table["rich"].to_numpy())
+network = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+for epoch in range(6):
+    for rows in torch.randperm(1800).split(60):
+        loss = nn.functional.cross_entropy(network(inputs[rows]), classes[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        print((network(inputs[1800:]).argmax(dim=1) == classes[1800:]).float().mean())
+"""
+
+
+def test_networks_meet_people_who_are_alike_by_chance_and_people_written_down_twice(tmp_path: Path) -> None:
+    people = _CENSUS[: _CENSUS.index("learnt, held")]
+    plain = people.replace('"home": home', '"home": home, "street": 1.0 * home')
+    assert run_watched(plain + _NETWORK, tmp_path).findings == []
+    wide = people.replace('"home": home', '"home": home, "street": rng.integers(0, 400, people)')
+    assert run_watched(wide + _NETWORK, tmp_path).findings == []
+    half = "half = table.sample(1200, random_state=1)\n"
+    twice = half + "table = pd.concat([half, half]).sample(frac=1.0, random_state=0)\n"
+    assert "rows-learnt-and-measured" in run_watched(wide + twice + _NETWORK, tmp_path).kinds
+
+
 def test_people_who_are_alike_by_chance_are_no_copies(tmp_path: Path) -> None:
     assert run_watched(_CENSUS, tmp_path).findings == []
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.parts.alike_by_chance import share_of_copies
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Scene, Sensor
 
@@ -23,6 +25,15 @@ _DIFFERENT = 0.5
 """Share of a batch's rows that differ from one another, or a row is no name of its own."""
 
 _LARGEST_ROW = 16_384
+_NARROW, _MOST_KEPT = 256, 12_000
+"""Columns of rows whose numbers are kept, at most, and how many are."""
+
+
+class _Batch(NamedTuple):
+    """Hashes of rows, and their numbers (row, column) where they are narrow."""
+
+    keys: list[int]
+    table: NDArray[np.float32] | None
 
 
 @dataclass(slots=True)
@@ -34,12 +45,30 @@ class _Rows:
         measured: Of those of each call without gradients.
         known_before: How many of these had been learnt from then.
         place: Of the line that measured last.
+        values: Numbers of narrow rows, by hash, of those that were learnt from and of those measured.
     """
 
     learnt: set[int] = field(default_factory=set[int])
     measured: list[set[int]] = field(default_factory=list[set[int]])
     known_before: int = 0
     place: Place | None = None
+    values: dict[int, NDArray[np.float32]] = field(default_factory=dict[int, NDArray[np.float32]])
+
+    def keep(self, given: _Batch) -> set[int]:
+        """Keep rows of a batch, as long as they are narrow and not too many; return their hashes."""
+        for key, row in zip(given.keys, given.table if given.table is not None else (), strict=False):
+            if len(self.values) < _MOST_KEPT:
+                self.values.setdefault(key, row)
+        return set(given.keys)
+
+    def share_of_copies(self) -> float:
+        """Return the share of measured rows that are copies of learnt ones, of those that are kept."""
+        measured = set[int]().union(*self.measured)
+        sides = [[self.values[key] for key in side if key in self.values] for side in (self.learnt, measured)]
+        if min(len(side) for side in sides) < _ENOUGH_ROWS // 2:
+            return 1.0
+        learnt, held = (np.stack(side) for side in sides)
+        return share_of_copies(learnt, held)
 
 
 class Splits(Sensor):
@@ -62,10 +91,11 @@ class Splits(Sensor):
         if call.depth or self.scene.environments or not call.args or not hasattr(call.args[0], "shape"):
             return
         given = call.args[0]
-        rows = _rows(call.args)
-        if rows is None:
+        batch = _rows(call.args)
+        if batch is None:
             return
         mine = self._rows.setdefault(tuple(given.shape[1:]), _Rows())
+        rows = mine.keep(batch)
         if call.grad:
             if given.grad_fn is None:  # else what another model gave
                 self._waiting.append((len(given), rows))
@@ -129,7 +159,7 @@ class Splits(Sensor):
                 causes=(cause("evaluated-on-training-rows", rows.place),),
                 next_check="measure on rows that were held out",
             )
-        elif share_measured >= _MANY and everywhere:
+        elif share_measured >= _MANY and everywhere and rows.share_of_copies() >= _MANY:
             yield Finding(
                 kind="rows-learnt-and-measured",
                 severity=Severity.WARNING,
@@ -144,14 +174,18 @@ class Splits(Sensor):
             )
 
 
-def _rows(args: tuple[Any, ...]) -> set[int] | None:
-    """Return a hash of each row of all inputs; None where rows cannot be told apart, or are too large."""
+def _rows(args: tuple[Any, ...]) -> _Batch | None:
+    """Return the rows of all inputs; None where rows cannot be told apart, or are too large."""
     count = args[0].shape[0] if args[0].dim() else 0
     inputs = [each for each in args if hasattr(each, "detach") and each.dim() and each.shape[0] == count]
     if args[0].dim() < 2 and len(inputs) < 2:
         return None
-    if count < 2 or not 4 <= sum(each[0].numel() for each in inputs) <= _LARGEST_ROW:
+    width = sum(each[0].numel() for each in inputs) if count >= 2 else 0
+    if not 4 <= width <= _LARGEST_ROW:
         return None
     parts = [each.detach().reshape(count, -1).cpu().numpy() for each in inputs]
-    found = {hash(b"".join(each.tobytes() for each in row)) for row in zip(*parts, strict=True)}
-    return found if len(found) >= _DIFFERENT * count else None
+    found = [hash(b"".join(each.tobytes() for each in row)) for row in zip(*parts, strict=True)]
+    if len(set(found)) < _DIFFERENT * count:
+        return None
+    narrow = width <= _NARROW and all(each.dtype.kind in "biuf" for each in parts)
+    return _Batch(found, np.concatenate(parts, axis=1).astype(np.float32) if narrow else None)

@@ -7,16 +7,14 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.sensors.rows.sheet import mixed
+from modelwright.doctor.sensors.rows.parts.alike_by_chance import share_of_copies
+from modelwright.doctor.sensors.rows.sheet import Sheet
 from modelwright.doctor.sensors.rows.study import Measurement, Study
 
 __all__ = ["check_rows_twice"]
 
 _ENOUGH = 20
 _MANY = 0.05
-_FINE, _SPIKE = 12, 0.2
-"""Different values that a fine column has at least, and the share of rows that its commonest has at most."""
-
 _AGREE = 0.95
 """Share of copies that have the target of the row that they are copies of."""
 
@@ -117,7 +115,7 @@ def _copies(study: Study, measured: Measurement) -> Iterator[Finding]:
     if len(measured.rows) < _ENOUGH or share < _MANY or study.distinct < 0.5:
         return
     repeated = 1 - len(np.unique(study.rows)) / len(study.rows)
-    if study.sheet is not None and (_coarse(study) or _by_chance(study, measured, share)):
+    if study.sheet is not None and (_coarse(study) or _is_by_chance(study.sheet, measured.sheet)):
         return
     if (
         study.classes
@@ -158,38 +156,10 @@ def _of_one_class(study: Study, measured: Measurement) -> bool:
     )
 
 
-def _by_chance(study: Study, measured: Measurement, share: float) -> bool:
-    """Return whether rows would be met again as often with one column a step larger or smaller.
-
-    Copies agree in every column. Rows of a few ages, trades and hours that are equal by chance have as many
-    neighbours a year older: the finest column that is no measurement tells the two apart.
-    """
-    if study.sheet is None or measured.sheet is None:
+def _is_by_chance(learnt: Sheet, held: Sheet | None) -> bool:
+    if held is None or held.values.shape[1] != learnt.values.shape[1]:
         return False
-    learnt, held = study.sheet.values, measured.sheet.values
-    if learnt.shape[1] != held.shape[1] or learnt.shape[1] < 2:
-        return False
-    steps = {at: np.unique(learnt[:, at]) for at in np.flatnonzero(study.sheet.numeric).tolist()}
-    fine = {
-        at: values
-        for at, values in steps.items()
-        if len(values) >= _FINE and np.isfinite(values).all() and _most_frequent(learnt[:, at]) < _SPIKE
-    }
-    if not fine:
-        return False
-    at = max(fine, key=lambda each: len(fine[each]))
-    rest = [mixed(np.ascontiguousarray(np.delete(side, at, axis=1))) for side in (learnt, held)]
-    own, asked = (np.searchsorted(fine[at], side[:, at]) for side in (learnt, held))
-    known = set(zip(rest[0].tolist(), own.tolist(), strict=True))
-    beside = [
-        float(
-            np.mean(
-                [(key, place + step) in known for key, place in zip(rest[1].tolist(), asked, strict=True)]
-            )
-        )
-        for step in (-1, 1)
-    ]
-    return share - max(beside) < _MANY
+    return share_of_copies(learnt.values, held.values, learnt.numeric) < _MANY
 
 
 def _agreement(study: Study, rows: NDArray[np.int64], target: NDArray[np.generic]) -> float:
@@ -198,10 +168,6 @@ def _agreement(study: Study, rows: NDArray[np.int64], target: NDArray[np.generic
     met = np.isin(rows, study.rows)
     asked = zip(rows[met].tolist(), target[met].tolist(), strict=True)
     return float(np.mean([each in learnt for each in asked]))
-
-
-def _most_frequent(column: NDArray[np.float32]) -> float:
-    return float(np.unique(column, return_counts=True)[1].max() / len(column))
 
 
 def _coarse(study: Study) -> bool:
