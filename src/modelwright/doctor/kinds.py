@@ -143,4 +143,5 @@ KINDS = (
     "values-of-the-last-sample",
     "window-reaches-target",
     "worst-action-is-taken",
+    "worst-state-measured",
 )

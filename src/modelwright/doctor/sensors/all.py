@@ -39,6 +39,7 @@ from modelwright.doctor.sensors.loop.measuring.accumulators import Accumulators
 from modelwright.doctor.sensors.loop.measuring.carrying_over import CarryingOver
 from modelwright.doctor.sensors.loop.measuring.checkpoints import Checkpoints
 from modelwright.doctor.sensors.loop.measuring.functional_dropout import FunctionalDropout
+from modelwright.doctor.sensors.loop.measuring.kept_states import KeptStates
 from modelwright.doctor.sensors.loop.measuring.measured_rows import MeasuredRows
 from modelwright.doctor.sensors.loop.measuring.measures import Measures
 from modelwright.doctor.sensors.loop.measuring.modes import Modes
@@ -89,6 +90,7 @@ _KINDS = {
     Annealing: "learning rates of zero",
     Plateaus: "schedules that wait for progress",
     Checkpoints: "states that are loaded",
+    KeptStates: "the state that is measured last",
     FirstValues: "first values",
     Displacement: "what was learnt before",
     Batches: "scale of inputs, order of labels",
@@ -144,7 +146,7 @@ _OF_ACTING = (
     Detachment,
     Advantages,
 )
-_OF_ROWS = (Batches, CarryingOver, Splits, MeasuredRows, NetworkRows, Learning, Settings)
+_OF_ROWS = (Batches, CarryingOver, Splits, MeasuredRows, KeptStates, NetworkRows, Learning, Settings)
 
 
 def make_sensors(scene: Scene) -> Sequence[Sensor]:

@@ -7,7 +7,7 @@ import sysconfig
 from dataclasses import dataclass
 from types import FrameType
 
-__all__ = ["Place", "is_users", "place_of_caller"]
+__all__ = ["Place", "is_users", "place_of_caller", "places_of_callers"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -68,3 +68,18 @@ def place_of_caller(depth: int = 1) -> Place | None:
             return Place(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back
     return None
+
+
+def places_of_callers(depth: int = 1, most: int = 12) -> tuple[Place, ...]:
+    """Return the lines of the user's code that led here, innermost first, at most so many."""
+    found: list[Place] = []
+    frame: FrameType | None = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and len(found) < most:
+        code = frame.f_code
+        known = _KNOWN.get(code.co_filename)
+        if known is None:
+            known = _KNOWN[code.co_filename] = is_users(code.co_filename)
+        if known:
+            found.append(Place(code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    return tuple(found)

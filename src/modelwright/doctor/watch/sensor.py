@@ -250,6 +250,9 @@ class Sensor:
     def on_batch(self, loader: Any, batch: Any) -> None:
         """Hear that a data loader gave a batch."""
 
+    def on_part(self, part: Any) -> None:
+        """Hear that a data loader, or a subset of a data set, was made."""
+
     def on_scaler(self, what: str, optimizer: Any) -> None:
         """Hear that a gradient scaler did `unscale` or `step`."""
 

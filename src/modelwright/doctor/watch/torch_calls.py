@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 from torch.optim import lr_scheduler
+from torch.utils.data import DataLoader, Subset
 from torch.utils.data.dataloader import _BaseDataLoaderIter  # pyright: ignore[reportPrivateUsage]
 
 from modelwright.doctor.watch.patch import Patches
@@ -73,6 +74,8 @@ def replace_calls(watch: Watch, patches: Patches, mode: Quiet) -> None:
     for place in (torch.distributions, torch.distributions.kl):
         patches.replace(place, "kl_divergence", calls.distribution("divergence"))
     patches.replace(_BaseDataLoaderIter, "__next__", calls.batch)
+    for kind in (DataLoader, Subset):
+        patches.replace(kind, "__init__", calls.part)
 
 
 class _Calls:
@@ -330,5 +333,14 @@ class _Calls:
             if self._watch.listens:
                 self._watch.tell("on_batch", iterator, batch)
             return batch
+
+        return heard
+
+    def part(self, initialise: Callable[..., None]) -> Callable[..., None]:
+        @wraps(initialise)
+        def heard(made: Any, *args: Any, **kwargs: Any) -> None:
+            initialise(made, *args, **kwargs)
+            if self._watch.listens:
+                self._watch.tell("on_part", made)
 
         return heard
