@@ -144,13 +144,18 @@ def _prepare(models: Sequence[Any], change: Change) -> None:
 
 
 def _scales(tapes: Sequence[Tape]) -> tuple[Any, Any] | None:
-    """Return mean and deviation of each column, where the first input is rows of numbers."""
+    """Return mean and deviation of each column, where the first input is rows of numbers.
+
+    Of pictures and sequences it is one mean and one deviation of all their numbers.
+    """
     rows = [tape.inputs[0] for tape in tapes if tape.inputs]
     if not rows or any(not isinstance(x, torch.Tensor) or not x.is_floating_point() for x in rows):
         return None
-    if any(x.dim() != 2 or x.shape[1] != rows[0].shape[1] for x in rows):
+    if any(x.dim() < 2 or x.shape[1:] != rows[0].shape[1:] for x in rows):
         return None
     pooled = torch.cat(rows)
+    if pooled.dim() > 2:
+        return pooled.mean(), pooled.std().clamp_min(1e-6)
     return pooled.mean(dim=0), pooled.std(dim=0).clamp_min(1e-6)
 
 

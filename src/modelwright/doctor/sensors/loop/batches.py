@@ -19,6 +19,12 @@ _ENOUGH = 6
 _LARGE, _SMALL = 30.0, 1e-3
 """Root mean square of inputs that a network of usual layers and first values learns badly from."""
 
+_BYTE = 1 / 255
+"""Largest number of pixels that were divided by 255 twice."""
+
+_SAME, _SOME_ROWS = 0.01, 8
+"""How much rows of a batch differ, over the size of their numbers; and rows from which that can be said."""
+
 _FEW = 0.5
 """Share of the classes that a batch in random order would hold, below which the order is no chance."""
 
@@ -35,6 +41,8 @@ class Batches(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._sizes: list[float] = []
+        self._spreads: list[float] = []
+        self._reach = np.array([np.inf, 0.0])
         self._place: Place | None = None
         self._model = ""
         self._labels: list[NDArray[np.int64]] = []
@@ -58,6 +66,12 @@ class Batches(Sensor):
         if given.numel():
             values = given.detach().reshape(-1)[:_MOST].double()
             self._sizes.append(float(values.square().mean().sqrt()))
+            low, high = values.aminmax()
+            self._reach = np.array([min(self._reach[0], float(low)), max(self._reach[1], float(high))])
+            if given.dim() > 1 and len(given) >= _SOME_ROWS:
+                rows = given.detach().reshape(len(given), -1)[:, : _MOST // 16].double()
+                apart = float(rows.std(dim=0).mean())
+                self._spreads.append(apart / max(1e-30, float(rows.square().mean().sqrt())))
             self._place, self._model = call.place, type(call.module).__name__
 
     def on_operation(self, operation: Operation) -> None:
@@ -81,7 +95,10 @@ class Batches(Sensor):
         if len(self._sizes) < _ENOUGH:
             return
         size = float(np.median(self._sizes))
-        if _SMALL <= size <= _LARGE or not np.isfinite(size):
+        if not np.isfinite(size):
+            return
+        if _SMALL <= size <= _LARGE and not (self._reach[0] >= 0 and self._reach[1] <= _BYTE * (1 + 1e-6)):
+            yield from self._all_but_the_same(size)
             return
         word = "large" if size > 1 else "small"
         yield Finding(
@@ -96,6 +113,29 @@ class Batches(Sensor):
             ),
             next_check="print mean and deviation of the tensor that enters the model; scale it "
             "with constants of the training rows",
+            subject=self._model,
+        )
+
+    def _all_but_the_same(self, size: float) -> Iterable[Finding]:
+        if len(self._spreads) < _ENOUGH or not 0 < max(self._spreads) < _SAME:
+            return
+        apart = float(np.median(self._spreads))
+        yield Finding(
+            kind="inputs-out-of-scale",
+            severity=Severity.WARNING,
+            title=f"Inputs of {self._model} are all but the same: rows differ by {apart:.2%} of the size of "
+            "their numbers.",
+            evidence={
+                "root_mean_square": size,
+                "difference_over_size": self._spreads[:40],
+                "least_and_largest": self._reach.tolist(),
+            },
+            causes=(
+                cause("wrong-normalisation-constants", self._place),
+                cause("inputs-not-scaled", self._place),
+            ),
+            next_check="print mean and deviation of the tensor that enters the model; constants of data "
+            "from 0 to 255 do not fit data from 0 to 1",
             subject=self._model,
         )
 
