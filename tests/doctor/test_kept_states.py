@@ -184,6 +184,14 @@ def test_states_that_are_loaded_for_other_ends_are_let_be(edits: list[tuple[str,
             ('float("inf")', "0.0"),
             ("best, state = loss", "best, state = share"),
         ],
+        # Some rows are tried before anything is learnt.
+        [
+            ("measure(chosen_by)", "measure(told)"),
+            (
+                "best, state = float",
+                "with torch.no_grad():\n    net(rows[told.indices[:64]])\nbest, state = float",
+            ),
+        ],
     ],
 )
 def test_the_part_that_chose_is_the_part_that_is_told(edits: list[tuple[str, str]], tmp_path: Path):

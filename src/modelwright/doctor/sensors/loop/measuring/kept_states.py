@@ -238,7 +238,7 @@ class KeptStates(Sensor):
             fresh = fresh and all(known.weights != each.weights for known in mine)
             if fresh and all(each is not one for one in told):
                 mine.append(each)
-        return found
+        return {mark: passes for mark, passes in found.items() if passes}
 
     def _worst(self, kept: Pass, held: dict[int, list[Pass]]) -> Iterable[Finding]:
         """The state that came back is the worst of all that were measured."""
