@@ -29,6 +29,8 @@ _MOST_TARGETS = 200_000
 _LEAST_S, _SHARE = 0.5, 0.02
 _FEWEST_ROWS = 20
 _LEARNT = 0.05
+"""Share of rows that may be among those of another part."""
+
 _SOME_ROWS = 200
 _MOST_PARTS = 32
 
@@ -314,7 +316,9 @@ class KeptStates(Sensor):
         for _, (kind, mine) in self._made:
             if kind != rows[0] or len(mine) < _FEWEST_ROWS:
                 continue
-            if not any(kind == other and mine & keys for other, keys in used):
+            # A few rows of different parts may be the same.
+            met = set[int]().union(*(mine & keys for other, keys in used if kind == other))
+            if len(met) <= _LEARNT * len(mine):
                 return len(mine)
         return 0
 
