@@ -155,6 +155,21 @@ for step in range(260):
 """
 )
 
+_IN_PLACE = [
+    (
+        "        return np.array([*self.place, 0.1 * self.steps], np.float32)",
+        "        self.kept[:] = [*self.place, 0.1 * self.steps]\n        return self.kept",
+    ),
+    ("self.place, self.steps =", "self.kept = np.zeros(3, np.float32)\n        self.place, self.steps ="),
+]
+_WHAT_GOES_ON = [
+    ("    with torch.no_grad():\n        noise", "    on = d == 0\n    with torch.no_grad():\n        noise"),
+    ("(0.2 * torch.randn_like(a)).", "(0.2 * torch.randn_like(a[on]))."),
+    ("slow_actor(n) + noise", "slow_actor(n[on]) + noise"),
+    ("torch.cat([n, na], dim=1)", "torch.cat([n[on], na], dim=1)"),
+    ("y = r + 0.95 * (1 - d) * smaller", "y = r.masked_scatter(on, r[on] + 0.95 * smaller)"),
+]
+
 FAULTS = {
     "soft: the larger critic": (
         SOFT,
@@ -222,6 +237,25 @@ FAULTS = {
         STEADY,
         [("smaller = torch.min(", "smaller = torch.max(")],
         "twin-minimum-missing",
+    ),
+    "steady: one critic, which is the smaller one everywhere at first": (
+        STEADY,
+        [
+            ("slow_actor, slow_critics =", "critics[1][2].bias.data += 0.6\nslow_actor, slow_critics ="),
+            ("torch.min(slow_critics[0](both), slow_critics[1](both))", "slow_critics[0](both)"),
+            (
+                "slow_critics[0](both).squeeze",
+                "torch.stack([slow(both) for slow in slow_critics])[0].squeeze",
+            ),
+            ("range(260)", "range(900)"),
+            ("lerp_(one.data, 0.01)", "lerp_(one.data, 0.1)"),
+        ],
+        "twin-minimum-missing",
+    ),
+    "steady: written in place, where only what goes on has a value": (
+        STEADY,
+        [*_IN_PLACE, *_WHAT_GOES_ON],
+        "observation-aliased",
     ),
     "steady: no gradient through the action": (
         STEADY,
@@ -297,6 +331,16 @@ VARIANTS = {
     "steady: no noise, no delay": (
         STEADY,
         [("(slow_actor(n) + noise).clamp(-1, 1)", "slow_actor(n)"), ("if step % 2 == 0", "if True")],
+    ),
+    "steady: only what goes on has a value": (STEADY, _WHAT_GOES_ON),
+    "steady: written in place, and copied": (
+        STEADY,
+        [
+            *_IN_PLACE,
+            ("store.append((obs, ", "store.append((obs_kept, "),
+            (", nxt, term))", ", nxt.copy(), term))"),
+            ("    nxt, reward, term", "    obs_kept = obs.copy()\n    nxt, reward, term"),
+        ],
     ),
     "steady: the policy is asked about both at once": (
         STEADY,

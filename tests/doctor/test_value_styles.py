@@ -205,6 +205,11 @@ FAULTS = {
         ],
         "return-not-reset-at-done",
     ),
+    "several steps: rewards discounted from the end": (
+        SEVERAL_STEPS,
+        [("GAMMA**k * r for", "GAMMA ** (len(window) - 1 - k) * r for")],
+        "discount-power-wrong",
+    ),
     "several steps: bootstraps a step too early": (
         SEVERAL_STEPS,
         [("push(after, False)", "push(obs, False)")],
@@ -235,6 +240,7 @@ FAULTS = {
         [('p = qa.gather(1, b["a"].long().unsqueeze(1)).flatten()', "p = qa.max(1)[0]")],
         "gathered-wrong-action",
     ),
+    "vector: a column of rewards meets a row of values": (VECTOR, [("r=()", "r=(1,)")], "silent-broadcast"),
     "vector: the observation stays": (VECTOR, [("    obs = nxt\n", "")], "observation-not-advanced"),
     "vector: no mask of ends": (VECTOR, [(' * (1 - b["d"])', "")], "terminal-mask-missing"),
     "vector: gradients through the target": (

@@ -107,6 +107,17 @@ def test_a_first_step_that_throws_a_policy_away_is_found(tmp_path: Path) -> None
     assert found[0].evidence["distance_over_size"] > 10
 
 
+def test_a_first_adam_step_of_a_third_of_the_weights_is_found(tmp_path: Path) -> None:
+    adam = (
+        "torch.optim.RMSprop(agent.parameters(), lr=2e-3)",
+        "torch.optim.Adam(agent.parameters(), lr=0.14)",
+    )
+    told = run_watched(plant(ADVANTAGE, adam, ("range(120)", "range(60)")), tmp_path)
+    found = [each for each in told.findings if each.kind == "first-step-throws-weights-away"]
+    assert [each.causes[0].name for each in found] == ["learning-rate-too-high"]
+    assert found[0].evidence["distance_over_size"] < 1
+
+
 _LATE_CUTS = (
     ("self.steps == 12", "self.steps == 3 and self.age > 700"),
     (

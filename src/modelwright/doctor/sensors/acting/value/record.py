@@ -16,6 +16,8 @@ _MOST_REFUTING = 8
 _MOST_PLAIN = 4
 _ENOUGH_ROWS = 10
 _ENOUGH_LOOKS = 20
+_MOST_UNDECIDED = 200
+"""Batches that a right way gives and a wrong one too, after which no more are looked at."""
 
 
 class Record:
@@ -36,6 +38,7 @@ class Record:
         self.pairs = False
         self.looks = self.ends = self.cuts = 0
         self.right: list[Fit] = []
+        self._decided = self._undecided = 0
         self._refuting: list[Batch] = []
         self._plain: list[Batch] = []
         self._answer: tuple[int, list[Fit]] | None = None
@@ -58,6 +61,10 @@ class Record:
         found = self._right(batch)
         if found is not None:
             self.right = [*self.right[-99:], found]
+            if _decides(batch, found):
+                self._decided += 1
+            else:
+                self._undecided += 1
         elif not _can_be_explained(batch):
             return None
         kept, most = (self._refuting, _MOST_REFUTING) if found is None else (self._plain, _MOST_PLAIN)
@@ -103,7 +110,7 @@ class Record:
             return True
         seen = self.ends >= _ENOUGH_ROWS and self.cuts >= _ENOUGH_ROWS
         enough = _ENOUGH_LOOKS if seen else 3 * _ENOUGH_LOOKS if not cuts else 5 * _ENOUGH_LOOKS
-        return not self._refuting and len(self.right) >= enough
+        return not self._refuting and (self._decided >= enough or self._undecided >= _MOST_UNDECIDED)
 
     @property
     def refuted(self) -> int:
@@ -153,6 +160,17 @@ def _can_be_explained(batch: Batch) -> bool:
     rows = len(batch.targets)
     different = {id(worth.links): worth.links for worth in batch.worths}.values()
     return any(is_covered(links, way, rows) for links in different for way in ways)
+
+
+def _decides(batch: Batch, found: Fit) -> bool:
+    """Return whether no wrong value of what follows is the right one in every row.
+
+    At first one of two critics may be the smaller one everywhere.
+    """
+    right = next(each for each in batch.worths if (each.fault, each.name) == (found.fault, found.worth))
+    return not any(
+        each.fault.split(":")[0] and np.array_equal(each.values, right.values) for each in batch.worths
+    )
 
 
 def _odd(batch: Batch) -> int:

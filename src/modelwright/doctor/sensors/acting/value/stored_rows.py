@@ -12,6 +12,7 @@ __all__ = ["StoredRows"]
 
 _ENOUGH = 3
 _FEWEST_STEPS = 3
+_FEWEST_ROWS = 8
 _MOST_STARTS = 60
 
 
@@ -30,12 +31,16 @@ class StoredRows:
 
     def take(self, main: Seen, others: Iterable[Seen]) -> None:
         """Look at the rows that predictions are of, and at the other rows of the same update."""
-        alike = [each for each in others if each.rows == main.rows and each is not main]
-        if not alike:
+        beside = [each for each in others if each is not main]
+        alike = [each for each in beside if each.rows == main.rows]
+        # What follows is often asked of rows that did not end only.
+        fewer = [each for each in beside if _FEWEST_ROWS <= each.rows < main.rows]
+        if not alike and not fewer:
             return
         self._looks += 1
         self._stale += any(self._is_stale(main, each) for each in alike)
-        self._overwritten += all(each.keys == main.keys for each in alike) and self._is_overwritten(main)
+        same = all(each.keys == main.keys for each in alike) and all(_is_part(each, main) for each in fewer)
+        self._overwritten += same and self._is_overwritten(main)
 
     def _is_stale(self, main: Seen, follows: Seen) -> bool:
         """Return whether all rows are first observations, and what follows them came at many later steps."""
@@ -82,3 +87,9 @@ class StoredRows:
                 causes=(cause("observation-aliased", stored_at),),
                 next_check="store copies: the environment writes each observation into the same memory",
             )
+
+
+def _is_part(call: Seen, main: Seen) -> bool:
+    """Return whether the rows of a call are those of another one, in their order, with some left out."""
+    rest = iter(main.keys)
+    return all(key in rest for key in call.keys)

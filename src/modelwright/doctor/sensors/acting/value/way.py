@@ -267,6 +267,9 @@ def _returns(links: Links, chosen: NDArray[np.bool_], way: Way) -> tuple[Numbers
         rewards[:, 0] = links.after[chosen]
     elif way.reward in ("reward-off-by-one:before", ":before"):
         rewards[:, 0] = links.before[chosen]
+    elif way.reward == "discount-power-wrong:from the end":
+        at = np.abs(counted.sum(axis=1)[:, None] - 1 - np.arange(rewards.shape[1])[None, :])
+        rewards = np.where(counted, np.take_along_axis(rewards, at, axis=1), 0.0)
     elif way.reward == ":clipped":
         rewards = np.clip(rewards, -1.0, 1.0)
     elif way.reward == ":sign":

@@ -62,6 +62,7 @@ def wrong_ways(steps: Sequence[int]) -> Iterator[Way]:
             for power in ("", ":one more", ":one less", ":all the same"):
                 yield Way(steps=many, power=f"discount-power-wrong{power}")
             yield Way(steps=many, reward="discount-power-wrong:rewards")
+            yield Way(steps=many, reward="discount-power-wrong:from the end")
     # The step's own observation; or the one that followed, stored as both.
     yield Way(link="next-observation-wrong", reward=":before")
     for many in range(1, HORIZON + 1):

@@ -16,9 +16,13 @@ __all__ = ["LossInputs"]
 
 _ENOUGH = 3
 _ROUNDING = 1e-4
+_FEWEST_ROWS, _MOST_LOOKED_AT = 8, 64
+_MOST_PARTS = 3
+"""Products of a column and a row that add to rewards and masked values of what follows."""
 
 _ELEMENTWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-_ARITHMETIC = ("sub", "__sub__", "rsub", "__rsub__", "mul", "__mul__", *_ELEMENTWISE)
+_DIFFERENCES = ("sub", "__sub__", "rsub", "__rsub__", *_ELEMENTWISE)
+_ARITHMETIC = (*_DIFFERENCES, "mul", "__mul__")
 
 
 @dataclass(slots=True)
@@ -170,6 +174,8 @@ class LossInputs(Sensor):
             self._square(operation, long, short)
         if len(long) != 2 or len(short) != 1:
             return
+        if long == (*short, *short) and operation.name in _DIFFERENCES:
+            self._square_and_row(operation, one, other)
         rows = long[0]
         if rows < 2 or long[1] != 1 or short[0] != rows:
             return
@@ -194,6 +200,19 @@ class LossInputs(Sensor):
                 True,
                 shapes=[list(column), list(square)],
                 result=list(square),
+                function=operation.name,
+            )
+
+    def _square_and_row(self, operation: Operation, one: Any, other: Any) -> None:
+        """A row of predictions is compared with a square of targets, which a column and a row made before."""
+        square, row = (one, other) if one.dim() == 2 else (other, one)
+        if row.requires_grad and not square.requires_grad and _is_of_column_and_row(square):
+            self._note(
+                "spread",
+                operation,
+                True,
+                shapes=[list(square.shape), list(row.shape)],
+                result=list(operation.result.shape),
                 function=operation.name,
             )
 
@@ -268,6 +287,20 @@ def _sigmoid(place: Place | None, count: _Count) -> Finding:
         next_check="remove the sigmoid before the loss, or use binary_cross_entropy",
         subject=str(place or ""),
     )
+
+
+def _is_of_column_and_row(square: Any) -> bool:
+    """Return whether a square is a column and a row, added and multiplied: two or three numbers make each.
+
+    Measured squares, of as many numbers a row as rows, are not so.
+    """
+    numbers = square.detach()[:_MOST_LOOKED_AT, :_MOST_LOOKED_AT].double()
+    if len(numbers) < _FEWEST_ROWS or not bool(numbers.isfinite().all()):
+        return False
+    import torch
+
+    sizes = torch.linalg.svdvals(numbers)
+    return bool(numbers.any()) and bool(sizes[_MOST_PARTS] <= 1e-5 * sizes[0])
 
 
 def _spread(place: Place | None, count: _Count) -> Finding:

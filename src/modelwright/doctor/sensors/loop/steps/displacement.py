@@ -19,6 +19,9 @@ _FAR = 3.0
 _AT_ONCE = 1.0
 """The same after one step of a program that acts; a hundredth is usual, a tenth is much."""
 
+_AT_EACH = 0.3
+"""The same where the optimizer's later steps are as large as its first, as Adam's are."""
+
 _FEWEST_EPISODES, _RISE = 10, 0.001
 """Episodes at the beginning and at the end whose returns are compared, and p-value of a rise."""
 
@@ -91,8 +94,11 @@ class Displacement(Sensor):
             for p, before in start.weights
             if float(before.norm()) > 0
         ]
-        if acts and far and statistics.median(far) > _AT_ONCE and self._thrown is None:
-            self._thrown = start, statistics.median(far)
+        if acts and far and self._thrown is None:
+            even = all("betas" in group for group in start.optimizer.param_groups)
+            # Of two layers, the last one may be drawn very small on purpose.
+            if statistics.median(far) > _AT_ONCE or (even and statistics.median_low(far) > _AT_EACH):
+                self._thrown = start, statistics.median(far)
         elif not acts and far and statistics.median(far) > _FAR:
             self._found.append(_finding(start, statistics.median(far)))
 
