@@ -219,3 +219,20 @@ def test_a_fault_in_another_style_is_named_first(fault: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("program", SOUND)
 def test_a_right_program_beside_it_raises_nothing(program: str, tmp_path: Path) -> None:
     assert run_watched(SOUND[program], tmp_path).findings == []
+
+
+def test_a_middle_of_as_many_rows_as_numbers_is_no_row_of_predictions(tmp_path: Path) -> None:
+    program = """
+import torch
+torch.manual_seed(0)
+middle = torch.zeros(16, requires_grad=True)
+adam = torch.optim.Adam([middle], lr=1e-2)
+places = torch.rand(4, 16)
+for _ in range(80):
+    rows = places[torch.randint(0, 4, (16,))] + 0.1 * torch.randn(16, 16)
+    loss = ((rows - middle) ** 2).mean() + torch.nn.functional.mse_loss(middle, rows)
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+"""
+    assert "shapes-spread" not in run_watched(program, tmp_path).kinds

@@ -22,7 +22,7 @@ from modelwright.doctor.sensors.acting.value.following import Followed, Followin
 from modelwright.doctor.sensors.acting.value.idle_networks import IdleNetworks
 from modelwright.doctor.sensors.acting.value.policies import Policies
 from modelwright.doctor.sensors.acting.value.record import Record
-from modelwright.doctor.sensors.acting.value.seen_calls import FEWEST_ROWS, SeenCalls
+from modelwright.doctor.sensors.acting.value.seen_calls import FEWEST_ROWS, SeenCalls, is_stacked
 from modelwright.doctor.sensors.acting.value.stored_rows import StoredRows
 from modelwright.doctor.sensors.acting.value.target_findings import Heard, findings_of
 from modelwright.doctor.sensors.acting.value.temperature import Temperature
@@ -42,6 +42,7 @@ _ACTED = 100
 _MOST_VAIN = 16
 """Comparisons at a place without any network's value of what follows, after which no more are looked at."""
 
+_MOST_CRITICS = 20
 _SAME = 1e-5
 _COMPARES = ("mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss", "sub", "__sub__", "rsub", "__rsub__")
 
@@ -165,10 +166,28 @@ class Targets(Sensor):
         one, other = operation.argument(0, "input"), operation.argument(1, "target")
         if not (hasattr(one, "requires_grad") and hasattr(other, "requires_grad")):
             return
-        if one.shape != other.shape or one.numel() < FEWEST_ROWS:
+        if not (one.requires_grad or other.requires_grad):
             return
-        if one.requires_grad or other.requires_grad:
+        stacked = self._unstacked(one, other) or self._unstacked(other, one)
+        if stacked:
+            self._pairs += [(*each, operation.place) for each in stacked]
+        elif one.shape == other.shape and one.numel() >= FEWEST_ROWS:
             self._pairs.append((one, other, operation.place))
+
+    def _unstacked(self, prediction: Any, target: Any) -> list[tuple[Any, Any]]:
+        """Return what each of several critics says, with its target; nothing where there is one critic."""
+        if not prediction.requires_grad or prediction.dim() < 2:
+            return []
+        many, rows = prediction.shape[0], prediction.shape[1]
+        if many > _MOST_CRITICS or rows < FEWEST_ROWS or not is_stacked(prediction, rows):
+            return []
+        if not any(call.rest is not None and call.rows == rows for call in self._seen.calls):
+            return []
+        if target.shape == prediction.shape:
+            return [(prediction[at], target[at]) for at in range(many)]
+        if tuple(target.shape) in (tuple(prediction.shape[1:]), (1, *prediction.shape[1:])):
+            return [(each, target.reshape(each.shape)) for each in prediction]
+        return []
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.acting.value.own_draws import OwnDraws
+from modelwright.doctor.sensors.acting.value.seen_calls import is_stacked
 from modelwright.doctor.sensors.acting.value.severe import severe
 from modelwright.doctor.sensors.acting.value.slopes import even_slope
 from modelwright.doctor.sensors.acting.value.view import Seen
@@ -152,7 +153,7 @@ class Policies:
         if not of_pairs:
             return
         self._place = self._scene.newest_place_of("backward")
-        rows = [slope.detach().double().cpu().numpy().reshape(len(each.keys), -1) for each, slope in of_pairs]
+        rows = [_by_row(slope.detach(), len(each.keys)) for each, slope in of_pairs]
         whole: Numbers = np.sum([each.sum(axis=1) for each in rows], axis=0)
         even = bool(np.ptp(whole) <= 1e-6 * np.abs(whole).max() and whole[0] < 0)
         live = any(each.live for each, _ in of_pairs)
@@ -272,6 +273,12 @@ class Policies:
                 check="subtract log(1 - tanh(u)**2), summed over actions",
                 place=self._raw_place,
             )
+
+
+def _by_row(slope: Any, rows: int) -> Numbers:
+    """Return slopes (row, number) in what one critic gave, or several, stacked."""
+    numbers = slope.double().cpu().numpy()
+    return numbers.reshape(len(numbers), rows).T if is_stacked(slope, rows) else numbers.reshape(rows, -1)
 
 
 def _among(numbers: Numbers, values: Numbers) -> bool:

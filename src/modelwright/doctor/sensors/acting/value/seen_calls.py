@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from modelwright.doctor.sensors.acting.value.view import Seen, View
 from modelwright.doctor.watch.sensor import Call, Operation, Scene
 
-__all__ = ["FEWEST_ROWS", "SeenCalls"]
+__all__ = ["FEWEST_ROWS", "SeenCalls", "is_stacked"]
 
 FEWEST_ROWS = 8
 """Rows of the smallest batch that is looked at."""
@@ -56,7 +56,9 @@ class SeenCalls:
         if call.depth or not self._scene.environments or not call.args:
             return None
         outputs = list(_outputs(call.output))
-        rows = max((int(each.shape[0]) for each in outputs), default=0)
+        shape = tuple(getattr(call.args[0], "shape", ()))
+        given = int(shape[0]) if shape else 0
+        rows = max((given if is_stacked(each, given) else int(each.shape[0]) for each in outputs), default=0)
         if not 1 <= rows <= _MOST_OUTPUTS:
             return None
         if rows < FEWEST_ROWS:
@@ -82,8 +84,8 @@ class SeenCalls:
             if each.dim() in (1, 2) and each.shape[0] == len(keys) and each.is_floating_point()
         ]
         if rest is not None:
-            stacked = (each for each in outputs if each.dim() == 3 and each.shape[1:] == (len(keys), 1))
-            flat += [one.detach().double().cpu().numpy() for each in stacked for one in each]
+            stacked = (each for each in outputs if is_stacked(each, len(keys)))
+            flat += [one.detach().double().cpu().numpy().reshape(-1, 1) for each in stacked for one in each]
         seen = Seen(call.module, keys, rest, [each for each in flat if each.size], call.grad)
         seen.wide = [
             each.detach().double().cpu().numpy()
@@ -104,6 +106,12 @@ class SeenCalls:
         if result.dim() > 2 or result.shape[0] != result.numel():
             return
         self.columns.append(result.detach().double().cpu().numpy().reshape(-1).copy())
+
+
+def is_stacked(output: Any, rows: int) -> bool:
+    """Return whether an output is one number a row of several networks: (network, row), or so with a 1."""
+    shape = tuple(output.shape)
+    return len(shape) in (2, 3) and shape[1:] in ((rows,), (rows, 1)) and shape[0] not in (1, rows)
 
 
 def _outputs(given: Any) -> Any:
