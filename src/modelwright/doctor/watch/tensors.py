@@ -1,14 +1,16 @@
 """Read tensors without a change to them or to what is recorded of them."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["any_nonzero", "sample", "tensors_in", "without_copies"]
+__all__ = ["any_nonzero", "sample", "tensors_in", "twin_of", "without_copies"]
 
 _SAMPLE = 64
+_REGISTERED = ("_parameters", "_buffers", "_modules")
 
 
 def any_nonzero(tensor: Any) -> bool:
@@ -47,3 +49,17 @@ def tensors_in(value: Any) -> Iterator[Any]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from tensors_in(each)
+
+
+def twin_of(module: Any) -> Any:
+    """Return a copy of a module.
+
+    Torch copies no tensor that belongs to a graph; those that a module keeps as attributes,
+    log-probabilities of an episode for example, are copied without it.
+    """
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for each in tensors_in({name: kept for name, kept in vars(part).items() if name not in _REGISTERED}):
+            if each.grad_fn is not None:
+                memo[id(each)] = each.detach().clone()
+    return copy.deepcopy(module, memo)

@@ -1,7 +1,6 @@
 """Whether a policy with memory begins each episode anew, or with what it remembers of the one before."""
 
 import contextlib
-import copy
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.watch.experience import Transition
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Call, Scene, Sensor
-from modelwright.doctor.watch.tensors import tensors_in
+from modelwright.doctor.watch.tensors import tensors_in, twin_of
 
 __all__ = ["Memory"]
 
@@ -197,7 +196,7 @@ class Memory(Sensor):
         known.trials += 1
         states = {id(each) for each in self._carried(known, list(tensors_in(args)))}
         with contextlib.suppress(Exception):  # a stranger's copy or forward
-            twin = copy.deepcopy(known.module).eval()
+            twin = twin_of(known.module).eval()
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 plain, without = (
                     [each.double() for each in tensors_in(_ask(twin, args, zeros, keywords))]

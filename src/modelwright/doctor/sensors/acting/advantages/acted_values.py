@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ __all__ = ["ActedValues"]
 
 _MOST_CALLS = 1024
 _MOST_ROWS = 256
+_MOST_HEARD = 20_000
+"""Calls that are heard while the watch does not look closely, of programs that nobody else tells of."""
 
 Floats = NDArray[np.float64]
 
@@ -41,35 +44,71 @@ class ActedValues:
 
     Args:
         experience: What the environments did.
+
+    Attributes:
+        needless: Whether copies can be asked anew.
     """
 
     def __init__(self, experience: Experience) -> None:
         self._experience = experience
         self._said: dict[int, deque[_Said]] = {}
+        self._asked: tuple[int, list[bytes]] | None = None
+        self._told = False
+        self._heard = 0
+        self.needless = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether to hear calls too while the watch does not look closely."""
+        return self._told and not self.needless and self._heard < _MOST_HEARD
 
     def hear(self, call: Call) -> None:
-        """Take note of a call of a model as a whole that is given a state too."""
-        given = [each for each in call.args if each is not None]
-        if call.depth or len(given) < 2 or not hasattr(given[0], "detach"):
+        """Take note of a call of a model as a whole that is given a state too, or what a layer made."""
+        if not call.depth:
+            self._hear(call.module, call.args, call.output)
+
+    def hear_from_afar(self, module: Any, args: Sequence[Any], output: Any) -> None:
+        """Take note of a model's call as a whole that is not looked at closely."""
+        self._heard += 1
+        self._hear(module, args, output)
+
+    def _hear(self, module: Any, args: Sequence[Any], output: Any) -> None:
+        given = [each for each in args if each is not None]
+        if not given or not hasattr(given[0], "detach"):
             return
-        transitions = self._experience.transitions
-        if not transitions or given[0].numel() > _MOST_ROWS * len(transitions[-1].observation):
-            return
-        keys = keys_of(given[0], max(1, len(transitions[-1].observation) // 4))
-        if not keys or len(keys) > _MOST_ROWS:
+        keys = self._keys(given[0], len(given) > 1)
+        if keys is None:
             return
         values = {
             at: part.detach().double().cpu().numpy().reshape(-1)
-            for at, part in enumerate(tensors_of(call.output))
+            for at, part in enumerate(tensors_of(output))
             if part.numel() == len(keys) and part.is_floating_point()
         }
         if values:
-            said = self._said.setdefault(id(call.module), deque(maxlen=_MOST_CALLS))
+            self._told = True
+            said = self._said.setdefault(id(module), deque(maxlen=_MOST_CALLS))
             said.append(_Said(self._experience.count, keys, values))
+
+    def _keys(self, given: Any, several: bool) -> list[bytes] | None:
+        """Return the observations that a call is about; None where nobody knows, or a copy can be asked."""
+        now = self._experience.newest_shown()
+        size = len(now[-1]) if now else 0
+        if not size or given.numel() > _MOST_ROWS * size:
+            return self._of_layers()
+        keys = keys_of(given, max(1, size // 4))
+        if keys is None:
+            return self._of_layers()
+        self._asked = (self._experience.count, keys) if any(key in now for key in keys) else None
+        return keys if several and len(keys) <= _MOST_ROWS else None
+
+    def _of_layers(self) -> list[bytes] | None:
+        """Return the observations that another model was given since the last step."""
+        asked = self._asked
+        return asked[1] if asked is not None and asked[0] == self._experience.count else None
 
     def forget(self) -> None:
         """Begin anew."""
-        self._said = {}
+        self._said, self._asked = {}, None
 
     def tables(self, rollout: Rollout) -> Iterator[ValueTable]:
         """Yield what was said of a rollout, where it was heard from its beginning to its end."""

@@ -16,6 +16,7 @@ from modelwright.doctor.sensors.acting.advantages.advantage_ways import (
     fit_way,
 )
 from modelwright.doctor.sensors.acting.advantages.mixed_rows import ways_of_other_rows
+from modelwright.doctor.sensors.acting.advantages.reset_rows import with_reset_rows
 from modelwright.doctor.sensors.acting.advantages.rollout import Rollout
 from modelwright.doctor.sensors.acting.advantages.used_rewards import UsedRewards
 from modelwright.doctor.sensors.acting.advantages.value_tables import ValueTable
@@ -70,6 +71,7 @@ class AdvantageSearch:
             return
         self.record.searches += 1
         yield from self._wrong(self.rollout)
+        yield from self._wrong_with_reset_rows()
         if used is not None:
             yield from self._wrong(rollout)
         if not self.of_values and values.known is not None and values.discount is not None:
@@ -96,13 +98,23 @@ class AdvantageSearch:
             for way in ways_of_other_rows(rollout, table, self.rows, self.places, self.of_values):
                 yield way.fault, self._fit(way)
 
+    def _wrong_with_reset_rows(self) -> Iterator[tuple[str, AdvantageFit]]:
+        whole = with_reset_rows(self.rollout)
+        if whole is None:
+            return
+        rows = np.where(self.rows >= 0, whole.places[self.rows], -1)
+        for table in self.tables:
+            for way in advantage_ways(whole.rollout, whole.table(table), self.of_values):
+                if way.fault:
+                    yield way.fault, self._fit(way, rows)
+
     def _ways(self, rollout: Rollout) -> Iterator[AdvantageWay]:
         for table in self.tables or [None]:
             yield from advantage_ways(rollout, table, self.of_values)
 
-    def _fit(self, way: AdvantageWay) -> AdvantageFit:
+    def _fit(self, way: AdvantageWay, rows: NDArray[np.int64] | None = None) -> AdvantageFit:
         sure = self.record.known is not None and self.record.right + self.record.refuted > 1
-        return fit_way(way, self.rows, self.weights, self.record.known, sure)
+        return fit_way(way, self.rows if rows is None else rows, self.weights, self.record.known, sure)
 
 
 def fits(fit: AdvantageFit) -> bool:

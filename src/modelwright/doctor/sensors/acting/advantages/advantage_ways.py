@@ -127,6 +127,8 @@ def _masks(rollout: Rollout, table: ValueTable) -> Iterator[tuple[str, Floats, F
     yield "terminal-mask-missing", one, shown + bonus, inside
     yield "gae-done-off-by-one", one, late * shown, late & ~last
     yield "gae-done-off-by-one", one, late * shown + bonus, late & ~last
+    for more in (0.0, bonus):
+        yield "gae-done-off-by-one", one, ~rollout.began * shown + more, ~rollout.began & ~last
     yield "bootstrap-missing", one * ~(term | (last & ~end)), after, inside
     yield "bootstrap-missing", one * ~(term | last), after, inside
     yield "bootstrap-missing", one * ~(end | last), after, inside

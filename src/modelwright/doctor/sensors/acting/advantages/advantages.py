@@ -7,6 +7,7 @@ right or wrong, can be tried on the same numbers. The same holds for the slope o
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from modelwright.doctor.sensors.acting.advantages.acted_values import ActedValue
 from modelwright.doctor.sensors.acting.advantages.advantage_record import AdvantageRecord
 from modelwright.doctor.sensors.acting.advantages.advantage_search import AdvantageSearch, fits
 from modelwright.doctor.sensors.acting.advantages.advantage_ways import REFUTED, AdvantageFit
+from modelwright.doctor.sensors.acting.advantages.reset_rows import with_reset_rows
 from modelwright.doctor.sensors.acting.advantages.reward_scales import RewardScales
 from modelwright.doctor.sensors.acting.advantages.rollout import Rollout
 from modelwright.doctor.sensors.acting.advantages.used_rewards import UsedRewards, used_rewards
@@ -100,8 +102,12 @@ class Advantages(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if self._seen.wanted and not self.scene.close and not getattr(output, "requires_grad", False):
+        if self.scene.close or getattr(output, "requires_grad", False):
+            return
+        if self._seen.wanted:
             self._seen.hear_from_afar(args)
+        if self._acted.wanted:
+            self._acted.hear_from_afar(module, args, output)
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
@@ -128,7 +134,8 @@ class Advantages(Sensor):
         """See `Sensor`."""
         self._updates.forget()
         self._tables.forget()
-        self._acted.forget()
+        if not self._acted.wanted:
+            self._acted.forget()
         self._arithmetic = {}
 
     def on_clip(self, parameters: Any, limit: float, norm: Any) -> None:
@@ -180,7 +187,9 @@ class Advantages(Sensor):
         self._rollout = Rollout.since(self.scene.experience, self._begin)
         if self._rollout is not None and len(self._rollout.transitions) >= _FEWEST_ROWS:
             self._rollout = self._seen.translated(self._rollout) or self._rollout
-            self._values = self._tables.ask(self._rollout) or list(self._acted.tables(self._rollout))
+            self._values = self._tables.ask(self._rollout)
+            self._acted.needless = self._acted.needless or bool(self._values)
+            self._values = self._values or list(self._acted.tables(self._rollout))
 
     # ---- comparison ----
 
@@ -188,8 +197,10 @@ class Advantages(Sensor):
         import torch
 
         numbers = len(rollout.transitions[0].observation) // 4
+        keys: list[bytes] | None = None
         for call in self._updates.calls:
-            keys = keys_of(call.args[0], numbers)
+            # What is given no observations may be about those that the model before it was given.
+            keys = keys_of(call.args[0], numbers) or keys
             if keys is None or len(keys) < _FEWEST_ROWS:
                 continue
             rows = in_order(keys, rollout)
@@ -245,6 +256,8 @@ class Advantages(Sensor):
                 found[fault] = fit
         self._note(record, found, smallest)
         used = self._used[0] if self._used is not None else None
+        if used is not None and len(used.factor) * int(self._rollout.last.sum()) != len(used.rewards):
+            used = None  # with rows in which environments only began anew
         if used is not None and found and what == "advantages":
             self._scales.look(self._rollout, used, next(iter(found.values())))
         return found.get("")
@@ -253,7 +266,11 @@ class Advantages(Sensor):
         """Return rewards as the user's functions hold them; sought once after acting."""
         assert self._rollout is not None
         if self._used is None:
-            self._used = (used_rewards(self._rollout, users_frames()),)
+            whole = with_reset_rows(self._rollout)
+            used = used_rewards(whole.rollout if whole else self._rollout, users_frames())
+            if used is not None and whole is not None:
+                used = replace(used, rewards=used.rewards[~whole.added])
+            self._used = (used,)
         return self._used[0]
 
     def _note(self, record: AdvantageRecord, found: dict[str, AdvantageFit], smallest: float) -> None:

@@ -67,7 +67,7 @@ class Rollout:
         for at in range(begin, len(experience.transitions)):
             rows.setdefault(experience.transitions[at].environment, []).append(at)
         order: list[int] = []
-        for each in rows.values():
+        for _, each in sorted(rows.items()):
             if order and len(order) + len(each) > _MOST:
                 break
             order += each

@@ -1,6 +1,5 @@
 """What a program's models would say of all observations of a rollout, asked of copies of them."""
 
-import copy
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from modelwright.doctor.sensors.acting.advantages.rollout import Rollout
 from modelwright.doctor.watch.sensor import Call
+from modelwright.doctor.watch.tensors import twin_of
 
 __all__ = ["ValueTable", "ValueTables"]
 
@@ -129,7 +129,7 @@ def _root(chain: _Chain) -> _Chain:
 def _through(chain: _Chain, rows: NDArray[np.float32]) -> Any:
     import torch
 
-    model = copy.deepcopy(chain.model)
+    model = twin_of(chain.model)
     if chain.source is None:
         first = next(model.parameters())
         return model(torch.from_numpy(rows).to(first.device, first.dtype))

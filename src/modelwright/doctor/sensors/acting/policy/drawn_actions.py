@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.acting.policy.masks_while_acting import mask_only_while_acting
+from modelwright.doctor.sensors.acting.policy.softmax_axis import is_over_rows
 from modelwright.doctor.watch.place import Place
-from modelwright.doctor.watch.sensor import Scene, Sensor
+from modelwright.doctor.watch.sensor import Operation, Scene, Sensor
 
 __all__ = ["DrawnActions"]
 
@@ -35,6 +36,8 @@ _OF_SHAPE = ("ExpandBackward0", "ViewBackward0", "UnsqueezeBackward0", "SqueezeB
 class DrawnActions(Sensor):
     """Looks at what distributions are asked how likely it is, while acting and in updates."""
 
+    operations = frozenset({"softmax", "log_softmax"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._bounds: dict[bytes, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
@@ -45,6 +48,9 @@ class DrawnActions(Sensor):
         self._drawn, self._drawn_masked = 0, 0
         self._learnt, self._learnt_masked, self._updates = 0, 0, 0
         self._categorical: Place | None = None
+        self._of_rows = self._over_rows = 0
+        self._softmax: Place | None = None
+        self._crosswise: Place | None = None
 
     def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
@@ -57,6 +63,16 @@ class DrawnActions(Sensor):
                 low, high = (np.asarray(bound, np.float32).reshape(-1) for bound in (low, high))
                 self._bounds[low.tobytes() + high.tobytes()] = low, high
 
+    def on_operation(self, operation: Operation) -> None:
+        """See `Sensor`."""
+        axis, result = operation.argument(1, "dim"), operation.result
+        if (
+            self.scene.environments
+            and isinstance(axis, int)
+            and axis % max(result.dim(), 1) < result.dim() - 1
+        ):
+            self._crosswise = operation.place
+
     def on_log_prob(self, distribution: Any, value: Any, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
         if not self.scene.environments or not hasattr(result, "requires_grad"):
@@ -68,6 +84,10 @@ class DrawnActions(Sensor):
                 self._twice, self._scale = self._twice + 1, place
         if kind == "Categorical":
             self._mask(distribution, result, place)
+            if result.requires_grad and result.dim() and len(result) > 1:
+                self._of_rows += 1
+                if is_over_rows(distribution):
+                    self._over_rows, self._softmax = self._over_rows + 1, self._crosswise or place
         elif kind in ("Normal", "MultivariateNormal") and self._bounds and result.requires_grad:
             self._bound(value, place)
 
@@ -124,6 +144,16 @@ class DrawnActions(Sensor):
                 evidence={"log_probabilities": self._normals, "with_such_a_deviation": self._twice},
                 causes=(cause("exponentiated-twice", self._scale),),
                 next_check="print the parameter, and the deviation that the distribution is given",
+            )
+        if self._over_rows >= _ENOUGH and self._over_rows == self._of_rows:
+            yield Finding(
+                kind="softmax-over-rows",
+                severity=Severity.SEVERE,
+                title="A softmax runs over another axis than the one along which actions are drawn: what an "
+                "observation's actions get depends on the other rows.",
+                evidence={"log_probabilities": self._of_rows, "with_such_a_softmax": self._over_rows},
+                causes=(cause("softmax-over-wrong-axis", self._softmax),),
+                next_check="run it over the actions: dim=-1",
             )
         if self._learnt_masked or self._updates < _ENOUGH or self._drawn < _FEWEST_ROWS:
             return

@@ -1,6 +1,6 @@
 """What a policy's loss gives to each log-probability, and which transition each of them is about."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +65,7 @@ class PolicyUpdates:
 
     def __init__(self) -> None:
         self.heard: list[LogProbability] = []
-        self.calls: deque[Call] = deque(maxlen=_MOST_CALLS)
+        self.calls: deque[Call] = deque()
         self._sources: list[tuple[Any, int]] = []
 
     def forget(self) -> None:
@@ -76,6 +76,10 @@ class PolicyUpdates:
     def hear_call(self, call: Call) -> None:
         """Take note of a model's call with gradients."""
         if call.grad and not call.depth and call.args and hasattr(call.args[0], "requires_grad"):
+            if len(self.calls) == _MOST_CALLS:
+                # A layer that is called for each step of a sequence leaves room for what is called once.
+                often, _ = Counter(id(each.module) for each in self.calls).most_common(1)[0]
+                del self.calls[next(at for at, each in enumerate(self.calls) if id(each.module) == often)]
             self.calls.append(call)
 
     def hear_distribution(self, result: Any, value: Any, made: int, place: Place | None) -> None:

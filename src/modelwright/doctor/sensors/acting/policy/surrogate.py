@@ -7,6 +7,7 @@ from typing import Any
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.acting.policy.policy_updates import PolicyUpdates
+from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Operation, Scene, Sensor
 
@@ -49,7 +50,8 @@ class Surrogate(Sensor):
         self._differences: list[tuple[Any, Place | None]] = []
         self._ratios: list[_Ratio] = []
         self._choices: list[tuple[str, Any, Any, Any, Place | None]] = []
-        self._counts = {what: _Count() for what in ("inverted", "choice", "bounds", "sum")}
+        self._clipped: list[tuple[Any, Any]] = []
+        self._counts = {what: _Count() for what in ("inverted", "choice", "bounds", "sum", "values")}
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
@@ -76,7 +78,9 @@ class Surrogate(Sensor):
                 if operation.argument(0, "input") is ratio.result:
                     bounds = operation.argument(1, "min"), operation.argument(2, "max")
                     ratio.bounds.append((*bounds, operation.place))
-        elif name in _CHOOSES and self._ratios:
+            if any(operation.argument(0, "input") is each for each, _ in self._differences):
+                self._clipped.append((operation.argument(0, "input"), result))
+        elif name in _CHOOSES and (self._ratios or self._clipped):
             one, other = operation.argument(0, "input"), operation.argument(1, "other")
             if hasattr(one, "requires_grad") and hasattr(other, "requires_grad"):
                 self._choices.append((name, result, one, other, operation.place))
@@ -91,7 +95,7 @@ class Surrogate(Sensor):
 
     def _forget(self) -> None:
         self._updates.forget()
-        self._differences, self._ratios, self._choices = [], [], []
+        self._differences, self._ratios, self._choices, self._clipped = [], [], [], []
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
@@ -123,6 +127,22 @@ class Surrogate(Sensor):
                         count = self._counts["choice"]
                         count.evidence = {"function": name, "loss_rises_with_it": rises > 0}
                         self._note(count, rises != _CHOOSES[name], place)
+        self._look_at_values(loss, log_probabilities)
+
+    def _look_at_values(self, loss: Any, log_probabilities: list[Any]) -> None:
+        """Take note of which error is taken: that of a value, or of one that is kept near to its old one."""
+        for name, result, one, other, place in self._choices:
+            for difference, clipped in self._clipped:
+                if any(each is not None for each in _slopes(difference, log_probabilities)):
+                    continue
+                free = [each for each in (one, other) if not _moves(each, clipped)]
+                if len(free) != 1 or one.shape != other.shape or not _share(free[0], difference):
+                    continue
+                (slope,) = _slopes(loss, [result])
+                if slope is not None and bool(slope.count_nonzero()) and bool((slope >= 0).all()):
+                    count = self._counts["values"]
+                    count.evidence = {"function": name}
+                    self._note(count, _CHOOSES[name] < 0, place)
 
     def _look_at_slope(self, ratio: _Ratio, slope: Any) -> None:
         nonzero = slope[slope != 0]
@@ -160,14 +180,14 @@ class Surrogate(Sensor):
                 severity=Severity.WARNING if what == "bounds" else Severity.SEVERE,
                 title=title,
                 evidence={"losses": count.seen, **count.evidence},
-                causes=tuple(_causes(fault, count.place)),
+                causes=tuple(_causes(what, fault, count.place)),
                 next_check=check,
             )
 
 
-def _causes(fault: str, place: Place | None) -> Iterator[Any]:
+def _causes(what: str, fault: str, place: Place | None) -> Iterator[Any]:
     yield cause(fault, place)
-    if fault == "clip-wrong-side":
+    if what == "choice":
         yield cause("policy-loss-sign", place)
 
 
@@ -177,6 +197,11 @@ def _slopes(of: Any, tensors: list[Any]) -> Any:
     if not of.requires_grad:
         return [None] * len(tensors)
     return torch.autograd.grad(of.sum(), tensors, retain_graph=True, allow_unused=True)
+
+
+def _share(one: Any, other: Any) -> bool:
+    """Return whether two results depend on the same parameters."""
+    return bool({id(leaf) for leaf in leaves_of(one)} & {id(leaf) for leaf in leaves_of(other)})
 
 
 def _moves(result: Any, tensor: Any) -> bool:
@@ -198,6 +223,14 @@ _TOLD = (
         "Of the clipped and the unclipped objective the loss takes the more hopeful one.",
         "clip-wrong-side",
         "objective: the smaller of both; loss: the larger of their negatives",
+    ),
+    (
+        "values",
+        "hopeful-bound",
+        "Of the error of a value and of that of the value kept near to its old one, the loss takes the "
+        "smaller: values that are far off need not be learnt.",
+        "clip-wrong-side",
+        "values: the larger of both errors, as PPO has it; or no clipping at all",
     ),
     (
         "bounds",

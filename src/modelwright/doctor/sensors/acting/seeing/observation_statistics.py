@@ -20,6 +20,7 @@ from modelwright.doctor.sensors.acting.seeing.scaling_rules import (
     moves_with_what_is_seen,
     rule_of,
 )
+from modelwright.doctor.sensors.acting.seeing.wrapper_statistics import WrapperStatistics
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Scene, Sensor
 
@@ -41,10 +42,12 @@ class _Round:
     Attributes:
         made: Transitions that the environments had made before.
         rows: Observations as it was given them (row, number).
+        modules: ids of all that were asked before that step.
     """
 
     made: int
     rows: NDArray[np.float32]
+    modules: set[int]
 
 
 class ObservationStatistics(Sensor):
@@ -55,6 +58,7 @@ class ObservationStatistics(Sensor):
         self._now: list[_Round] = []
         self._learning: list[_Round] = []
         self._resets = 0
+        self._wrappers = WrapperStatistics()
         self._place: Place | None = None
         self._found: list[Finding] = []
 
@@ -71,8 +75,9 @@ class ObservationStatistics(Sensor):
         if given.numel() > given.shape[-1] * len(experience.numbers):
             return
         rows = given.detach().float().cpu().numpy().reshape(-1, given.shape[-1]).copy()
-        asked = _Round(experience.count, rows)
+        asked = _Round(experience.count, rows, {id(module)})
         if self._now and self._now[-1].made == asked.made:
+            asked.modules |= self._now[-1].modules
             self._now[-1] = asked  # what it acts on is asked last
             return
         self._now.append(asked)
@@ -82,6 +87,9 @@ class ObservationStatistics(Sensor):
     def on_environment_reset(self, environment: Any, observation: Any) -> None:
         """See `Sensor`."""
         self._resets += 1
+        number = self.scene.experience.numbers.get(id(environment))
+        if number is not None:
+            self._wrappers.hear_reset(number, environment)
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
@@ -94,13 +102,19 @@ class ObservationStatistics(Sensor):
     def on_end(self) -> None:
         """See `Sensor`."""
         learnt, after = self._pairs_of(self._learning), self._pairs_of(self._now)
+        same = {each for one in self._learning for each in one.modules}
+        same &= {each for one in self._now for each in one.modules}
         self._learning, self._now = [], []
         if learnt is None or after is None:
             return
         if len(learnt.given) < _FEWEST_OF_LEARNING or len(np.unique(after.rounds)) < _FEWEST_ROUNDS:
             return
         apart = not set(learnt.environments.tolist()) & set(after.environments.tolist())
-        if apart or self._resets > 1:
+        made = self.scene.experience.transitions
+        scaled = self._wrappers.difference(learnt, after, made) if apart and same else None
+        if scaled is not None:
+            self._found.append(self._otherwise(scaled[0], scaled[1], {}))
+        elif apart or self._resets > 1:
             self._found.extend(self._judge(learnt, after))
 
     def _pairs_of(self, rounds: list[_Round]) -> Pairs | None:
@@ -147,17 +161,7 @@ class ObservationStatistics(Sensor):
         if far.max() >= _FAR and np.median(far) >= _FAR / 4:
             as_shown = is_as_shown(after)
             if as_shown or is_scaled_anew(after):
-                yield Finding(
-                    kind="observations-scaled-otherwise-after-learning",
-                    severity=Severity.SEVERE,
-                    title="After its last step the model is given observations "
-                    + ("as they are" if as_shown else "that are scaled by statistics that begin anew")
-                    + "; while it learnt they were scaled by what had been seen until then.",
-                    evidence=evidence,
-                    causes=(cause("observation-statistics-not-saved", self._place),),
-                    next_check="keep the mean and the deviation beside the weights, and use them for every "
-                    "evaluation",
-                )
+                yield self._otherwise(as_shown, far, evidence)
         elif moves_with_what_is_seen(after, rule.moves):
             yield Finding(
                 kind="observation-statistics-move-after-learning",
@@ -168,6 +172,18 @@ class ObservationStatistics(Sensor):
                 causes=(cause("observation-statistics-updated-in-evaluation", self._place),),
                 next_check="freeze the mean and the deviation while the policy is measured",
             )
+
+    def _otherwise(self, as_shown: bool, far: NDArray[np.float64], evidence: dict[str, Any]) -> Finding:
+        return Finding(
+            kind="observations-scaled-otherwise-after-learning",
+            severity=Severity.SEVERE,
+            title="After its last step the model is given observations "
+            + ("as they are" if as_shown else "that are scaled by statistics that begin anew")
+            + "; while it learnt they were scaled by what had been seen until then.",
+            evidence={"difference_over_deviation": [round(float(each), 4) for each in far[:40]], **evidence},
+            causes=(cause("observation-statistics-not-saved", self._place),),
+            next_check="keep the mean and the deviation with the weights, and use them in every evaluation",
+        )
 
     def findings(self) -> Iterable[Finding]:
         """Return what was found at the end."""

@@ -1,7 +1,6 @@
 """Whether what a network says of one observation depends on the others beside it."""
 
 import contextlib
-import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.loop.influence import influence
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
-from modelwright.doctor.watch.tensors import tensors_in
+from modelwright.doctor.watch.tensors import tensors_in, twin_of
 
 __all__ = ["RowsApart"]
 
@@ -98,7 +97,7 @@ def _judge(kept: _Kept) -> Iterator[Finding]:
     in_order = (nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
     if any(isinstance(part, in_order) for part in kept.network.modules()):
         return  # observations may be those of one episode, in order
-    twin = copy.deepcopy(kept.network).eval()
+    twin = twin_of(kept.network).eval()
     rows = torch.stack(kept.rows)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         plain, again = _said(twin, rows), _said(twin, rows)

@@ -117,11 +117,14 @@ class SeenAs:
         for begin, end, asked in rounds:
             acted = [each for each in asked if _is_of(each, end - begin, len(environments))]
             if acted and end - begin <= len(environments):
-                rows = acted[-1].rows
-                for number in range(begin, end):
-                    made = self._experience.at(number)
-                    if made is not None and made.environment in column:
-                        keys[number] = key_of(rows[column[made.environment] if len(rows) > 1 else 0])
+                rounds_own = {
+                    number: (column[made.environment], made.observation)
+                    for number in range(begin, end)
+                    if (made := self._experience.at(number)) is not None and made.environment in column
+                }
+                rows = _given(acted, list(rounds_own.values()))
+                for number, (at, _) in rounds_own.items():
+                    keys[number] = key_of(rows[at if len(rows) > 1 else 0])
         seen = [keys.get(number) for number in rollout.numbers.tolist()]
         known = [each for each in seen if each is not None]
         pairs = zip(seen, rollout.transitions, strict=True)
@@ -140,6 +143,7 @@ class SeenAs:
         for at in np.flatnonzero(rollout.ended).tolist():
             asked = self._final(rollout, at, column, rounds) if rollout.cut[at] else None
             asked = batch[at] if batch is not None else asked
+            asked = asked if asked is not None and len(asked) == len(known[at]) else None
             scaled = self._scaled(rollout, at, known, now)
             # Statistics may have moved between: it is enough that no other observation is nearer.
             is_it = asked and (scaled is None or _is_nearer(asked, scaled, shown[at]))
@@ -237,6 +241,16 @@ class SeenAs:
         if numbers is None or not np.isfinite(numbers).all():
             return None
         return numbers.astype(np.float32).tobytes()
+
+
+def _given(acted: Sequence[_Asked], shown: Sequence[tuple[int, bytes]]) -> NDArray[np.float32]:
+    """Return what observations became: what was asked last, where that is not what a layer made of them."""
+    last = acted[-1].rows
+    if shown and last[0].size * last.itemsize != len(shown[0][1]):
+        for each in acted[:-1]:
+            if all(key_of(each.rows[at if len(each.rows) > 1 else 0]) == key for at, key in shown):
+                return each.rows
+    return last
 
 
 def _is_nearer(asked: bytes, scaled: bytes, other: bytes) -> bool:
