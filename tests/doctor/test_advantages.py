@@ -139,7 +139,7 @@ FAULTS = {
         VECTOR,
         [("0.5 * value_loss", "60.0 * value_loss")],
         "value-loss-weight-too-high",
-        "loss.backward()",
+        "60.0 * value_loss",
     ),
     "values that outweigh the policy in what both share": (
         VECTOR,

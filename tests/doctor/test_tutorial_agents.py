@@ -138,7 +138,7 @@ FAULTS = {
         STEPS,
         [("None if terminated else", "None if over else")],
         "truncation-as-terminal",
-        "smooth_l1_loss",
+        "environment.step(action)",
     ),
     "only the newest are drawn": (
         STEPS,

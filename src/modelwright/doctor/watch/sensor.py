@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from modelwright.base.finding import Finding
 from modelwright.doctor.watch.experience import Experience
+from modelwright.doctor.watch.origins import Origins
 from modelwright.doctor.watch.place import Place
 
 __all__ = ["Call", "Estimation", "Operation", "Scene", "Sensor"]
@@ -121,6 +122,7 @@ class Scene:
         estimating: Whether the program is inside of one of them now.
         loaded: ids of parameters that got their values from a state that was loaded.
         drawn: ids of parameters whose values were seen to be drawn -> a weak reference to each.
+        origins: Lines at which tensors were made, of operations that were heard.
         places: What happened -> places of the user's code, the most frequent first seen.
         measured: What a scheduler was last given to judge progress by.
         scale: What a gradient scaler multiplied the loss by last; 1 without one.
@@ -142,6 +144,7 @@ class Scene:
     estimating: bool = False
     loaded: set[int] = field(default_factory=set[int])
     drawn: dict[int, Any] = field(default_factory=dict[int, Any])
+    origins: Origins = field(default_factory=Origins)
     places: dict[str, dict[Place, int]] = field(default_factory=dict[str, dict[Place, int]])
     measured: Any = None
     scale: float = 1.0
@@ -173,6 +176,10 @@ class Scene:
         """Return the place that was seen last for the first time."""
         counts = self.places.get(what)
         return list(counts)[-1] if counts else None
+
+    def place_of_loss(self, loss: Any) -> Place | None:
+        """Return the line that computed a loss, or else the one that asked for its gradients."""
+        return self.origins.of(loss) or self.newest_place_of("backward")
 
     def is_drawn(self, parameter: Any) -> bool:
         """Return whether a parameter's first values were drawn at random, and none were loaded since."""

@@ -108,6 +108,7 @@ class _Calls:
             scene.losses.append((scene.steps, float(loss.detach())))
         if scene.close:
             scene.saw("backward", place_of_caller(3))
+            scene.saw("loss", scene.place_of_loss(loss))
         self._watch.tell("on_backward", loss)
 
     def made(self, event: str) -> Callable[[Any], Any]:

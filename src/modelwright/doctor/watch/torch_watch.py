@@ -312,6 +312,8 @@ class TorchWatch:
 
     def _heard(self, name: str, function: Any, args: Any, kwargs: Any, result: Any) -> None:
         """Tell of an operation."""
+        place = place_of_caller(3)
+        self._scene.origins.note(name, args, result, place)
         self._watch.tell(
             "on_operation",
             Operation(
@@ -319,7 +321,7 @@ class TorchWatch:
                 args=args,
                 kwargs=kwargs,
                 result=result,
-                place=place_of_caller(3),
+                place=place,
                 inside=bool(self._stack),
                 step=self._scene.steps,
                 root=self._stack[0] if self._stack else None,

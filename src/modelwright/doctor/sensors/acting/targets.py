@@ -263,6 +263,7 @@ class Targets(Sensor):
             return
         record = self._records.setdefault(place, Record(place, shapes_of(main)))
         record.pairs = pairs
+        record.made = self.scene.origins.of(target) or record.made
         found = record.take(batch)
         if not self.scene.experience.ends_are_clear:
             found = record.otherwise.take(batch.with_cuts_as_ends()) or found

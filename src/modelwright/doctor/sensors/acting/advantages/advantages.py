@@ -301,7 +301,7 @@ class Advantages(Sensor):
     def findings(self) -> Iterable[Finding]:
         """Return what no right way of computing advantages explains, and one wrong way does."""
         yield from self._signs()
-        yield from self._loss_weights.findings(self.scene.place_of("backward"))
+        yield from self._loss_weights.findings(self.scene.place_of("loss"))
         yield from self._scales.findings(self._place(""))
         named: set[str] = set()
         for what, record in self._records.items():
@@ -378,7 +378,7 @@ class Advantages(Sensor):
         if fault == "terminal-mask-missing" and mask and total and abs(mask.line - total.line) > _NEAR:
             wanted = ("sum",)  # of what else ends mask, a memory for example
         found = [self._places[each] for each in wanted if self._places.get(each) is not None]
-        return found[0] if found else self.scene.place_of("backward")
+        return found[0] if found else self.scene.place_of("loss")
 
 
 def _different(numbers: NDArray[np.float64]) -> int:

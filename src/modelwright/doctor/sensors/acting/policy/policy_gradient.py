@@ -44,6 +44,7 @@ class PolicyGradient(Sensor):
         self._signs: list[float] = []
         self._ones: list[float] = []
         self._ratio_place: Place | None = None
+        self._loss_place: Place | None = None
 
     def on_acting(self, environment: Any) -> None:
         """See `Sensor`."""
@@ -124,6 +125,8 @@ class PolicyGradient(Sensor):
                 for (entropy, sign), slope in zip(self._entropies, slopes, strict=True)
                 if slope is not None and bool(slope.count_nonzero())
             ]
+            if found:
+                self._loss_place = self.scene.place_of_loss(loss)
             self._signs += [float((sign * slope > 0).double().mean()) for _, sign, slope in found]
             used = [(entropy, slope) for entropy, _, slope in found]
             if used and self.scene.environments and self._tries < _MOST_TRIES:
@@ -161,7 +164,7 @@ class PolicyGradient(Sensor):
                 severity=Severity.SEVERE,
                 title="The loss grows with the policy's entropy: the policy is driven to be certain.",
                 evidence={"losses": len(self._signs), "share_of_slopes_above_0": self._signs[:40]},
-                causes=(cause("entropy-sign-flipped", self.scene.place_of("backward")),),
+                causes=(cause("entropy-sign-flipped", self._loss_place),),
                 next_check="subtract the entropy from the loss: loss = policy_loss - weight * entropy.mean()",
             )
         if sum(self._splits) >= max(_ENOUGH - 1, len(self._splits) / 2):
@@ -171,7 +174,7 @@ class PolicyGradient(Sensor):
                 title="All that moves the policy is its entropy: no gradient comes from what its actions "
                 "led to.",
                 evidence={"losses": len(self._splits), "losses_of_entropy_only": sum(self._splits)},
-                causes=(cause("graph-detached", self.scene.place_of("backward")),),
+                causes=(cause("graph-detached", self._loss_place),),
                 next_check="look for detach(), item() or no_grad() between log_prob and the loss",
             )
         if len(self._ones) >= _ENOUGH and max(self._ones) < _ONE:

@@ -113,7 +113,7 @@ class ExpectedPolicies:
             far = np.abs(columns @ factors - whole.reshape(-1)).max()
             if far > _EXACT * np.abs(whole).max() or abs(factors[1]) < _NOTHING * abs(factors[0]):
                 continue
-            self._place = self._scene.newest_place_of("backward")
+            self._place = self._scene.newest_place_of("loss")
             weight = float(factors[0] / abs(factors[1]))
             self._of_entropy.append(weight)
             self._of_value.append(float(factors[1]))

@@ -107,7 +107,7 @@ class OwnDraws:
             if not weight:
                 continue
             self._losses += 1
-            self._loss_place = self._scene.newest_place_of("backward")
+            self._loss_place = self._scene.place_of_loss(loss)
             self._punished += weight < 0
             self._meant += self._is_mean(weight / abs(of_value), draw.value.shape[1])
             correction = _log_slope(draw.value)

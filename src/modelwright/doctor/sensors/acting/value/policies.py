@@ -152,7 +152,7 @@ class Policies:
         ]
         if not of_pairs:
             return
-        self._place = self._scene.newest_place_of("backward")
+        self._place = self._scene.place_of_loss(loss)
         rows = [_by_row(slope.detach(), len(each.keys)) for each, slope in of_pairs]
         whole: Numbers = np.sum([each.sum(axis=1) for each in rows], axis=0)
         even = bool(np.ptp(whole) <= 1e-6 * np.abs(whole).max() and whole[0] < 0)

@@ -30,12 +30,14 @@ class Record:
         right: How right ways gave targets, the newest last.
         shapes: Of the network whose predictions are compared.
         pairs: Whether it is given actions beside observations.
+        made: Line that computed the targets, where it was heard.
     """
 
     def __init__(self, place: Place | None, shapes: list[tuple[int, ...]]) -> None:
         self.place = place
         self.shapes = shapes
         self.pairs = False
+        self.made: Place | None = None
         self.looks = self.ends = self.cuts = 0
         self.right: list[Fit] = []
         self._decided = self._undecided = 0
@@ -49,7 +51,7 @@ class Record:
         """The same batches, with cuts read as ends: where nobody says which of the two they are."""
         if self._otherwise is None:
             self._otherwise = type(self)(self.place, self.shapes)
-            self._otherwise.pairs = self.pairs
+            self._otherwise.pairs, self._otherwise.made = self.pairs, self.made
         return self._otherwise
 
     def take(self, batch: Batch) -> Fit | None:

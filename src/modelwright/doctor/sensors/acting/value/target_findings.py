@@ -21,6 +21,9 @@ _FULL = 1.0 - 1e-5
 _BY_CHOICE = ("truncation-as-terminal",)
 """What may be meant so, where time is seen."""
 
+_STORED = frozenset({"truncation-as-terminal", "next-observation-after-reset", "reward-sign-flipped"})
+"""What goes wrong where a step's answer is stored."""
+
 _WRONG_NEXT = "next-observation-wrong"
 
 _OF_READING = frozenset({"truncation-as-terminal", "terminal-mask-missing"})
@@ -58,7 +61,7 @@ class Heard:
 
 def findings_of(record: Record, heard: Heard, experience: Experience) -> Iterable[Finding]:
     """Return what no right way of computing these targets explains, and one wrong way does."""
-    place, subject = record.place, str(record.place or "")
+    place, subject = record.made or record.place, str(record.place or "")
     if heard.attached >= _ENOUGH:
         yield Finding(
             kind="targets-differ-from-experience",
@@ -119,7 +122,7 @@ def findings_of(record: Record, heard: Heard, experience: Experience) -> Iterabl
 
 def _finding(record: Record, wrong: list[Fit], acting: Place | None, experience: Experience) -> Finding:
     """Return what is wrong; cuts taken for ends are for information where observations tell the time."""
-    faults, place = wrong[0].faults, record.place
+    faults = wrong[0].faults
     stored = wrong[0].way.reward == ":before"
     severity = Severity.SEVERE
     names = faults
@@ -142,7 +145,10 @@ def _finding(record: Record, wrong: list[Fit], acting: Place | None, experience:
             "steps_of_the_return": wrong[0].way.steps,
             "fits_every_row": [list(each.faults) for each in wrong][:5],
         },
-        causes=tuple(cause(fault, (acting if stored else None) or place) for fault in names),
+        causes=tuple(
+            cause(fault, (acting if stored or fault in _STORED else None) or record.made or record.place)
+            for fault in names
+        ),
         next_check="compute the target of one row that ended and of one that did not by hand",
-        subject=str(place or ""),
+        subject=str(record.place or ""),
     )

@@ -58,7 +58,7 @@ class Temperature:
         row = (float(held[0].grad), float(held[0].detach()), [newest, *means])
         self._rows = [*self._rows[1 - _MOST :], row]
         self._choices += of_choices
-        self._place = self._scene.newest_place_of("backward")
+        self._place = self._scene.newest_place_of("loss")
 
     def _fit(self) -> tuple[float, float] | None:
         """Return a and the target entropy that give every slope; None where none do."""

@@ -161,7 +161,7 @@ class CarryingOver(Sensor):
             severity=Severity.WARNING,
             title=f"{name} has learnt to say the opposite of its targets.",
             evidence=evidence,
-            causes=(cause("loss-sign-flipped", self.scene.place_of("backward") or model.learnt_at),),
+            causes=(cause("loss-sign-flipped", self.scene.place_of("loss") or model.learnt_at),),
             next_check="print targets beside what the model says of them before and after learning; turn the "
             "sign of the loss, or of the part of it that falls as they part",
             subject=name,

@@ -154,7 +154,7 @@ class Learning(Sensor):
         high = cause("learning-rate-too-high", self.scene.place_of("on_optimizer"))
         low = cause("learning-rate-too-low", self.scene.place_of("on_optimizer"))
         shuffled = cause("features-shuffled-against-labels")
-        sign = cause("loss-sign-flipped", self.scene.place_of("backward"))
+        sign = cause("loss-sign-flipped", self.scene.place_of("loss"))
         if 0 < size * steps < _PATH:
             if self._clips and float(np.quantile(self._clips, 0.1)) > _CUT:
                 return (cause("clip-norm-tiny", self.scene.place_of("clip")), low, high, shuffled)

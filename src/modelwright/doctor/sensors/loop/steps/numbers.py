@@ -82,7 +82,7 @@ class Numbers(Sensor):
             },
             causes=(
                 cause("learning-rate-too-high", self.scene.place_of("on_optimizer")),
-                cause("loss-sign-flipped", self.scene.place_of("backward")),
+                cause("loss-sign-flipped", self.scene.place_of("loss")),
                 cause("zero-grad-missing", self.scene.place_of("backward")),
             ),
             next_check="lower the learning rate tenfold; if the loss still grows, look at its sign",
