@@ -10,6 +10,35 @@ settings.load_profile("modelwright")
 _STRIDES = {
     **dict.fromkeys(
         (
+            "doctor/test_adversaries",
+            "doctor/test_carrying_over",
+            "doctor/test_drawn_actions",
+            "doctor/test_joined_tables",
+            "doctor/test_kept_states",
+            "doctor/test_label_errors",
+            "doctor/test_loop_styles",
+            "doctor/test_pandas_columns",
+            "doctor/test_pandas_rows",
+            "doctor/test_policy_styles",
+            "doctor/test_probes_estimators",
+            "doctor/test_rows_of_tables",
+            "doctor/test_schedules",
+            "doctor/test_sequences",
+            "doctor/test_series_of_classes",
+            "doctor/test_stacked_critics",
+            "doctor/test_table_rows",
+            "doctor/test_target_codes",
+            "doctor/test_target_units",
+            "doctor/test_tutorial_agents",
+            "doctor/test_windows",
+            "doctor/test_worlds",
+            "doctor/test_written_losses",
+            "doctor/test_written_policies",
+        ),
+        3,
+    ),
+    **dict.fromkeys(
+        (
             "algorithms/test_company",
             "algorithms/test_mlp",
             "algorithms/test_off_policy_twins",
@@ -44,7 +73,7 @@ _STRIDES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow all but every fifth or ninth of the tests in files that hold dozens alike."""
+    """Mark as slow all but every third, fifth or ninth of the tests in files that hold dozens alike."""
     seen: dict[str, int] = {}
     for item in items:
         name = f"{item.path.parent.name}/{item.path.stem}"
