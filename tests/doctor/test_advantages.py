@@ -148,7 +148,7 @@ FAULTS = {
             ("0.5 * value_loss", "60.0 * value_loss"),
         ],
         "value-loss-weight-too-high",
-        "loss.backward()",
+        "60.0 * value_loss",
     ),
     "a mean over an action's numbers": (
         VECTOR,

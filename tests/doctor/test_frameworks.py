@@ -127,9 +127,9 @@ class Exchanged(gymnasium.Wrapper):
     "sb3 ppo, entropy is punished":
         ("n_steps=128,", "n_steps=128, ent_coef=-0.01,", "entropy-sign-flipped", ""),
     "clean_dqn, no mask of ends":
-        (" * (1 - data.dones.flatten())", "", "terminal-mask-missing", "F.mse_loss(td_target, old_val)"),
+        (" * (1 - data.dones.flatten())", "", "terminal-mask-missing", "td_target = "),
     "clean_ppo, entropy is punished":
-        ("pg_loss - 0.01 * entropy", "pg_loss + 0.01 * entropy", "entropy-sign-flipped", "loss.backward()"),
+        ("pg_loss - 0.01 * entropy", "pg_loss + 0.01 * entropy", "entropy-sign-flipped", "+ 0.01 * entropy"),
     # Plain torch
     "scaled, clipped while scaled":
         ("        scaler.unscale_(optimizer)\n", "", "clip-before-unscale", "nn.utils.clip_grad_norm_"),
@@ -191,7 +191,7 @@ def test_a_healthy_script_is_found_well_and_keeps_its_numbers(script: str) -> No
     with Doctor() as doctor:
         watched = result_of(path, words)
     assert [each.title for each in action(doctor.findings())] == []
-    assert [each.evidence for each in doctor.findings() if each.kind == "sensor-failed"] == []
+    assert [(each.title, each.evidence) for each in doctor.findings() if each.kind == "sensor-failed"] == []
     assert doctor.steps > 10
     assert watched == alone
 

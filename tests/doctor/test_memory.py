@@ -56,7 +56,7 @@ FAULTS = {
         CELL,
         [("- 0.01 * entropy", "+ 0.01 * entropy")],
         "entropy-sign-flipped",
-        "loss.backward()",
+        "+ 0.01 * entropy",
     ),
     "a layer's update is not told of ends": (
         LAYER,

@@ -198,7 +198,7 @@ def test_a_missing_terminal_mask_in_an_own_agent_is_found_with_its_line(masked: 
     assert "targets of values" in found.checked
     if not masked:
         assert severe[0].causes[0].name == "terminal-mask-missing"
-        assert severe[0].causes[0].line == line_of("loss = nn.functional.mse_loss", ACTING)
+        assert severe[0].causes[0].line == line_of("wanted = ", ACTING)
 
 
 def test_one_seed_s_program_is_heard_and_not_those_that_train_beside_it(tmp_path: Path) -> None:

@@ -147,7 +147,11 @@ class Settings(Sensor):
 
         trials = list(self._trials(Change, twins))
         each = seconds / (len(trials) + 1)
-        as_is, taken = twins.train(Change(), min(steps, _TWIN_STEPS), each)
+        try:
+            as_is, taken = twins.train(Change(), min(steps, _TWIN_STEPS), each)
+        except RuntimeError as error:  # a framework may forbid a backward pass that it did not begin
+            self._capture.reason = f"copies of the model cannot learn: {error}"
+            return
         if taken < min(_FEWEST_TWIN_STEPS, steps) or not math.isfinite(first):
             return
         own = min(own, as_is)
