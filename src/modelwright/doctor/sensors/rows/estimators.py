@@ -272,18 +272,22 @@ class Estimators(Sensor):
         true, said = values_of(estimation.given), estimation.target
         if true is None:
             return
-        latest = [each for each in reversed(self._answers) if len(each[1].rows) == len(true)]
+        latest = [
+            (not is_part(said, output), output, measurement)
+            for output, measurement in reversed(self._answers)
+            if len(measurement.rows) == len(true)
+        ]
         # What was said as it is comes before what may have been made of it.
-        for output, measurement in sorted(latest, key=lambda each: not is_part(said, each[0])):
-            if self._take_score(estimation, true, output, measurement):
+        for is_made, output, measurement in sorted(latest, key=lambda each: each[0]):
+            if self._take_score(estimation, true, output, measurement, is_made):
                 return
 
     def _take_score(
-        self, estimation: Estimation, true: NDArray[Any], output: Any, measurement: Measurement
+        self, estimation: Estimation, true: NDArray[Any], output: Any, measurement: Measurement, is_made: bool
     ) -> bool:
         """Take note of a metric; return whether it was given what the model said, or what was made of it."""
         said = estimation.target
-        if is_part(said, output):
+        if not is_made:
             measurement.target = true
         elif not cuts(said, output):
             units = units_of(said, output)
@@ -328,7 +332,7 @@ class Estimators(Sensor):
         traced = [*studies, network] if network is not None else studies
         yield from once(self._prepared(traced))
         yield from self._tables.check_frames(studies, codes=bool(studies or self.scene.steps))
-        yield from once(isolated(check_rows_twice, studies, self._aside.is_idle(self._studies, self._book)))
+        yield from once(isolated(self._rows_twice, studies))
         yield from self._tables.check_orders(studies, self._studies)
         yield from once(isolated(check_pairing, studies))
         yield from isolated(check_hard_labels, studies)
@@ -338,6 +342,9 @@ class Estimators(Sensor):
         yield from isolated(check_settings, studies)
         yield from self._tables.check(studies)
         yield from once(check_table(studies))
+
+    def _rows_twice(self, studies: Sequence[Study]) -> Iterable[Finding]:
+        return check_rows_twice(studies, self._aside.is_idle(self._studies, self._book))
 
     def _prepared(self, studies: Sequence[Study]) -> Iterator[Finding]:
         """Return what is wrong with what prepares rows: a transformer, or arithmetic."""

@@ -30,12 +30,12 @@ def target_in(operation: Operation, said: Any) -> Any:
     if operation.name in _COMPARES:
         if said.dim() < 2 or one.numel() != other.numel() or one.is_floating_point():
             return None
-        best = {int(said.argmax(axis).sum()): said.argmax(axis) for axis in (1, said.dim() - 1)}
-        sides = [each for each in (one, other) if any(_same(each, best_of) for best_of in best.values())]
+        best = [said.argmax(axis) for axis in {1, said.dim() - 1}]
+        sides = [each for each in (one, other) if any(_same(each, classes) for classes in best)]
         return None if len(sides) != 1 else other if sides[0] is one else one
     if _same(one, said):
         return other
-    return one if _same(other, said) and operation.name not in ("mse_loss",) else None
+    return one if _same(other, said) and operation.name != "mse_loss" else None
 
 
 def _same(one: Any, other: Any) -> bool:

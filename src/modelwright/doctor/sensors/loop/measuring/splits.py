@@ -25,8 +25,8 @@ _DIFFERENT = 0.5
 """Share of a batch's rows that differ from one another, or a row is no name of its own."""
 
 _LARGEST_ROW = 16_384
-_NARROW, _MOST_KEPT = 256, 12_000
-"""Columns of rows whose numbers are kept, at most, and how many are."""
+_NARROW, _MOST_NUMBERS = 256, 2_000_000
+"""Columns of rows whose numbers are kept, at most; and numbers kept of learnt rows, and of measured ones."""
 
 
 class _Batch(NamedTuple):
@@ -54,12 +54,13 @@ class _Rows:
     place: Place | None = None
     values: dict[int, NDArray[np.float32]] = field(default_factory=dict[int, NDArray[np.float32]])
 
-    def keep(self, given: _Batch) -> set[int]:
-        """Keep rows of a batch, as long as they are narrow and not too many; return their hashes."""
-        for key, row in zip(given.keys, given.table if given.table is not None else (), strict=False):
-            if len(self.values) < _MOST_KEPT:
-                self.values.setdefault(key, row)
-        return set(given.keys)
+    def keep(self, given: _Batch, room: int) -> int:
+        """Keep the numbers of narrow rows, as far as there is room; return how much is left."""
+        for key, row in zip(given.keys, given.table, strict=True) if given.table is not None else ():
+            if row.size <= room and key not in self.values:
+                self.values[key] = row
+                room -= row.size
+        return room
 
     def share_of_copies(self) -> float:
         """Return the share of measured rows that are copies of learnt ones, of those that are kept."""
@@ -85,6 +86,7 @@ class Splits(Sensor):
         self._asked: list[tuple[int, set[int]]] = []
         self._before: list[tuple[int, set[int]]] = []
         self._steps = self._followed = 0
+        self._room = {True: _MOST_NUMBERS, False: _MOST_NUMBERS}
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
@@ -95,7 +97,8 @@ class Splits(Sensor):
         if batch is None:
             return
         mine = self._rows.setdefault(tuple(given.shape[1:]), _Rows())
-        rows = mine.keep(batch)
+        rows = set(batch.keys)
+        self._room[call.grad] = mine.keep(batch, self._room[call.grad])
         if call.grad:
             if given.grad_fn is None:  # else what another model gave
                 self._waiting.append((len(given), rows))
