@@ -1,7 +1,5 @@
 """Which line made a tensor: through other forms of the same numbers, not through what was computed anew."""
 
-import gc
-
 import torch
 
 from modelwright.doctor.watch.origins import Origins
@@ -37,7 +35,6 @@ def test_tensors_that_are_gone_are_not_taken_for_new_ones() -> None:
         made = torch.ones(3)
         origins.note("ones", (), made, _HERE)
         del made
-        gc.collect()
         assert origins.of(torch.zeros(3)) is None
 
 
