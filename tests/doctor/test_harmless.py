@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from watched import DIGITS, run_watched
 
+from modelwright.base.finding import Finding
 from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.sensor import Scene, Sensor
 from modelwright.doctor.watch.torch_watch import TorchWatch
@@ -70,3 +72,22 @@ def test_a_sensor_that_raises_is_left_out_and_said_so() -> None:
     assert [each.kind for each in watch.findings()] == [SENSOR_FAILED]
     assert "it broke on purpose" in str(watch.findings()[0].evidence)
     assert kept[0].heard >= 2
+
+
+class _Divides(Sensor):
+    """Divides by zero as it judges."""
+
+    asked = 0
+
+    def findings(self) -> list[Finding]:
+        self.asked += bool(np.isnan(np.zeros(1) / np.zeros(1)).all())
+        return []
+
+
+def test_what_numpy_does_of_zeros_is_the_doctors_own_affair(recwarn: pytest.WarningsRecorder) -> None:
+    sensor = _Divides(Scene())
+    with np.errstate(all="raise"):
+        assert not Watch(lambda scene: [sensor]).findings()
+    assert not Watch(lambda scene: [sensor]).findings()
+    assert sensor.asked == 2
+    assert not list(recwarn)

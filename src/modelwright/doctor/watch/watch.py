@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from modelwright.base.finding import Finding
 from modelwright.doctor.watch.failure import failure
 from modelwright.doctor.watch.sensor import Scene, Sensor
@@ -165,9 +167,9 @@ class Watch:
         self._failed.append(failure(title, error))
 
     def findings(self) -> list[Finding]:
-        """Return what all sensors have found."""
+        """Return what all sensors have found; no warning of NumPy's about their sums reaches the user."""
         found = list(self._past)
-        with self.quiet(), self._lock:
+        with self.quiet(), self._lock, np.errstate(all="ignore"):
             for sensor in tuple(self._sensors):
                 found += self._asked(sensor)
         alike = {(each.kind, each.causes): each for each in reversed(found)}
@@ -175,7 +177,8 @@ class Watch:
 
     def end(self) -> None:
         """Say that the program has ended: what is tried out on copies is tried now."""
-        self.tell("on_end")
+        with np.errstate(all="ignore"):
+            self.tell("on_end")
 
     def stop(self) -> None:
         """Listen no more."""

@@ -81,7 +81,8 @@ def rule_of(pairs: Pairs) -> Rule | None:
     factor, shift, left, moves = _fitted(given, shown, pairs.bound)
     if not moves.any():
         return None
-    deviation = np.where(moves, given.std(axis=0), 1.0)
+    spread = given.std(axis=0)
+    deviation = np.where(moves & (spread > 0), spread, 1.0)
     changed = np.sqrt(((given - shown) ** 2).mean(axis=0)) / deviation
     if (left > _NEAR * deviation)[moves].any() or not (changed[moves] > _OTHER).any():
         return None
