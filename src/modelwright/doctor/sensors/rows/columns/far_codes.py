@@ -15,6 +15,11 @@ _LEAST, _SHARE = 5, 0.005
 _FAR = 4.0
 """Distance to the nearest other value, over the range of all others."""
 
+_FAR_AND_RARE, _RARE = 2.0, 0.2
+"""The same where so few rows hold the value, and all others are measured: hardly one comes twice."""
+
+_MEASURED = 0.8
+
 _DIFFERENT = 20
 
 
@@ -70,10 +75,12 @@ def _code_of(column: NDArray[np.float64]) -> float | None:
         others = known[known != code]
         if len(known) - len(others) < max(_LEAST, _SHARE * len(known)) or len(others) < 0.5 * len(known):
             continue
-        if len(np.unique(others)) < _DIFFERENT:
+        different = len(np.unique(others))
+        if different < _DIFFERENT:
             continue
+        rare = different > _MEASURED * len(others) and len(others) > (1 - _RARE) * len(known)
         gap = float(np.abs(others - code).min())
-        if gap > _FAR * float(np.ptp(others)):
+        if gap > (_FAR_AND_RARE if rare else _FAR) * float(np.ptp(others)):
             return code
     return None
 
