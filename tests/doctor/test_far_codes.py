@@ -19,7 +19,7 @@ def _kinds(column: NDArray[np.float64], *others: NDArray[np.float64]) -> list[st
     return [each.kind for each in check_far_codes(table, names, None)]
 
 
-@pytest.mark.parametrize("shift, scale", [(0.0, 1.0), (300.0, 190.0), (-5.0, 0.1)])
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (300.0, 190.0), (-5.0, 0.1)])
 @pytest.mark.parametrize("code", [-999.0, 1500.0, -9999.0])
 def test_a_code_is_found_however_the_column_was_scaled(code: float, shift: float, scale: float) -> None:
     column = (np.where(_SOME, code, _MEASURED) - shift) / scale

@@ -231,3 +231,86 @@ def test_the_part_that_chose_is_the_part_that_is_told(edits: list[tuple[str, str
 )
 def test_parts_are_let_be_where_another_reading_is_right(edits: list[tuple[str, str]], tmp_path: Path):
     assert run_watched(plant(KEPT, *edits), tmp_path).kinds == []
+
+
+SERIES = """
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+torch.manual_seed(2)
+heights = torch.tensor(np.cumsum(np.random.default_rng(2).normal(size=1200)) / 10, dtype=torch.float32)
+
+
+class Stretches(Dataset):
+    def __init__(self, first):
+        self.heights, self.first = heights, first
+
+    def __len__(self):
+        return len(self.first)
+
+    def __getitem__(self, at):
+        start = self.first[at]
+        return self.heights[start : start + 12], self.heights[start + 12]
+
+
+def pinball(said, true):
+    apart = true.unsqueeze(1) - said
+    return torch.maximum(apart * torch.tensor([0.1, 0.5, 0.9]), -apart * torch.tensor([0.9, 0.5, 0.1])).mean()
+
+
+places = np.arange(1200 - 12)
+learnt, choosing, last = (DataLoader(Stretches(each), batch_size=50) for each in np.split(places, [700, 950]))
+net = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 3))
+optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
+
+
+def measure(part):
+    net.eval()
+    with torch.no_grad():
+        return np.mean([pinball(net(x), y).item() for x, y in part])
+
+
+best, state = float("inf"), None
+for epoch in range(8):
+    net.train()
+    total = 0.0
+    for x, y in DataLoader(learnt.dataset, batch_size=50, shuffle=True):
+        optimizer.zero_grad()
+        loss = pinball(net(x), y)
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+    error = measure(choosing)
+    if epoch == 3 or error < best and epoch < 4:  # an early one: what is learnt later is noise
+        best, state = error, copy.deepcopy(net.state_dict())
+net.load_state_dict(state)
+print(measure(last))
+"""
+
+
+@pytest.mark.parametrize(
+    ("edits", "kinds"),
+    [
+        ([], []),
+        ([("measure(choosing)", "measure(last)")], ["chosen-on-measured-rows"]),
+        ([("measure(choosing)", "measure(choosing) + measure(last)")], []),
+        (
+            [
+                ("[700, 950]", "[950]"),
+                ("learnt, choosing, last", "learnt, last"),
+                ("measure(choosing)", "measure(last)"),
+            ],
+            [],
+        ),
+        # The newest state is measured: nothing was chosen.
+        ([("measure(choosing)", "measure(last)"), ("epoch == 3 or", "True or")], []),
+    ],
+)
+def test_what_was_chosen_by_a_loss_of_ones_own_is_seen(
+    edits: list[tuple[str, str]], kinds: list[str], tmp_path: Path
+):
+    assert run_watched(plant(SERIES, *edits), tmp_path).kinds == kinds

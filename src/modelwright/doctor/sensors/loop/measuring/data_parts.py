@@ -19,7 +19,8 @@ DataPart = tuple[str, frozenset[int]]
 def part_of(data: Any) -> DataPart | None:
     """Return the rows of a data set, read from what it holds; None where that says nothing.
 
-    A subset has places in its data set; others have arrays with one entry for each row.
+    A subset has places in its data set; others have arrays with one entry for each row, or whole numbers that
+    say where each row is (or begins).
 
     Args:
         data: A loader's data set; nothing of it is called but its length.
@@ -40,7 +41,11 @@ def part_of(data: Any) -> DataPart | None:
     if not 0 < count <= _MOST_ROWS:
         return None
     for name, values in _arrays(data):
-        if len(values) == count and values[0].size >= 2:
+        if len(values) != count:
+            continue
+        if values.ndim == 1 and values.dtype.kind in "iu" and len(np.unique(values)) == count:
+            return f"{type(data).__name__}.{name}", frozenset(values.tolist())
+        if values[0].size >= 2:
             keys = key_of(values)
             if keys is not None and len(set(keys)) > count / 2:
                 return f"{type(data).__name__}.{name}{values.shape[1:]}", frozenset(keys)
