@@ -11,7 +11,7 @@ from modelwright.doctor.sensors.rows.sheet import Sheet
 from modelwright.doctor.sensors.rows.study import Measurement, Study
 from modelwright.doctor.watch.place import Place
 
-__all__ = ["Held", "Learner"]
+__all__ = ["Held", "Learner", "Mixed"]
 
 _CALM, _STRIDE = 8, 16
 """Batches without a new row, beyond one pass, after which one in so many is read."""
@@ -50,6 +50,11 @@ class _Side:
         """Whether all rows seem to be known."""
         return self.rows.full or self._calm > len(self.rows) + _CALM
 
+    @property
+    def closed(self) -> bool:
+        """Whether a whole pass brought no other row than those that are here."""
+        return self.whole and not self.rows.full and self.settled
+
     def add(self, table: NDArray[np.float32], group: int) -> NDArray[np.int64]:
         """Add rows, and return their numbers."""
         before, settled = len(self.rows), self.settled
@@ -74,6 +79,36 @@ class _Side:
         fresh = again & np.isnan(self.second[places])
         self.second[places[fresh]] = told[fresh]
         self.first[places[~again]] = told[~again]
+
+
+@dataclass(slots=True)
+class Mixed:
+    """Batches, measured in one stretch, that hold rows that were learnt from and rows that were not.
+
+    Attributes:
+        batches: How many.
+        known_rows: Rows in them that were learnt from.
+        fresh_rows: Rows in them that were not.
+        told_rows: Rows in those of which somebody asks whether the answers are right.
+        known, fresh: Numbers of these among the rows learnt from, and among those measured.
+        place: Of the line that measured the first of them.
+    """
+
+    place: Place | None
+    batches: int = 0
+    known_rows: int = 0
+    fresh_rows: int = 0
+    told_rows: int = 0
+    known: set[int] = field(default_factory=set[int])
+    fresh: set[int] = field(default_factory=set[int])
+
+    def add(self, known: NDArray[np.int64], fresh: NDArray[np.int64]) -> None:
+        """Add a batch."""
+        self.batches += 1
+        self.known_rows += len(known)
+        self.fresh_rows += len(fresh)
+        self.known.update(known.tolist())
+        self.fresh.update(fresh.tolist())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,6 +148,7 @@ class Learner:
         lowest: Least label that its classes, as they are, were compared with.
         highest: Largest of these.
         compared_with: Of the line that compares them.
+        mixed: Group of measured rows -> batches among them with rows that were learnt from.
     """
 
     module: Any
@@ -131,10 +167,11 @@ class Learner:
     lowest: float = np.inf
     highest: float = -np.inf
     compared_with: Place | None = None
+    mixed: dict[int, Mixed] = field(default_factory=dict[int, Mixed])
 
     def knows(self, table: NDArray[np.float32]) -> bool:
-        """Return whether all rows are among those learnt from or those measured."""
-        return bool((self.learnt.rows.has(table) | self.asked.rows.has(table)).all())
+        """Return whether all rows are among those learnt from, or all among those measured."""
+        return any(bool(side.rows.has(table).all()) for side in (self.learnt, self.asked))
 
     @property
     def targets_vary(self) -> bool:

@@ -11,6 +11,7 @@ from modelwright.doctor.sensors.rows.labels.changing_targets import check_changi
 from modelwright.doctor.sensors.rows.labels.label_codes import check_label_codes
 from modelwright.doctor.sensors.rows.labels.pairing import check_pairing
 from modelwright.doctor.sensors.rows.learner import Learner
+from modelwright.doctor.sensors.rows.parts.mixed_batches import check_mixed_batches
 from modelwright.doctor.sensors.rows.parts.overlapping_windows import check_overlap
 from modelwright.doctor.sensors.rows.parts.prepared_alike import check_prepared_alike
 from modelwright.doctor.sensors.rows.study import Study
@@ -52,6 +53,7 @@ def _all_of(
             yield from isolated(check_prepared_alike, learner)
         if not learner.bootstraps:
             yield from isolated(check_changing_targets, learner)
+            yield from isolated(check_mixed_batches, learner)
     for learner in reversed(learners):
         study = None if learner.within or learner.bootstraps else learner.study(_ENOUGH)
         if study is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.rows.estimator_kind import kind_of
-from modelwright.doctor.sensors.rows.learner import Learner
+from modelwright.doctor.sensors.rows.learner import Learner, Mixed
 from modelwright.doctor.sensors.rows.loss_targets import targets_of
 from modelwright.doctor.sensors.rows.network_checks import check_networks
 from modelwright.doctor.sensors.rows.sheet import values_of
@@ -25,6 +25,7 @@ _LARGEST_OUTPUT = 1_000_000
 _MOST_LEARNERS = 3
 _MOST_WAITING = 16
 _LEAST_S, _SHARE = 1.0, 0.04
+_SOME = 7
 _LOSSES = (
     *("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
     *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"),
@@ -66,6 +67,7 @@ class NetworkRows(Sensor):
         self._skipped = False
         self._batch: list[Any] = []
         self._asked: tuple[Learner, NDArray[np.int64], NDArray[Any] | None] | None = None
+        self._mixed: Mixed | None = None
         self._scaled_at: Place | None = None
         self._counted: tuple[Learner, Place | None] | None = None
         self._otherwise = False
@@ -102,7 +104,7 @@ class NetworkRows(Sensor):
         learns = recorded and mode
         side = learner.learnt if learns else learner.asked
         tried = goes_on and learns  # above
-        if not tried and side.rests() and (learns or not side.whole or self._ends_known(learner, args, said)):
+        if not tried and side.rests() and (learns or not side.whole or self._is_known(learner, args, said)):
             self._skipped |= learns
             return
         if self._spent > _LEAST_S and self._spent > _SHARE * (began - self._began):
@@ -123,10 +125,10 @@ class NetworkRows(Sensor):
             self._measure(learner, table, said)
         self._spent += time.perf_counter() - began
 
-    def _ends_known(self, learner: Learner, args: tuple[Any, ...], said: Any) -> bool:
-        """Return whether the first and the last row of a batch were met before: others seldom are new."""
-        ends = _table(args, int(said.shape[0]), ends=True)
-        return ends is None or not learner.asked.rows.fits(ends.shape[1]) or learner.knows(ends)
+    def _is_known(self, learner: Learner, args: tuple[Any, ...], said: Any) -> bool:
+        """Return whether some rows of a batch were met before, on one side: others seldom are new."""
+        some = _table(args, int(said.shape[0]), some=True)
+        return some is None or not learner.asked.rows.fits(some.shape[1]) or learner.knows(some)
 
     def _learner(self, module: Any) -> Learner:
         for each in reversed(self._learners):
@@ -164,9 +166,10 @@ class NetworkRows(Sensor):
     # ---- measuring ----
 
     def _measure(self, learner: Learner, table: NDArray[np.float32], output: Any) -> None:
-        fresh = ~learner.learnt.rows.has(table)
+        learnt = learner.learnt.rows.places(table)
+        fresh = learnt < 0
         said = _said(output)
-        self._asked = None
+        self._asked = self._mixed = None
         if not fresh.any():
             learner.asked.idle(len(table))
             return
@@ -175,6 +178,11 @@ class NetworkRows(Sensor):
             learner.asked_at[group] = place_of_caller()
         places = np.full(len(table), -1, np.int64)
         places[fresh] = learner.asked.add(table[fresh], group)
+        if not fresh.all() and learner.learnt.closed and not learner.asked.rows.full:
+            if group not in learner.mixed:
+                learner.mixed[group] = Mixed(place_of_caller())
+            learner.mixed[group].add(learnt[~fresh], places[fresh])
+            self._mixed = learner.mixed[group]
         if said is not None:
             known = places >= 0
             learner.asked.second[places[known]] = said[known]
@@ -188,6 +196,9 @@ class NetworkRows(Sensor):
         if self._asked is None or target is None or len(target) != len(self._asked[1]):
             return
         learner, places, _ = self._asked
+        if self._mixed is not None:
+            self._mixed.told_rows += len(places)
+            self._mixed = None
         if learner.outputs > 1 and (target.min() < 0 or target.max() >= learner.outputs):
             return  # other codes than those that are learnt
         if target.dtype.kind in "biuf":
@@ -273,13 +284,13 @@ class NetworkRows(Sensor):
         return self._findings
 
 
-def _table(args: tuple[Any, ...], rows: int, ends: bool = False) -> NDArray[np.float32] | None:
+def _table(args: tuple[Any, ...], rows: int, some: bool = False) -> NDArray[np.float32] | None:
     """Return what enters a network as numbers (row, column): some columns where they are many.
 
     Args:
         args: What it was called with.
         rows: Of the batch.
-        ends: Whether only the first and the last row are asked for.
+        some: Whether only a few rows are asked for, the first among them.
     """
     parts = [each for each in tensors_in(args) if each.dim() and each.shape[0] == rows]
     if not rows or not any(each.is_floating_point() and each.dim() >= 2 for each in parts):
@@ -290,7 +301,7 @@ def _table(args: tuple[Any, ...], rows: int, ends: bool = False) -> NDArray[np.f
     width = sum(each.shape[1] for each in flat)
     if not width or rows * width > _LARGEST_ROW * 64 or width > _LARGEST_ROW:
         return None
-    rows_apart, columns_apart = max(1, rows - 1) if ends else 1, -(-width // _MOST_COLUMNS)
+    rows_apart, columns_apart = max(1, (rows - 1) // _SOME) if some else 1, -(-width // _MOST_COLUMNS)
     tables: list[NDArray[np.float32]] = []
     for each in flat:
         tables.append(each[::rows_apart, ::columns_apart].float().cpu().numpy())

@@ -44,8 +44,11 @@ class RowStore:
 
     def has(self, table: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return which of (row, column) are here (row,)."""
-        known = self._places
-        return np.array([key in known for key in self._keys(table)], bool)
+        return self.places(table) >= 0
+
+    def places(self, table: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the number of each of (row, column); -1 where it is not here."""
+        return np.array([self._places.get(key, -1) for key in self._keys(table)], np.int64)
 
     def _keys(self, table: NDArray[np.float32]) -> list[int]:
         salts = self._salts
