@@ -63,7 +63,7 @@ FAULTS = {
         "        self.guess = nn.Sequential(nn.Linear(3, 24), nn.ReLU(), nn.Linear(24, 9), nn.ReLU(), "
         "nn.Linear(9, 8))\n",
         "        self.guess = nn.Sequential(nn.Linear(8, 24), nn.ReLU(), nn.Linear(24, 1))\n",
-        "        wanted = torch.relu(self.fixed(places))\n        return self.guess(wanted).pow(2).mean(-1)\n",
+        "        wanted = torch.relu(self.fixed(places))\n        return self.guess(wanted)**2\n",
     ),
     "it stands above what learns": (
         "        self.fixed = nn.Sequential(nn.Linear(3, 24), nn.ReLU(), nn.Linear(24, 8))\n",
