@@ -4,6 +4,7 @@ __all__ = ["KINDS"]
 
 KINDS = (
     "accuracy-says-little",
+    "actions-out-of-reach",
     "advantages-differ-from-experience",
     "adversaries-pull-together",
     "batches-of-few-classes",

@@ -11,6 +11,7 @@ from modelwright.doctor.sensors.acting.memories.replay import Replay
 from modelwright.doctor.sensors.acting.memories.unfilled_rows import UnfilledRows
 from modelwright.doctor.sensors.acting.memory import Memory
 from modelwright.doctor.sensors.acting.policy.action_masks import ActionMasks
+from modelwright.doctor.sensors.acting.policy.action_reach import ActionReach
 from modelwright.doctor.sensors.acting.policy.detachment import Detachment
 from modelwright.doctor.sensors.acting.policy.drawn_actions import DrawnActions
 from modelwright.doctor.sensors.acting.policy.first_ratios import FirstRatios
@@ -108,6 +109,7 @@ _KINDS = {
     EpisodeEnds: "ends of episodes",
     EnvironmentCopies: "environments side by side",
     DrawnActions: "actions as they were drawn",
+    ActionReach: "reach of actions",
     Exploration: "random and greedy actions",
     Replay: "what is drawn from memory",
     UnfilledRows: "places of memories that are empty",
@@ -131,6 +133,7 @@ _OF_ACTING = (
     EpisodeEnds,
     EnvironmentCopies,
     DrawnActions,
+    ActionReach,
     Exploration,
     Replay,
     UnfilledRows,

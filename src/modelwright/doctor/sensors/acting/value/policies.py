@@ -166,7 +166,7 @@ class Policies:
                     if id(parameter) in ids:
                         self._reached[id(parameter)] = parameter
         self._push = _Push([each.module for each, _ in of_pairs], live, even)
-        self._weigh(slopes[len(wanted) :], whole)
+        self._weigh(slopes[len(wanted) :], whole, wanted)
         # Each row's share of the value, over critics of which one is the smaller.
         if live and whole[0] < 0 and np.ptp(whole) <= 1e-6 * abs(whole[0]):
             self.draws.weigh(loss, self._results, float(whole[0]))
@@ -176,7 +176,7 @@ class Policies:
         found = self._scene.experience
         return [each for each in asked if all(found.knows(key) for key in each.keys[:4])]
 
-    def _weigh(self, slopes: Sequence[Any], whole: Numbers) -> None:
+    def _weigh(self, slopes: Sequence[Any], whole: Numbers, worths: Sequence[Any]) -> None:
         """Look at log-probabilities in the loss of a policy: which tensors have an even slope above zero."""
         raw = [
             (each, slope) for each, slope in zip(self._raw_values, slopes, strict=False) if even_slope(slope)
@@ -201,7 +201,9 @@ class Policies:
                 continue
             numbers = each.detach().double().cpu().numpy().reshape(rows, -1)
             same = np.allclose(np.abs(numbers.sum(axis=1)), np.abs(plain), rtol=1e-4, atol=1e-5)
-            other |= not same and not _among(numbers, values)
+            if not same and not _among(numbers, values):
+                # Where both weigh the same, values and what they are added to are no log-probabilities.
+                other = other or not _comes_from(each, worths)
             if float(its.reshape(-1)[0]) > 0 and numbers.shape[1] in (1, values.shape[1]):
                 last = numbers.sum(axis=1)
         self.log_probability = float(last.mean())
@@ -279,6 +281,13 @@ def _by_row(slope: Any, rows: int) -> Numbers:
     """Return slopes (row, number) in what one critic gave, or several, stacked."""
     numbers = slope.double().cpu().numpy()
     return numbers.reshape(len(numbers), rows).T if is_stacked(slope, rows) else numbers.reshape(rows, -1)
+
+
+def _comes_from(tensor: Any, sources: Sequence[Any]) -> bool:
+    import torch
+
+    slopes: Any = torch.autograd.grad(tensor.sum(), sources, retain_graph=True, allow_unused=True)
+    return any(slope is not None for slope in slopes)
 
 
 def _among(numbers: Numbers, values: Numbers) -> bool:
