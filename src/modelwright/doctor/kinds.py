@@ -103,6 +103,7 @@ KINDS = (
     "rows-depend-on-each-other",
     "rows-in-two-units",
     "rows-learnt-and-measured",
+    "rows-never-learnt",
     "rows-that-stay-the-same",
     "same-noise-at-every-step",
     "schedule-far-from-its-end",

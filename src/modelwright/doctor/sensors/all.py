@@ -17,6 +17,7 @@ from modelwright.doctor.sensors.acting.policy.drawn_actions import DrawnActions
 from modelwright.doctor.sensors.acting.policy.first_ratios import FirstRatios
 from modelwright.doctor.sensors.acting.policy.policy_gradient import PolicyGradient
 from modelwright.doctor.sensors.acting.policy.surrogate import Surrogate
+from modelwright.doctor.sensors.acting.policy.unlearnt_rows import UnlearntRows
 from modelwright.doctor.sensors.acting.seeing.observation_statistics import ObservationStatistics
 from modelwright.doctor.sensors.acting.seeing.overwritten_inputs import OverwrittenInputs
 from modelwright.doctor.sensors.acting.seeing.rows_apart import RowsApart
@@ -122,6 +123,7 @@ _KINDS = {
     FirstRatios: "ratios before the first step",
     StaleObservations: "what models are asked while acting",
     Surrogate: "clipped objectives",
+    UnlearntRows: "rows that updates leave out",
     Detachment: "gradients through advantages and targets",
     Advantages: "advantages, returns and targets of values",
 }
@@ -146,6 +148,7 @@ _OF_ACTING = (
     FirstRatios,
     StaleObservations,
     Surrogate,
+    UnlearntRows,
     Detachment,
     Advantages,
 )
