@@ -11,7 +11,7 @@ from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.acting.value.own_draws import OwnDraws
 from modelwright.doctor.sensors.acting.value.seen_calls import is_stacked
 from modelwright.doctor.sensors.acting.value.severe import severe
-from modelwright.doctor.sensors.acting.value.slopes import even_slope
+from modelwright.doctor.sensors.acting.value.slopes import comes_from, even_slope
 from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place
@@ -203,7 +203,7 @@ class Policies:
             same = np.allclose(np.abs(numbers.sum(axis=1)), np.abs(plain), rtol=1e-4, atol=1e-5)
             if not same and not _among(numbers, values):
                 # Where both weigh the same, values and what they are added to are no log-probabilities.
-                other = other or not _comes_from(each, worths)
+                other = other or not comes_from(each, worths)
             if float(its.reshape(-1)[0]) > 0 and numbers.shape[1] in (1, values.shape[1]):
                 last = numbers.sum(axis=1)
         self.log_probability = float(last.mean())
@@ -281,13 +281,6 @@ def _by_row(slope: Any, rows: int) -> Numbers:
     """Return slopes (row, number) in what one critic gave, or several, stacked."""
     numbers = slope.double().cpu().numpy()
     return numbers.reshape(len(numbers), rows).T if is_stacked(slope, rows) else numbers.reshape(rows, -1)
-
-
-def _comes_from(tensor: Any, sources: Sequence[Any]) -> bool:
-    import torch
-
-    slopes: Any = torch.autograd.grad(tensor.sum(), sources, retain_graph=True, allow_unused=True)
-    return any(slope is not None for slope in slopes)
 
 
 def _among(numbers: Numbers, values: Numbers) -> bool:
