@@ -73,3 +73,40 @@ def test_one_that_gives_targets_may_not(rows: str, tmp_path: Path) -> None:
     asked = "torch.cat([actors[0](nexts[:30]), actors[0](nexts[30:])])" if ":" in rows else "actors[0](nexts)"
     told = run_watched(plant(COPIES, ("learner(nexts)[:, 3]", f"{asked}[:, 3]")), tmp_path)
     assert "target-network-follows-at-every-step" in told.kinds
+
+
+# A model of (step, boat, number), which flattens the first two itself.
+_STEPS = (
+    (
+        "def net():\n    return nn.Sequential(nn.Linear(2, 24), nn.Tanh(), nn.Linear(24, 4))\n",
+        "class Steps(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.body = nn.Sequential(nn.Linear(2, 24), nn.Tanh(), nn.Linear(24, 4))\n\n"
+        "    def forward(self, frames):\n"
+        "        steps, boats = frames.shape[:2]\n"
+        "        said = self.body(torch.flatten(frames, 0, 1)).view(steps, boats, 4)\n"
+        "        return said[..., :3], said[..., 3]\n\n\n"
+        "def net():\n"
+        "    return Steps()\n\n\n"
+        "def by_step(rows):\n"
+        "    return rows.view(3, 12, 2).transpose(0, 1)\n\n\n"
+        "def by_boat(rows):\n"
+        "    return rows.transpose(0, 1).flatten(0, 1)\n",
+    ),
+    ("actor(torch.from_numpy(seen[at])[None])[:, :3]", "actor(torch.from_numpy(seen[at])[None, None])[0][0]"),
+    ("said = learner(states)", "logits, worth = (by_boat(part) for part in learner(by_step(states)))"),
+    ("learner(nexts)[:, 3]", "by_boat(learner(by_step(nexts))[1])"),
+    ("log_softmax(said[:, :3], dim=1)", "log_softmax(logits, dim=1)"),
+    (
+        "(goal - said[:, 3].detach())).mean() + F.mse_loss(said[:, 3], goal)",
+        "(goal - worth.detach())).mean() + F.mse_loss(worth, goal)",
+    ),
+)
+
+
+def test_values_of_steps_of_several_environments_are_read(tmp_path: Path) -> None:
+    assert not run_watched(plant(COPIES, *_STEPS), tmp_path).kinds
+    told = run_watched(plant(COPIES, *_STEPS, ("0.9 * (1 - ends.float()) * ", "0.9 * ")), tmp_path)
+    assert told.kinds
+    assert told.first_cause[0] == "terminal-mask-missing"
