@@ -228,6 +228,14 @@ FAULTS = {
         [("        log_prob -= torch.log(1 - y_t.pow(2) + 1e-6)\n", "")],
         "log-det-missing",
     ),
+    "soft: squashing not counted, a temperature of one": (
+        SOFT,
+        [
+            ("        log_prob -= torch.log(1 - y_t.pow(2) + 1e-6)\n", ""),
+            ("torch.full((1,), -1.5, requires_grad=True)", "torch.zeros(1, requires_grad=True)"),
+        ],
+        "log-det-missing",
+    ),
     "steady: the policy seeks low values": (
         STEADY,
         [("policy_loss = -critics", "policy_loss = critics")],
@@ -317,6 +325,10 @@ VARIANTS = {
             ("torch.min(qf1_target(n, na), qf2_target(n, na))", "qf1_target(n, na)"),
             ("torch.min(qf1(o, pi), qf2(o, pi))", "qf1(o, pi)"),
         ],
+    ),
+    "soft: a temperature of one": (
+        SOFT,
+        [("torch.full((1,), -1.5, requires_grad=True)", "torch.zeros(1, requires_grad=True)")],
     ),
     "soft: half the reward": (SOFT, [("[reward], [", "[0.5 * reward], [")]),
     "soft: actions scaled for the environment": (SOFT, [("env.step(action)", "env.step(0.7 * action)")]),

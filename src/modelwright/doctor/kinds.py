@@ -4,6 +4,7 @@ __all__ = ["KINDS"]
 
 KINDS = (
     "accuracy-says-little",
+    "actions-out-of-reach",
     "advantages-differ-from-experience",
     "adversaries-pull-together",
     "batches-of-few-classes",
@@ -102,6 +103,7 @@ KINDS = (
     "rows-depend-on-each-other",
     "rows-in-two-units",
     "rows-learnt-and-measured",
+    "rows-never-learnt",
     "rows-that-stay-the-same",
     "same-noise-at-every-step",
     "schedule-far-from-its-end",

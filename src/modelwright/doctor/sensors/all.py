@@ -11,11 +11,13 @@ from modelwright.doctor.sensors.acting.memories.replay import Replay
 from modelwright.doctor.sensors.acting.memories.unfilled_rows import UnfilledRows
 from modelwright.doctor.sensors.acting.memory import Memory
 from modelwright.doctor.sensors.acting.policy.action_masks import ActionMasks
+from modelwright.doctor.sensors.acting.policy.action_reach import ActionReach
 from modelwright.doctor.sensors.acting.policy.detachment import Detachment
 from modelwright.doctor.sensors.acting.policy.drawn_actions import DrawnActions
 from modelwright.doctor.sensors.acting.policy.first_ratios import FirstRatios
 from modelwright.doctor.sensors.acting.policy.policy_gradient import PolicyGradient
 from modelwright.doctor.sensors.acting.policy.surrogate import Surrogate
+from modelwright.doctor.sensors.acting.policy.unlearnt_rows import UnlearntRows
 from modelwright.doctor.sensors.acting.seeing.observation_statistics import ObservationStatistics
 from modelwright.doctor.sensors.acting.seeing.overwritten_inputs import OverwrittenInputs
 from modelwright.doctor.sensors.acting.seeing.rows_apart import RowsApart
@@ -108,6 +110,7 @@ _KINDS = {
     EpisodeEnds: "ends of episodes",
     EnvironmentCopies: "environments side by side",
     DrawnActions: "actions as they were drawn",
+    ActionReach: "reach of actions",
     Exploration: "random and greedy actions",
     Replay: "what is drawn from memory",
     UnfilledRows: "places of memories that are empty",
@@ -120,6 +123,7 @@ _KINDS = {
     FirstRatios: "ratios before the first step",
     StaleObservations: "what models are asked while acting",
     Surrogate: "clipped objectives",
+    UnlearntRows: "rows that updates leave out",
     Detachment: "gradients through advantages and targets",
     Advantages: "advantages, returns and targets of values",
 }
@@ -131,6 +135,7 @@ _OF_ACTING = (
     EpisodeEnds,
     EnvironmentCopies,
     DrawnActions,
+    ActionReach,
     Exploration,
     Replay,
     UnfilledRows,
@@ -143,6 +148,7 @@ _OF_ACTING = (
     FirstRatios,
     StaleObservations,
     Surrogate,
+    UnlearntRows,
     Detachment,
     Advantages,
 )

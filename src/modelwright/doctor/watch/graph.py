@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["leaves_of"]
+__all__ = ["leaves_of", "nodes_near"]
 
 _MOST_NODES = 50_000
 
@@ -26,3 +26,15 @@ def leaves_of(tensor: Any) -> list[Any]:
                 seen.add(following)
                 waiting.append(following)
     return list(leaves.values())
+
+
+def nodes_near(tensor: Any, most: int) -> set[Any]:
+    """Return the functions that a tensor came from, nearest first, at most so many."""
+    seen: set[Any] = set()
+    waiting = [tensor.grad_fn] if tensor.grad_fn is not None else []
+    while waiting and len(seen) < most:
+        node = waiting.pop(0)
+        if node not in seen:
+            seen.add(node)
+            waiting += [following for following, _ in node.next_functions if following is not None]
+    return seen

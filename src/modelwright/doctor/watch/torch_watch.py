@@ -8,7 +8,7 @@ rarer ones, and when models are first called without gradients.
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -170,12 +170,12 @@ class TorchWatch:
                 self._look(True)
         self._stack.append(module)
 
-    def _module_ends(self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+    def _module_ends(self, module: Any, args: Any, kwargs: Any, output: Any = None) -> None:
         if is_compiling() or not self._stack or not self._watch.listens:
             return
         while self._stack and self._stack.pop() is not module:
             pass
-        if not self._scene.close:
+        if not self._scene.close or kwargs is None:  # of a call that raised, torch tells less
             return
         depth = len(self._stack)
         if not depth and next(module.parameters(), None) is None:

@@ -66,6 +66,25 @@ class TargetNetworks(Sensor):
         self._owned: set[int] = set()
         self._factors: dict[int, list[float]] = {}
         self._onto_itself: dict[int, Place | None] = {}
+        self._asked_last: int | None = None
+        self._act: set[int] = set()
+        self._judge: set[int] = set()
+
+    def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
+        """See `Sensor`."""
+        self._asked_last = id(module)
+        shape: Any = getattr(args[0], "shape", ()) if args else ()
+        if len(shape) > 1 and shape[0] > len(self.scene.experience.numbers):
+            self._judge.add(self._asked_last)
+
+    def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
+        """See `Sensor`."""
+        if self._asked_last is not None:
+            self._act.add(self._asked_last)
+
+    def _only_acts(self, root: Any) -> bool:
+        """Return whether a network chooses actions and was never asked of a batch: a copy of the policy."""
+        return id(root) in self._act and id(root) not in self._judge
 
     def _find(self) -> None:
         """Pair networks, once a new one has been called."""
@@ -112,6 +131,7 @@ class TargetNetworks(Sensor):
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
+        self._asked_last = None
         if not self.scene.environments:
             return
         self._find()
@@ -150,6 +170,8 @@ class TargetNetworks(Sensor):
                 continue
             if any(parameter.grad is not None for parameter in each.follower.parameters()):
                 continue  # it learns, in no optimizer: that is told by others
+            if self._only_acts(each.follower):
+                continue
             if len(moves) >= _ENOUGH and each.strayed == len(moves):
                 yield self._strayed(name, each)
             elif not each.moved and self.scene.steps >= _ENOUGH_STEPS:

@@ -28,7 +28,7 @@ from modelwright.doctor.sensors.acting.value.target_findings import Heard, findi
 from modelwright.doctor.sensors.acting.value.temperature import Temperature
 from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.sensors.acting.value.worths import Follower, worths_of
-from modelwright.doctor.watch.graph import leaves_of
+from modelwright.doctor.watch.graph import leaves_of, nodes_near
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 
@@ -44,6 +44,8 @@ _MOST_VAIN = 16
 
 _MOST_CRITICS = 20
 _SAME = 1e-5
+_MOST_NODES = 64
+"""Functions on the way from values to a prediction that are looked at."""
 _COMPARES = ("mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss", "sub", "__sub__", "rsub", "__rsub__")
 
 
@@ -238,7 +240,7 @@ class Targets(Sensor):
             return
         y, p = _numbers(target), _numbers(prediction)
         main = self._predicts(p)
-        if main is None:
+        if main is None or (target.requires_grad and _of_one_pass(prediction, target)):
             return
         self._stored.take(main, self._seen.calls)
         kept = self._following.rows(main)
@@ -330,6 +332,12 @@ class Targets(Sensor):
 
 def _numbers(tensor: Any) -> Numbers:
     return tensor.detach().double().cpu().numpy().reshape(-1)
+
+
+def _of_one_pass(prediction: Any, target: Any) -> bool:
+    """Return whether both are functions of what one call gave, as with a penalty on large values."""
+    common = nodes_near(prediction, _MOST_NODES) & nodes_near(target, _MOST_NODES)
+    return any(node.next_functions for node in common)  # others are parameters
 
 
 def _spread(output: Numbers, which: NDArray[np.intp], rows: int) -> Numbers:

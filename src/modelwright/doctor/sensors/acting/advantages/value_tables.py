@@ -106,15 +106,34 @@ def _asked(chain: _Chain, rollout: Rollout, numbers: int) -> Iterator[ValueTable
         return
     count = len(rollout.transitions)
     rows = np.concatenate([rollout.observations(shape), rollout.following(shape), rollout.shown(shape)])
-    try:
-        answer = _through(chain, rows)
-    except Exception:
-        return  # not made for such rows
-    for part in tensors_of(answer):
+    axes = len(_root(chain).shape) - len(shape)
+    for part in tensors_of(_of_rows(chain, rows) if axes < 2 else _of_steps(chain, rows)):
         if part.numel() == 3 * count and part.is_floating_point():
             flat = part.double().cpu().numpy().reshape(3, count)
             if np.all(np.isfinite(flat)) and float(flat.std()) > 0:
                 yield ValueTable(before=flat[0], after=flat[1], shown=flat[2])
+
+
+def _of_rows(chain: _Chain, rows: NDArray[np.float32]) -> Any:
+    try:
+        return _through(chain, rows)
+    except Exception:
+        return ()  # not made for such rows
+
+
+def _of_steps(chain: _Chain, rows: NDArray[np.float32]) -> Any:
+    """Return what a model of (step, environment, ...) says of rows, if their order is nothing to it."""
+    import torch
+
+    flat = _of_rows(chain, rows)
+    if any(part.numel() == len(rows) for part in tensors_of(flat)):
+        return flat
+    one, other = (list(tensors_of(_of_rows(chain, each))) for each in (rows[:, None], rows[None]))
+    same = len(one) == len(other) and all(
+        a.numel() == b.numel() and torch.allclose(a.reshape(-1), b.reshape(-1), rtol=1e-4, atol=1e-5)
+        for a, b in zip(one, other, strict=True)
+    )
+    return one if same else ()
 
 
 def _devices(chains: Iterable[_Chain]) -> list[Any]:

@@ -134,7 +134,7 @@ class PolicyUpdates:
         known: dict[int, NDArray[np.int64] | None] = {}
         for each, slope in reversed(large):
             if slope.size not in known:
-                known[slope.size] = self._rows(slope.size, rollout)
+                known[slope.size] = self._rows(each.tensor, rollout)
             rows = known[slope.size]
             if rows is not None:
                 flat = slope.reshape(len(rows), -1)
@@ -155,8 +155,8 @@ class PolicyUpdates:
             return False  # a graph that was given up
         return slopes[0] is not None
 
-    def _rows(self, size: int, rollout: Rollout) -> NDArray[np.int64] | None:
-        numbers = len(rollout.transitions[0].observation) // 4
+    def _rows(self, tensor: Any, rollout: Rollout) -> NDArray[np.int64] | None:
+        size, numbers = tensor.numel(), len(rollout.transitions[0].observation) // 4
         best: NDArray[np.int64] | None = None
         for call in reversed(self.calls):
             keys = keys_of(call.args[0], numbers)
@@ -164,10 +164,35 @@ class PolicyUpdates:
                 continue
             if size // len(keys) > 1 and size // len(keys) != len(rollout.transitions[0].action):
                 continue
+            of_steps = call.args[0].dim() > 2 and call.args[0].shape[0] != len(keys)
+            if of_steps and not _keeps_order(tensor, call.output, len(keys)):
+                continue
             rows = in_order(keys, rollout)
             if best is None or (rows >= 0).sum() > (best >= 0).sum():
                 best = rows
         return best if best is not None and (best >= 0).sum() >= _FEWEST_ROWS else None
+
+
+def _keeps_order(tensor: Any, output: Any, rows: int) -> bool:
+    """Return whether a tensor's rows come from the same rows of what a model gave, as far as it does."""
+    import torch
+
+    parts = [each for each in (output if isinstance(output, tuple | list) else (output,)) if _is_graded(each)]
+    flat = tensor.reshape(rows, -1)
+    for at in (1, rows // 2, rows - 2):
+        slopes: Any = torch.autograd.grad(flat[at].sum(), parts, retain_graph=True, allow_unused=True)
+        for slope in slopes:
+            if slope is None or not bool(slope.any()):
+                continue
+            if slope.numel() % rows or slope.reshape(rows, -1).any(dim=1).nonzero().flatten().tolist() != [
+                at
+            ]:
+                return False
+    return True
+
+
+def _is_graded(output: Any) -> bool:
+    return bool(getattr(output, "requires_grad", False))
 
 
 def in_order(keys: Sequence[bytes], rollout: Rollout) -> NDArray[np.int64]:

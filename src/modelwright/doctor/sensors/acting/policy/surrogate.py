@@ -60,8 +60,6 @@ class Surrogate(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if not self.scene.environments:
-            return
         self._updates.hear_operation(operation, 0)
         name, result = operation.name, operation.result
         if operation.inside or not self._updates.heard or not getattr(result, "requires_grad", False):
@@ -71,7 +69,8 @@ class Surrogate(Sensor):
         elif name == "exp":
             given = operation.argument(0, "input")
             made = [place for each, place in self._differences if each is given]
-            if result.numel() > 1:
+            # Without environments, as of models of text, only what is plainly new less old.
+            if result.numel() > 1 and (made or self.scene.environments):
                 self._ratios.append(_Ratio(given, result, made[-1] if made else operation.place))
         elif name in ("clamp", "clip"):
             for ratio in self._ratios:
@@ -106,9 +105,11 @@ class Surrogate(Sensor):
                 self._forget()  # a graph that was changed in place
 
     def _look(self, loss: Any) -> None:
-        log_probabilities = [each.tensor for each in self._updates.heard]
+        heard = self._updates.heard
+        log_probabilities = [each.tensor for each in heard]
         for ratio in self._ratios:
-            slopes = [each for each in _slopes(ratio.exponent.sum(), log_probabilities) if each is not None]
+            found = zip(heard, _slopes(ratio.exponent.sum(), log_probabilities), strict=True)
+            slopes = [each.sign * slope for each, slope in found if slope is not None]
             if not slopes or not ratio.bounds or not _moves(loss, ratio.result):
                 continue
             self._look_at_slope(ratio, slopes[0])

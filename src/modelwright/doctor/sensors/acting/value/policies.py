@@ -11,7 +11,7 @@ from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.acting.value.own_draws import OwnDraws
 from modelwright.doctor.sensors.acting.value.seen_calls import is_stacked
 from modelwright.doctor.sensors.acting.value.severe import severe
-from modelwright.doctor.sensors.acting.value.slopes import even_slope
+from modelwright.doctor.sensors.acting.value.slopes import comes_from, even_slope
 from modelwright.doctor.sensors.acting.value.view import Seen
 from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place
@@ -166,7 +166,7 @@ class Policies:
                     if id(parameter) in ids:
                         self._reached[id(parameter)] = parameter
         self._push = _Push([each.module for each, _ in of_pairs], live, even)
-        self._weigh(slopes[len(wanted) :], whole)
+        self._weigh(slopes[len(wanted) :], whole, wanted)
         # Each row's share of the value, over critics of which one is the smaller.
         if live and whole[0] < 0 and np.ptp(whole) <= 1e-6 * abs(whole[0]):
             self.draws.weigh(loss, self._results, float(whole[0]))
@@ -176,7 +176,7 @@ class Policies:
         found = self._scene.experience
         return [each for each in asked if all(found.knows(key) for key in each.keys[:4])]
 
-    def _weigh(self, slopes: Sequence[Any], whole: Numbers) -> None:
+    def _weigh(self, slopes: Sequence[Any], whole: Numbers, worths: Sequence[Any]) -> None:
         """Look at log-probabilities in the loss of a policy: which tensors have an even slope above zero."""
         raw = [
             (each, slope) for each, slope in zip(self._raw_values, slopes, strict=False) if even_slope(slope)
@@ -201,7 +201,9 @@ class Policies:
                 continue
             numbers = each.detach().double().cpu().numpy().reshape(rows, -1)
             same = np.allclose(np.abs(numbers.sum(axis=1)), np.abs(plain), rtol=1e-4, atol=1e-5)
-            other |= not same and not _among(numbers, values)
+            if not same and not _among(numbers, values):
+                # Where both weigh the same, values and what they are added to are no log-probabilities.
+                other = other or not comes_from(each, worths)
             if float(its.reshape(-1)[0]) > 0 and numbers.shape[1] in (1, values.shape[1]):
                 last = numbers.sum(axis=1)
         self.log_probability = float(last.mean())

@@ -1,6 +1,7 @@
 """Values of what follows, as right and wrong ways of computing targets have them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ Numbers = NDArray[np.float64]
 
 _MOST_NETWORKS = 20
 """Values of one row beyond which they are no ensemble's, but a sequence's, step by step."""
+
+
+_MOST_CHOOSERS = 4
 
 
 class Follower(NamedTuple):
@@ -86,6 +90,10 @@ def _of_actions(followers: Sequence[Follower]) -> Iterator[Worth]:
         yield _worth(right, "max of smaller", main[0], least.max(axis=1))
         for at, chooser in enumerate([*main, *other]):
             yield _worth(right, f"smaller chosen {at}", main[0], _chosen(least, chooser.values))
+        for one, two in combinations(range(len(other[:_MOST_CHOOSERS])), 2):
+            if other[one].values.shape == other[two].values.shape:
+                both = np.minimum(other[one].values, other[two].values)
+                yield _worth(right, f"smaller chosen by {one} {two}", main[0], _chosen(least, both))
         smaller = np.minimum(main[0].values.max(axis=1), main[1].values.max(axis=1))
         yield _worth(right, "smaller of max", main[0], smaller)
     yield from _means(main, other, right)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.loop.steps.fixed_networks import FixedNetworks
 from modelwright.doctor.watch.graph import leaves_of
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
@@ -60,6 +61,7 @@ class ParameterUse(Sensor):
         self._called: dict[int, tuple[Any, int]] = {}
         self._roots: dict[int, Any] = {}
         self._cuts: Counter[Place] = Counter()
+        self._fixed = FixedNetworks()
 
     def _fact(self, parameter: Any) -> _Facts:
         known = self._facts.get(id(parameter))
@@ -76,6 +78,7 @@ class ParameterUse(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
+        self._fixed.take(call)
         if next(iter(call.module._parameters.values()), None) is None:
             return
         if call.training:
@@ -244,7 +247,7 @@ class ParameterUse(Sensor):
     def _frozen(self, owned: set[int]) -> Iterable[Finding]:
         names: list[str] = []
         for module, calls in self._called.values():
-            if calls < _ENOUGH or not hasattr(module, "reset_parameters"):
+            if calls < _ENOUGH or not hasattr(module, "reset_parameters") or self._fixed.has(module):
                 continue
             held = list(self._roots[id(module)].parameters())
             if not any(parameter.requires_grad or id(parameter) in owned for parameter in held):
