@@ -67,6 +67,10 @@ class Numbers(Sensor):
             self._is_no_error = any(each in near for each in self._no_errors)
         self._no_errors, self._drawn = [], []
 
+    def on_close(self, begins: bool) -> None:
+        """See `Sensor`."""
+        self._no_errors, self._drawn = [], []  # they hold what gradients were to be computed with
+
     def on_sample(self, distribution: Any, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
         self._drawn = [*self._drawn[-63:], result]
