@@ -8,6 +8,7 @@ import torch
 from torch.utils import _pytree  # pyright: ignore[reportPrivateUsage]
 
 from modelwright.doctor.watch.sensor import Call, Operation
+from modelwright.doctor.watch.tensors import Unreadable
 
 __all__ = ["Tape", "record"]
 
@@ -164,6 +165,8 @@ def record(events: Iterable[Call | Operation], loss: Any, *, most: int) -> Tape 
 
 
 def _known(leaf: Any, where: Mapping[int, _Result], kept: dict[int, Any]) -> Any:
+    if isinstance(leaf, Unreadable):
+        leaf = leaf.tensor
     if not isinstance(leaf, torch.Tensor):
         return leaf
     if id(leaf) in where:

@@ -14,7 +14,7 @@ from modelwright.doctor.sensors.loop.losses.loss_sign import LOSSES
 from modelwright.doctor.sensors.loop.sequences import Lane, Sequences, reach
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
-from modelwright.doctor.watch.tensors import any_nonzero, tensors_in
+from modelwright.doctor.watch.tensors import Unreadable, any_nonzero, tensors_in
 
 __all__ = ["Dependence"]
 
@@ -111,7 +111,9 @@ class Dependence(Sensor):
         if target is not None:
             self._sequences.note(call.args, *target)
         rows = given.shape[0]
-        whole = all(x.dim() and x.shape[0] == rows for x in call.args if hasattr(x, "detach"))
+        whole = all(_by_row(x, rows) for x in call.args)
+        if target is not None and target[0].dim() and target[0].shape[0] < rows:
+            whole = False  # rows that the loss leaves out are there for the others: a graph's, for example
         if len(self._kept) < 2 and given.numel() <= _LARGEST and whole:
             # Without a loss that is known, rows are those of a table of numbers only.
             labels = target[0] if target is not None else None
@@ -283,3 +285,12 @@ class Dependence(Sensor):
     def findings(self) -> Iterable[Finding]:
         """Return what was found at the end."""
         return self._found
+
+
+def _by_row(value: Any, rows: int) -> bool:
+    """Return whether what a model is given may have a part for each row, and tells nothing of pairs."""
+    if isinstance(value, Unreadable):
+        return False
+    if not hasattr(value, "detach"):
+        return True
+    return bool(value.dim()) and value.shape[0] == rows and tuple(value.shape) != (rows, rows)

@@ -6,6 +6,7 @@ from typing import Any
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.loop.measuring.slopes import Slopes
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Scene, Sensor
 
@@ -19,15 +20,16 @@ class _Root:
     """How one model with layers that depend on the mode was called.
 
     Attributes:
-        learnt: Calls with gradients that a step followed, by mode.
+        learnt: Calls from which was learnt, by mode.
         measured: Calls without gradients, by mode.
+        waiting: Calls with gradients, with their mode, until these come back or do not.
     """
 
     model: Any
     layers: list[str]
     learnt: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
     measured: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
-    waiting: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+    waiting: list[tuple[bool, Slopes]] = field(default_factory=list[tuple[bool, Slopes]])
     place_learnt: Place | None = None
     place_measured: Place | None = None
 
@@ -51,7 +53,7 @@ class Modes(Sensor):
         if not root.layers:
             return
         if call.grad:
-            root.waiting[call.training] += 1
+            root.waiting.append((call.training, Slopes(call.output)))
             root.place_learnt = call.place
         elif not self.scene.environments:
             root.measured[call.training] += 1
@@ -61,9 +63,9 @@ class Modes(Sensor):
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
         for root in self._roots.values():
-            for mode, calls in root.waiting.items():
-                root.learnt[mode] += calls
-                root.waiting[mode] = 0
+            for mode, slopes in root.waiting:
+                root.learnt[mode] += slopes.reached
+            root.waiting = [each for each in root.waiting if each[1].waits()]
 
     def findings(self) -> Iterable[Finding]:
         """Return models that learn in evaluation mode, and such that are measured in training mode."""
