@@ -235,3 +235,85 @@ def test_zeros_at_the_edge_beside_other_inputs_are_in_scale(tmp_path: Path) -> N
     )
     small = plant(small, ("        loss.backward()\n", f"{_EDGE}        loss.backward()\n"))
     assert "inputs-out-of-scale" in run_watched(small, tmp_path).kinds
+
+
+_ATTACK = """
+    for rows in (x[:50], x[300:]):
+        net.eval()
+        near = rows.clone().requires_grad_(True)
+        GRADIENT
+        attacked = (near + 0.1 * near.grad.sign()).detach()
+        net.train()
+"""
+_WAYS_TO_ATTACK = {
+    "autograd.grad": "near.grad = torch.autograd.grad(net(near).square().sum(), near)[0]",
+    "backward": "net(near).square().sum().backward()",
+}
+
+
+@pytest.mark.parametrize("way", _WAYS_TO_ATTACK)
+def test_an_attack_in_evaluation_mode_is_not_learning(way: str, tmp_path: Path) -> None:
+    attack = _ATTACK.replace("GRADIENT", _WAYS_TO_ATTACK[way])
+    attacked = plant(
+        _TABLE,
+        _LAYERS,
+        ("    for part in torch.randperm(300)", f"{attack}    for part in torch.randperm(300)"),
+    )
+    assert not _said(
+        run_watched(
+            plant(
+                attacked,
+                ("    asked =", "    net.eval()\n    asked ="),
+                ("with torch.no_grad():\n", "net.eval()\nwith torch.no_grad():\n"),
+            ),
+            tmp_path,
+        )
+    )
+
+
+_DRAWS = (
+    "net = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))\n",
+    """class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 16), nn.Linear(16, 1)
+
+    def forward(self, rows):
+        held = torch.tanh(self.first(rows))
+        return self.last(nn.functional.dropout(held, 0.2, training=self.training))
+
+
+net = Net()
+""",
+)
+_QUIET = (
+    "    asked = net(x[300:]).squeeze(1)\n",
+    "    net.eval()\n    with torch.no_grad():\n        asked = net(x[300:]).squeeze(1)\n",
+)
+
+
+def test_dropout_as_a_function_tells_of_the_mode_like_a_layer(tmp_path: Path) -> None:
+    well = plant(_TABLE, _DRAWS, _MODES, _QUIET)
+    assert not _said(run_watched(well, tmp_path))
+    told = run_watched(plant(well, ("    net.train()\n", "")), tmp_path)
+    assert told.first_cause[0] == "train-mode-not-restored"
+    told = run_watched(plant(well, ("    net.eval()\n", "")), tmp_path)
+    assert told.first_cause[0] == "eval-mode-missing"
+    meant = plant(well, ("    net.eval()\n", ""), ("training=self.training", "training=True"))
+    assert not _said(run_watched(meant, tmp_path))
+
+
+def test_weights_of_a_loss_that_are_learnt_leave_the_trials_whole(tmp_path: Path) -> None:
+    loss = "loss = ((net(x[part]).squeeze(1) - y[part]) ** 2).mean()"
+    weighted = plant(
+        _TABLE,
+        (
+            "optimizer = torch.optim.Adam(net.parameters(), lr=0.01)",
+            "wide = nn.Parameter(torch.zeros(1))\n"
+            "optimizer = torch.optim.Adam([*net.parameters(), wide], lr=0.01)",
+        ),
+        (loss, f"{loss} * torch.exp(-wide).sum() + wide.sum()"),
+    )
+    assert not _said(run_watched(weighted, tmp_path))
+    told = run_watched(plant(weighted, ("lr=0.01", "lr=0.00001")), tmp_path)
+    assert "learns-better-otherwise" in told.kinds

@@ -76,7 +76,7 @@ class Twins:
         return float(np.mean(values)) if np.isfinite(values).all() else math.inf
 
     def _inputs(self, tape: Tape, scaled: bool) -> list[Any] | None:
-        if not scaled or self._scales is None:
+        if not scaled or self._scales is None or not tape.inputs:
             return None
         mean, deviation = self._scales
         return [(tape.inputs[0] - mean) / deviation, *tape.inputs[1:]]

@@ -1,5 +1,6 @@
 """Which rows of what a model gave the loss has a slope in: those that are learnt from."""
 
+import sys
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from modelwright.doctor.watch.tensors import tensors_in
 __all__ = ["Slopes"]
 
 _LATE = 2
+_FRAMES = 4
 
 
 class Slopes:
@@ -40,13 +42,18 @@ class Slopes:
 
     def _note(self, number: int, slopes: Any) -> None:
         slope = slopes[number] if number < len(slopes) else None
-        if slope is None or self.sloped is None:
+        if slope is None or self.sloped is None or _are_asked_for():
             return
         try:
             sloped = slope.detach().reshape(len(self.sloped), -1).ne(0).any(dim=1).cpu().numpy()
         except (RuntimeError, TypeError):  # a sparse slope: here an error would be the program's
             sloped = np.ones(len(self.sloped), bool)
         self.sloped |= sloped
+
+    def forget(self) -> None:
+        """Forget the slopes until now: the gradients of parameters were cleared."""
+        if self.sloped is not None:
+            self.sloped[:] = False
 
     @property
     def reached(self) -> bool:
@@ -57,3 +64,15 @@ class Slopes:
         """Return, at a step's end, whether gradients may still come: others may step first, as in a GAN."""
         self.steps += 1
         return not self.reached and self.steps < _LATE
+
+
+def _are_asked_for() -> bool:
+    """Return whether `autograd.grad` asks for the slopes, of an attack for example: parameters get none."""
+    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+    for _ in range(_FRAMES):
+        if frame.f_code.co_name == "grad" and "autograd" in frame.f_code.co_filename:
+            return True
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False

@@ -1,6 +1,6 @@
 """Rows that a model learns from beside rows that it is measured on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -116,7 +116,7 @@ class _Waiting:
 class Splits(Sensor):
     """Keeps a hash of rows that enter models, with gradients and without."""
 
-    closely = frozenset({"on_step_end"})
+    closely = frozenset({"on_step_end", "on_zero"})
     by_phase = True
 
     def __init__(self, scene: Scene) -> None:
@@ -150,6 +150,11 @@ class Splits(Sensor):
             mine.measured.append(_Measured(set(rows), len(rows & mine.learnt)))
             self._by.append((id(call.module), mine.measured[-1]))
             mine.place = call.place
+
+    def on_zero(self, optimizers: Sequence[Any]) -> None:
+        """See `Sensor`."""
+        for each in (*self._late, *self._waiting):
+            each.slopes.forget()
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
