@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -111,7 +111,7 @@ class Dependence(Sensor):
         if target is not None:
             self._sequences.note(call.args, *target)
         rows = given.shape[0]
-        whole = all(_by_row(x, rows) for x in call.args)
+        whole = _are_by_row(call.args, rows)
         if target is not None and target[0].dim() and target[0].shape[0] < rows:
             whole = False  # rows that the loss leaves out are there for the others: a graph's, for example
         if len(self._kept) < 2 and given.numel() <= _LARGEST and whole:
@@ -287,10 +287,9 @@ class Dependence(Sensor):
         return self._found
 
 
-def _by_row(value: Any, rows: int) -> bool:
+def _are_by_row(values: Sequence[Any], rows: int) -> bool:
     """Return whether what a model is given may have a part for each row, and tells nothing of pairs."""
-    if isinstance(value, Unreadable):
+    if any(isinstance(each, Unreadable) for each in values):
         return False
-    if not hasattr(value, "detach"):
-        return True
-    return bool(value.dim()) and value.shape[0] == rows and tuple(value.shape) != (rows, rows)
+    given = [tuple(each.shape) for each in values if hasattr(each, "detach")]
+    return all(each[:1] == (rows,) for each in given) and (len(given) == 1 or (rows, rows) not in given)

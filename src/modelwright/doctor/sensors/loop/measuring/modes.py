@@ -41,11 +41,6 @@ class _Root:
         """Whether it learns in evaluation mode."""
         return self.learnt[False] >= _ENOUGH
 
-    @property
-    def is_measured(self) -> bool:
-        """Whether it is measured in training mode, and only so."""
-        return self.measured[True] >= 1 and not self.measured[False] and self.learnt[True] >= _ENOUGH
-
 
 class Modes(Sensor):
     """Looks at models that hold dropout or batch normalisation, or draw in training mode only."""
@@ -91,7 +86,9 @@ class Modes(Sensor):
         for root in self._roots.values():
             if root.layers or root.given is None or not root.given[0]:
                 continue
-            if (root.learns_still or root.is_measured) and draws_in_training_only(root.model, *root.given):
+            if (root.learns_still or self._is_measured(root)) and draws_in_training_only(
+                root.model, *root.given
+            ):
                 root.layers = ["draws in its forward"]
 
     def findings(self) -> Iterable[Finding]:
@@ -100,8 +97,23 @@ class Modes(Sensor):
             name = type(root.model).__name__
             if root.layers and root.learns_still:
                 yield self._learnt(name, root)
-            if root.layers and root.is_measured:
+            if root.layers and self._is_measured(root):
                 yield self._measured(name, root)
+
+    def _is_measured(self, root: _Root) -> bool:
+        """Return whether it is measured in training mode, and only so; it may learn as a part of another."""
+        if not root.measured[True] or root.measured[False]:
+            return False
+        if root.learnt[True] >= _ENOUGH:
+            return True
+        if not any(parameter.requires_grad for parameter in root.model.parameters()):
+            return False  # a copy that follows the one that learns
+        wholes = [
+            each
+            for each in self._roots.values()
+            if each is not root and any(part is root.model for part in each.model.modules())
+        ]
+        return any(each.learnt[True] >= _ENOUGH and not each.measured[False] for each in wholes)
 
     def _learnt(self, name: str, root: _Root) -> Finding:
         before = root.learnt[True] > 0
