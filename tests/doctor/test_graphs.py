@@ -317,3 +317,15 @@ def test_weights_of_a_loss_that_are_learnt_leave_the_trials_whole(tmp_path: Path
     assert not _said(run_watched(weighted, tmp_path))
     told = run_watched(plant(weighted, ("lr=0.01", "lr=0.00001")), tmp_path)
     assert "learns-better-otherwise" in told.kinds
+
+
+def test_a_softmax_over_all_nodes_is_named_where_some_of_them_are_learnt(tmp_path: Path) -> None:
+    whole, some = (
+        "return self.second(F.dropout(self.first(x, near).relu(), 0.3, self.training), near)",
+        "F.cross_entropy(said[some], ",
+    )
+    held = f"{whole[: -len(', near)')]}, near).log_softmax(AXIS)"
+    edits = (whole, held.replace("AXIS", "0")), (some, "F.nll_loss(said[some], ")
+    assert run_watched(plant(_GRAPH, *edits), tmp_path).first_cause[0] == "softmax-over-wrong-axis"
+    edits = (whole, held.replace("AXIS", "1")), (some, "F.nll_loss(said[some], ")
+    assert not _said(run_watched(plant(_GRAPH, *edits), tmp_path))
