@@ -379,13 +379,13 @@ class TorchWatch:
         scene.steps += 1
         self._watch.tell("on_step_end", optimizer)
         if id(optimizer) not in self._stepped:
-            # What begins anew, fine-tuning for example, is looked at anew.
+            # What begins anew, fine-tuning for example, is looked at anew; of many, ever fewer.
             self._stepped.add(id(optimizer))
-            self._until = max(self._until, scene.steps + _FIRST)
-            self._look(True)
-        if self._evaluations:
-            self._scene.asked += 1
-            self._evaluations = 0
+            if len(self._stepped) <= 2 * _FIRST_ROLLOUTS or len(self._stepped).bit_count() == 1:
+                self._until = max(self._until, scene.steps + _FIRST)
+                self._look(True)
+        scene.asked += self._evaluations > 0
+        self._evaluations = 0
         if scene.close and self._has_seen_enough:
             self._until = scene.steps
             self._look(False)
