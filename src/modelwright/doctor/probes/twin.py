@@ -13,6 +13,7 @@ from torch import nn
 
 from modelwright.doctor.watch.capture import Capture, copies_of
 from modelwright.doctor.watch.tape import Tape
+from modelwright.doctor.watch.tensors import is_readable
 
 __all__ = ["Change", "Twins"]
 
@@ -75,7 +76,7 @@ class Twins:
         return float(np.mean(values)) if np.isfinite(values).all() else math.inf
 
     def _inputs(self, tape: Tape, scaled: bool) -> list[Any] | None:
-        if not scaled or self._scales is None:
+        if not scaled or self._scales is None or not tape.inputs:
             return None
         mean, deviation = self._scales
         return [(tape.inputs[0] - mean) / deviation, *tape.inputs[1:]]
@@ -149,7 +150,9 @@ def _scales(tapes: Sequence[Tape]) -> tuple[Any, Any] | None:
     Of pictures and sequences it is one mean and one deviation of all their numbers.
     """
     rows = [tape.inputs[0] for tape in tapes if tape.inputs]
-    if not rows or any(not isinstance(x, torch.Tensor) or not x.is_floating_point() for x in rows):
+    if not rows or any(not isinstance(x, torch.Tensor) or not is_readable(x) for x in rows):
+        return None
+    if any(not x.is_floating_point() for x in rows):
         return None
     if any(x.dim() < 2 or x.shape[1:] != rows[0].shape[1:] for x in rows):
         return None

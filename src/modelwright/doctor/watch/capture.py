@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils import _pytree  # pyright: ignore[reportPrivateUsage]
 
 from modelwright.doctor.watch.sensor import Call, Operation
 from modelwright.doctor.watch.tape import Tape, record
@@ -71,6 +72,10 @@ class Capture:
         """Drop what was heard since the last step."""
         self._events, self._tapes = [], []
 
+    def clear(self) -> None:
+        """Drop the losses whose gradients were cleared before any step: those of an attack, for example."""
+        self._tapes = []
+
     def backward(self, loss: Any) -> None:
         """Record how a loss came about."""
         if self.reason or not self._events:
@@ -82,13 +87,17 @@ class Capture:
                 self.reason = "what led to the loss cannot be computed again"
             return
         if not self.models:
-            self._copy([each.module for each in events if isinstance(each, Call)])
+            self._copy([each.module for each in events if isinstance(each, Call)], _free(events))
         if not self.reason and all(model in self.copies for model in tape.models):
             self._tapes.append(tape)
             self._bytes += tape.size
 
-    def _copy(self, models: Sequence[Any]) -> None:
+    def _copy(self, models: Sequence[Any], free: Sequence[Any]) -> None:
         self.models = list({id(each): each for each in models}.values())
+        held = {id(p) for each in self.models for p in each.parameters()}
+        others = [each for each in free if id(each) not in held]
+        if others:
+            self.models.append(torch.nn.ParameterList(others))
         weights = {id(p): p.numel() * p.element_size() for each in self.models for p in each.parameters()}
         if sum(weights.values()) > _MOST_WEIGHTS:
             self.reason = "the model is too large to be copied"
@@ -134,3 +143,10 @@ def copies_of(models: Sequence[Any]) -> dict[int, Any]:
 
 def _is_inside(event: Call | Operation, root: Any) -> bool:
     return isinstance(event, Operation) and event.root is root
+
+
+def _free(events: Sequence[Call | Operation]) -> list[Any]:
+    """Return the parameters that operations were given outside of models: weights of a loss, for example."""
+    given = [each for event in events if isinstance(event, Operation) for each in (event.args, event.kwargs)]
+    found = (each for each in _pytree.tree_flatten(given)[0] if isinstance(each, torch.nn.Parameter))
+    return list({id(each): each for each in found if each.requires_grad}.values())

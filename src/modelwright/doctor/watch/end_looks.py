@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from modelwright.doctor.watch.experience import Experience, key_of
+from modelwright.doctor.watch.tensors import is_readable
 
 __all__ = ["EndLooks"]
 
@@ -61,7 +62,13 @@ class EndLooks:
         given = args[0] if args else None
         if not isinstance(given, torch.Tensor) or given.dim() != 2 or given.dtype != torch.float32:
             return False
-        if given.requires_grad or given.shape[0] < 2 or not given.shape[1] or self._asked == steps:
+        if (
+            not is_readable(given)
+            or given.requires_grad
+            or given.shape[0] < 2
+            or not given.shape[1]
+            or self._asked == steps
+        ):
             return False
         self._asked = steps
         graded = torch.is_grad_enabled()

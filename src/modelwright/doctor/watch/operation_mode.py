@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch._C._functorch import peek_interpreter_stack  # pyright: ignore[reportPrivateUsage]
 from torch.compiler import is_compiling
 from torch.overrides import TorchFunctionMode
 
+from modelwright.doctor.watch.tensors import is_readable
 from modelwright.doctor.watch.watch import Watch
 
-__all__ = ["OperationMode", "innermost_mode"]
+__all__ = ["OperationMode", "innermost_mode", "is_transforming"]
 
 _PROPERTIES: dict[Any, str] = {
     getattr(torch.Tensor, name): name for name in ("data", "T", "mT", "H", "mH", "real")
@@ -22,6 +24,8 @@ _TRACED = frozenset({"FakeTensor", "FunctionalTensor"})
 
 class OperationMode(TorchFunctionMode):
     """Hears every operation that Python asks of torch, but those inside of backward and of optimizers.
+
+    Those inside of `torch.func`, and of tensors whose numbers do not lie in memory, are left out.
 
     Args:
         watch: Whether it listens.
@@ -51,7 +55,8 @@ class OperationMode(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if is_compiling():  # what torch.compile reads here it would make part of the program
+        # What torch.compile reads here it would make part of the program.
+        if is_compiling() or is_transforming():
             return func(*args, **kwargs)
         result = func(*args, **kwargs)
         if self.quiet or not self._watch.listens or type(result).__name__ in _TRACED:
@@ -63,7 +68,8 @@ class OperationMode(TorchFunctionMode):
                 return result
         elif name in ("__set__", "__len__", "size", "dim", "backward"):
             return result
-        self._tell(name, func, args, kwargs, result)
+        if all(is_readable(each) for each in (result, *args, *kwargs.values())):
+            self._tell(name, func, args, kwargs, result)
         return result
 
 
@@ -71,3 +77,10 @@ def innermost_mode() -> Any:
     """Return the mode that hears operations first; None where there is none."""
     stack = torch.overrides._get_current_function_mode_stack()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     return stack[-1] if stack else None
+
+
+def is_transforming() -> bool:
+    """Return whether a transform of `torch.func` follows the program: its tensors have no numbers to read."""
+    if is_compiling():
+        return False
+    return peek_interpreter_stack() is not None  # pyright: ignore[reportUnnecessaryComparison]

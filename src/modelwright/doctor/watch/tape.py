@@ -1,13 +1,14 @@
 """How a loss came from what models gave: recorded once, and computed again with other weights."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch.utils import _pytree  # pyright: ignore[reportPrivateUsage]
 
 from modelwright.doctor.watch.sensor import Call, Operation
+from modelwright.doctor.watch.tensors import Unreadable
 
 __all__ = ["Tape", "record"]
 
@@ -152,10 +153,16 @@ def record(events: Iterable[Call | Operation], loss: Any, *, most: int) -> Tape 
             if isinstance(leaf, torch.Tensor):
                 where[id(leaf)] = _Result(number, at)
     end = where.get(id(loss))
-    size = sum(each.numel() * each.element_size() for each in kept.values())
-    if end is None or not outputs or loss.numel() != 1 or size > most:
+    if end is None or not outputs or loss.numel() != 1:
         return None
-    tape = Tape(entries[: end.entry + 1], end, float(loss.detach()), size)
+    needed = _needed(entries, end)
+    entries, wanted = _renumbered(entries, needed), [wanted[at] for at in needed]
+    outputs = {new: outputs[old] for new, old in enumerate(needed) if old in outputs}
+    constants = {id(x): x for each in entries for x in each.leaves if isinstance(x, torch.Tensor)}
+    size = sum(each.numel() * each.element_size() for each in constants.values())
+    if not outputs or size > most:
+        return None
+    tape = Tape(entries, _Result(len(entries) - 1, end.leaf), float(loss.detach()), size)
     with torch.no_grad():
         own = {leaf.key: kept_own for leaf, kept_own in _own(entries, wanted)}
         again = tape.play(own, outputs=outputs)
@@ -163,12 +170,38 @@ def record(events: Iterable[Call | Operation], loss: Any, *, most: int) -> Tape 
     return tape if difference <= _EXACT * (1.0 + abs(tape.value)) else None
 
 
+def _needed(entries: Sequence[_Entry], end: _Result) -> list[int]:
+    """Return the numbers of the entries that lead to a result, in order: an attack's own loss does not."""
+    found, waiting = {end.entry}, [end.entry]
+    while waiting:
+        before = {leaf.entry for leaf in entries[waiting.pop()].leaves if isinstance(leaf, _Result)}
+        waiting += before - found
+        found |= before
+    return sorted(found)
+
+
+def _renumbered(entries: Sequence[_Entry], needed: Sequence[int]) -> list[_Entry]:
+    new = {old: at for at, old in enumerate(needed)}
+    return [
+        replace(
+            entries[old],
+            leaves=tuple(
+                _Result(new[leaf.entry], leaf.leaf) if isinstance(leaf, _Result) else leaf
+                for leaf in entries[old].leaves
+            ),
+        )
+        for old in needed
+    ]
+
+
 def _known(leaf: Any, where: Mapping[int, _Result], kept: dict[int, Any]) -> Any:
+    if isinstance(leaf, Unreadable):
+        leaf = leaf.tensor
     if not isinstance(leaf, torch.Tensor):
         return leaf
     if id(leaf) in where:
         return where[id(leaf)]
-    if leaf.requires_grad and leaf.is_leaf:
+    if isinstance(leaf, torch.nn.Parameter) and leaf.requires_grad:
         return _Own(id(leaf))
     if id(leaf) not in kept:
         kept[id(leaf)] = leaf.detach().clone()

@@ -1,13 +1,23 @@
 """Read tensors without a change to them or to what is recorded of them."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["any_nonzero", "sample", "tensors_in", "twin_of", "without_copies"]
+__all__ = [
+    "Unreadable",
+    "any_nonzero",
+    "as_read",
+    "is_readable",
+    "sample",
+    "tensors_in",
+    "twin_of",
+    "without_copies",
+]
 
 _SAMPLE = 64
 _REGISTERED = ("_parameters", "_buffers", "_modules")
@@ -39,10 +49,34 @@ def without_copies(tensor: Any) -> NDArray[np.float64]:
     return small.double().cpu().numpy()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Unreadable:
+    """Stands where sensors are told of a tensor whose numbers do not lie in memory, a sparse one.
+
+    Attributes:
+        tensor: What it stands for.
+    """
+
+    tensor: Any
+
+
+def is_readable(value: Any) -> bool:
+    """Return whether a value is no tensor, or one whose numbers lie in memory."""
+    import torch
+
+    return not isinstance(value, torch.Tensor) or value.layout is torch.strided
+
+
+def as_read(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return values with something that stands for each that is not readable."""
+    return tuple(each if is_readable(each) else Unreadable(each) for each in values)
+
+
 def tensors_in(value: Any) -> Iterator[Any]:
     """Yield the tensors of a value, those of lists, tuples and mappings in it included."""
     if hasattr(value, "detach"):
-        yield value
+        if is_readable(value):
+            yield value
     elif isinstance(value, Mapping):
         for each in value.values():
             yield from tensors_in(each)

@@ -18,10 +18,11 @@ from torch.compiler import is_compiling
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from modelwright.doctor.watch.end_looks import EndLooks
-from modelwright.doctor.watch.operation_mode import OperationMode, innermost_mode
+from modelwright.doctor.watch.operation_mode import OperationMode, innermost_mode, is_transforming
 from modelwright.doctor.watch.patch import Patches
 from modelwright.doctor.watch.place import place_of_caller
 from modelwright.doctor.watch.sensor import Call, Operation
+from modelwright.doctor.watch.tensors import as_read
 from modelwright.doctor.watch.torch_calls import replace_calls
 from modelwright.doctor.watch.watch import Watch
 
@@ -158,7 +159,7 @@ class TorchWatch:
             self._scene.close = False  # each thread has modes of its own
 
     def _module_begins(self, module: Any, args: Any) -> None:
-        if is_compiling():
+        if is_compiling() or is_transforming():
             return
         if not self._watch.listens and torch.is_grad_enabled() and module.training:
             self._follow()
@@ -171,7 +172,7 @@ class TorchWatch:
         self._stack.append(module)
 
     def _module_ends(self, module: Any, args: Any, kwargs: Any, output: Any = None) -> None:
-        if is_compiling() or not self._stack or not self._watch.listens:
+        if is_compiling() or is_transforming() or not self._stack or not self._watch.listens:
             return
         while self._stack and self._stack.pop() is not module:
             pass
@@ -184,7 +185,7 @@ class TorchWatch:
             "on_call",
             Call(
                 module=module,
-                args=(*args, *kwargs.values()),
+                args=as_read((*args, *kwargs.values())),
                 output=output,
                 depth=depth,
                 root=self._stack[0] if depth else module,
@@ -212,7 +213,7 @@ class TorchWatch:
     def _wrap_forward(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(forward)
         def heard(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._depth or not self._watch.live:
+            if self._depth or not self._watch.live or is_transforming():
                 return forward(module, *args, **kwargs)
             was_close = self._scene.close
             if not torch.is_grad_enabled():
@@ -230,7 +231,7 @@ class TorchWatch:
             finally:
                 self._depth = 0
             if self._watch.listens:
-                self._watch.tell("on_forward", module, (*args, *kwargs.values()), output)
+                self._watch.tell("on_forward", module, as_read((*args, *kwargs.values())), output)
             if self._scene.close and not was_close:
                 self._module_ends(module, args, kwargs, output)
             return output
@@ -378,13 +379,13 @@ class TorchWatch:
         scene.steps += 1
         self._watch.tell("on_step_end", optimizer)
         if id(optimizer) not in self._stepped:
-            # What begins anew, fine-tuning for example, is looked at anew.
+            # What begins anew, fine-tuning for example, is looked at anew; of many, ever fewer.
             self._stepped.add(id(optimizer))
-            self._until = max(self._until, scene.steps + _FIRST)
-            self._look(True)
-        if self._evaluations:
-            self._scene.asked += 1
-            self._evaluations = 0
+            if len(self._stepped) <= 2 * _FIRST_ROLLOUTS or len(self._stepped).bit_count() == 1:
+                self._until = max(self._until, scene.steps + _FIRST)
+                self._look(True)
+        scene.asked += self._evaluations > 0
+        self._evaluations = 0
         if scene.close and self._has_seen_enough:
             self._until = scene.steps
             self._look(False)

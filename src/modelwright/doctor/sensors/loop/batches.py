@@ -1,5 +1,6 @@
 """What goes in: the scale of inputs, and the order of labels in the stream of batches."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,6 +42,7 @@ class Batches(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._sizes: list[float] = []
+        self._last_sizes: dict[tuple[int, int], int] = {}
         self._spreads: list[float] = []
         self._reach = np.array([np.inf, 0.0])
         self._place: Place | None = None
@@ -61,11 +63,15 @@ class Batches(Sensor):
         ):
             return
         given = call.args[0]
-        if not hasattr(given, "is_floating_point") or not given.is_floating_point() or given.requires_grad:
+        if (
+            not hasattr(given, "is_floating_point")
+            or not given.is_floating_point()
+            or given.grad_fn is not None
+        ):
             return
         if given.numel():
             values = given.detach().reshape(-1)[:_MOST].double()
-            self._sizes.append(float(values.square().mean().sqrt()))
+            self._note_size(call, float(values.square().mean().sqrt()))
             low, high = values.aminmax()
             self._reach = np.array([min(self._reach[0], float(low)), max(self._reach[1], float(high))])
             if given.dim() > 1 and len(given) >= _SOME_ROWS:
@@ -73,6 +79,17 @@ class Batches(Sensor):
                 apart = float(rows.std(dim=0).mean())
                 self._spreads.append(apart / max(1e-30, float(rows.square().mean().sqrt())))
             self._place, self._model = call.place, type(call.module).__name__
+
+    def _note_size(self, call: Call, size: float) -> None:
+        """Keep of a model's inputs in one step the size nearest to one: beginnings and edges may be zeros."""
+        key = call.step, id(call.module)
+        at = self._last_sizes.get(key)
+        if at is None:
+            self._last_sizes = {known: at for known, at in self._last_sizes.items() if known[0] == call.step}
+            self._last_sizes[key] = len(self._sizes)
+            self._sizes.append(size)
+        elif _off(size) < _off(self._sizes[at]):
+            self._sizes[at] = size
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
@@ -176,3 +193,8 @@ def _normalises(model: Any) -> bool:
         if module._parameters or module._buffers:
             return "Norm" in type(module).__name__ or "Embedding" in type(module).__name__
     return False
+
+
+def _off(size: float) -> float:
+    """Return how far a size is from one, in either direction."""
+    return abs(math.log(size)) if size > 0 and math.isfinite(size) else math.inf

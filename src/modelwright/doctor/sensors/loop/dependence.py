@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from modelwright.doctor.sensors.loop.losses.loss_sign import LOSSES
 from modelwright.doctor.sensors.loop.sequences import Lane, Sequences, reach
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
-from modelwright.doctor.watch.tensors import any_nonzero, tensors_in
+from modelwright.doctor.watch.tensors import Unreadable, any_nonzero, tensors_in
 
 __all__ = ["Dependence"]
 
@@ -111,7 +111,9 @@ class Dependence(Sensor):
         if target is not None:
             self._sequences.note(call.args, *target)
         rows = given.shape[0]
-        whole = all(x.dim() and x.shape[0] == rows for x in call.args if hasattr(x, "detach"))
+        whole = _are_by_row(call.args, rows)
+        if target is not None and target[0].dim() and target[0].shape[0] < rows:
+            whole = False  # rows that the loss leaves out are there for the others: a graph's, for example
         if len(self._kept) < 2 and given.numel() <= _LARGEST and whole:
             # Without a loss that is known, rows are those of a table of numbers only.
             labels = target[0] if target is not None else None
@@ -283,3 +285,11 @@ class Dependence(Sensor):
     def findings(self) -> Iterable[Finding]:
         """Return what was found at the end."""
         return self._found
+
+
+def _are_by_row(values: Sequence[Any], rows: int) -> bool:
+    """Return whether what a model is given may have a part for each row, and tells nothing of pairs."""
+    if any(isinstance(each, Unreadable) for each in values):
+        return False
+    given = [tuple(each.shape) for each in values if hasattr(each, "detach")]
+    return all(each[:1] == (rows,) for each in given) and (len(given) == 1 or (rows, rows) not in given)

@@ -7,10 +7,12 @@ from typing import Any
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
+from modelwright.doctor.watch.tensors import tensors_in
 
 __all__ = ["FirstValues"]
 
 _ENOUGH = 5
+_FEWEST_CODES, _CODES = 8, 1000
 """Steps after which rows that still are the same will stay so."""
 
 _LARGE, _SMALL = 4.0, 0.1
@@ -59,6 +61,7 @@ class FirstValues(Sensor):
         self._weights: dict[int, _Weight] = {}
         self._normalised: set[int] = set()
         self._embedded: set[int] = set()
+        self._alike: list[tuple[Any, Any]] = []
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
@@ -69,11 +72,23 @@ class FirstValues(Sensor):
         if "Norm" in name:
             self._normalised.add(id(call.root))
         if name == "Embedding":
+            if call.step == 0 and id(weight) not in self._embedded:
+                self._note_codes(call, weight)
             self._embedded.add(id(weight))
         if weight is None or call.step > 0 or not name.startswith(("Linear", "Conv")) or weight.dim() < 2:
             return
         if id(weight) not in self._weights or self._weights[id(weight)].own:
             self._weights[id(weight)] = _read(weight, turned=False, own=False)
+
+    def _note_codes(self, call: Call, weight: Any) -> None:
+        """Keep some codes that were looked up, where the numbers of each are all the same."""
+        codes = next(tensors_in(call.args), None)
+        if codes is None or codes.is_floating_point() or weight.dim() != 2 or weight.shape[1] < 2:
+            return
+        codes = codes.detach().reshape(-1)[:_CODES].unique()
+        codes = codes[codes != (getattr(call.module, "padding_idx", None) or 0)]
+        if len(codes) >= _FEWEST_CODES and _are_alike(weight, codes):
+            self._alike.append((weight, codes))
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
@@ -117,6 +132,9 @@ class FirstValues(Sensor):
             constant = each.same and each.value != 0.0 and each is not trained[-1]
             if constant or (each.same and bool((rows == rows[0]).all())):
                 kept.append(self._name(each))
+        for weight, codes in self._alike:  # each number of a code moves like the others, or none does
+            if weight.requires_grad and not self.scene.is_loaded(weight) and _are_alike(weight, codes):
+                kept.append(self.scene.name_of(weight))
         if kept:
             yield Finding(
                 kind="rows-that-stay-the-same",
@@ -142,6 +160,12 @@ class FirstValues(Sensor):
             next_check="use the layers' own initialisation, or divide by the root of the number of inputs",
             subject=next(iter(gains)),
         )
+
+
+def _are_alike(weight: Any, codes: Any) -> bool:
+    """Return whether the numbers of each code, several, are all the same."""
+    some = weight.detach()[codes]
+    return bool((some == some[:, :1]).all())
 
 
 def _read(weight: Any, *, turned: bool, own: bool) -> _Weight:

@@ -32,7 +32,7 @@ from modelwright.doctor.sensors.rows.scores.hard_labels import check_hard_labels
 from modelwright.doctor.sensors.rows.scores.reversed_scores import check_reversed_scores
 from modelwright.doctor.sensors.rows.scores.target_units import check_target_units, units_of
 from modelwright.doctor.sensors.rows.scores.tried_thresholds import check_thresholds
-from modelwright.doctor.sensors.rows.sheet import Sheet, sheet_of, values_of
+from modelwright.doctor.sensors.rows.sheet import Sheet, labels_of, sheet_of, values_of
 from modelwright.doctor.sensors.rows.study import BY_HAND, Measurement, Preparation, Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
 from modelwright.doctor.sensors.rows.tables.heard import Tables
@@ -219,8 +219,8 @@ class Estimators(Sensor):
             distinct=traced.distinct,
             columns=names,
             settings=settings_of(estimation.by),
-            labels=sheet.index if sheet.index is not None else getattr(estimation.target, "index", None),
-            target_labels=getattr(estimation.target, "index", None),
+            labels=sheet.index if sheet.index is not None else labels_of(estimation.target),
+            target_labels=labels_of(estimation.target),
             search=search_of(estimation.by, estimation.groups),
         )
         self._tables.groups.told(estimation.groups, traced.origins)

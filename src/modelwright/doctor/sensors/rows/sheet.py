@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sheet", "sheet_of", "values_of"]
+__all__ = ["Sheet", "labels_of", "sheet_of", "values_of"]
 
 _MOST_COLUMNS = 400
 _MOST_CELLS = 8_000_000
@@ -110,6 +110,11 @@ def _hashed(column: Any) -> NDArray[np.float32]:
     texts: Any
     texts, codes = np.unique(np.array([str(each) for each in column], dtype=object), return_inverse=True)
     return (hash_array(texts) >> np.uint64(40)).astype(np.float32)[codes]
+
+
+def labels_of(given: Any) -> Any:
+    """Return the labels of the rows of a frame or a series; None of anything else, a list for example."""
+    return given.index if hasattr(given, "iloc") else None
 
 
 def values_of(given: Any) -> NDArray[Any] | None:

@@ -76,7 +76,7 @@ class LossInputs(Sensor):
 
     def _note_axis(self, given: Any) -> None:
         """Elsewhere, in attention for example, a softmax over axis 0 is nothing wrong."""
-        if self._softmax is not None and self._softmax[0].result is given and given.dim() == 2:
+        if self._softmax is not None and given.dim() == 2 and _is_of(given, self._softmax[0].result):
             operation, axis = self._softmax
             self._note("axis", operation, axis == 0, shape=list(given.shape), axis=0, read_along=1)
         self._softmax = None
@@ -263,6 +263,15 @@ def _axis(place: Place | None, count: _Count) -> Finding:
         next_check="run it over the classes: dim=-1",
         subject=str(place or ""),
     )
+
+
+def _is_of(given: Any, whole: Any) -> bool:
+    """Return whether a tensor is another one, or some of its rows."""
+    node = given.grad_fn
+    if given is whole or node is None or whole.dim() != 2 or given.shape[1:] != whole.shape[1:]:
+        return given is whole
+    taken = node.name().startswith(("Index", "Slice")) and node.next_functions
+    return bool(taken) and node.next_functions[0][0] is whole.grad_fn
 
 
 def _nll(place: Place | None, count: _Count) -> Finding:

@@ -1,11 +1,13 @@
 """Training and evaluation mode: what dropout and batch normalisation do, and when."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.loop.measuring.draws_by_mode import copied, draws_in_training_only
+from modelwright.doctor.sensors.loop.measuring.slopes import Slopes
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Scene, Sensor
 
@@ -19,23 +21,31 @@ class _Root:
     """How one model with layers that depend on the mode was called.
 
     Attributes:
-        learnt: Calls with gradients that a step followed, by mode.
+        learnt: Calls from which was learnt, by mode.
         measured: Calls without gradients, by mode.
+        given: Of a model without such layers, what it was called with once, and the names of the last of it.
+        waiting: Calls with gradients, with their mode, until these come back or do not.
     """
 
     model: Any
     layers: list[str]
     learnt: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
     measured: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
-    waiting: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+    given: tuple[tuple[Any, ...], tuple[str, ...]] | None = None
+    waiting: list[tuple[bool, Slopes]] = field(default_factory=list[tuple[bool, Slopes]])
     place_learnt: Place | None = None
     place_measured: Place | None = None
 
+    @property
+    def learns_still(self) -> bool:
+        """Whether it learns in evaluation mode."""
+        return self.learnt[False] >= _ENOUGH
+
 
 class Modes(Sensor):
-    """Looks at models that hold dropout or batch normalisation."""
+    """Looks at models that hold dropout or batch normalisation, or draw in training mode only."""
 
-    closely = frozenset({"on_step_end"})
+    closely = frozenset({"on_step_end", "on_zero"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -48,31 +58,62 @@ class Modes(Sensor):
         root = self._roots.get(id(call.module))
         if root is None:
             root = self._roots[id(call.module)] = _Root(call.module, _layers(call.module))
-        if not root.layers:
-            return
+        if not root.layers and call.grad and root.given is None and not self.scene.environments:
+            root.given = copied(call.args) or (), call.keywords
         if call.grad:
-            root.waiting[call.training] += 1
+            root.waiting.append((call.training, Slopes(call.output)))
             root.place_learnt = call.place
         elif not self.scene.environments:
             root.measured[call.training] += 1
             if call.training:
                 root.place_measured = call.place
 
+    def on_zero(self, optimizers: Sequence[Any]) -> None:
+        """See `Sensor`."""
+        for root in self._roots.values():
+            for _, slopes in root.waiting:
+                slopes.forget()
+
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
         for root in self._roots.values():
-            for mode, calls in root.waiting.items():
-                root.learnt[mode] += calls
-                root.waiting[mode] = 0
+            for mode, slopes in root.waiting:
+                root.learnt[mode] += slopes.reached
+            root.waiting = [each for each in root.waiting if each[1].waits()]
+
+    def on_end(self) -> None:
+        """See `Sensor`."""
+        for root in self._roots.values():
+            if root.layers or root.given is None or not root.given[0]:
+                continue
+            if (root.learns_still or self._is_measured(root)) and draws_in_training_only(
+                root.model, *root.given
+            ):
+                root.layers = ["draws in its forward"]
 
     def findings(self) -> Iterable[Finding]:
         """Return models that learn in evaluation mode, and such that are measured in training mode."""
         for root in self._roots.values():
             name = type(root.model).__name__
-            if root.learnt[False] >= _ENOUGH:
+            if root.layers and root.learns_still:
                 yield self._learnt(name, root)
-            if root.measured[True] >= 1 and not root.measured[False] and root.learnt[True] >= _ENOUGH:
+            if root.layers and self._is_measured(root):
                 yield self._measured(name, root)
+
+    def _is_measured(self, root: _Root) -> bool:
+        """Return whether it is measured in training mode, and only so; it may learn as a part of another."""
+        if not root.measured[True] or root.measured[False]:
+            return False
+        if root.learnt[True] >= _ENOUGH:
+            return True
+        if not any(parameter.requires_grad for parameter in root.model.parameters()):
+            return False  # a copy that follows the one that learns
+        wholes = [
+            each
+            for each in self._roots.values()
+            if each is not root and any(part is root.model for part in each.model.modules())
+        ]
+        return any(each.learnt[True] >= _ENOUGH and not each.measured[False] for each in wholes)
 
     def _learnt(self, name: str, root: _Root) -> Finding:
         before = root.learnt[True] > 0

@@ -1,6 +1,6 @@
 """Rows that a model learns from beside rows that it is measured on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.loop.measuring.slopes import Slopes
 from modelwright.doctor.sensors.rows.parts.alike_by_chance import share_of_copies
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Scene, Sensor
@@ -37,20 +38,28 @@ class _Batch(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Measured:
+    """Hashes of rows that a model was asked of without gradients, and how many had been learnt from then."""
+
+    rows: set[int]
+    known: int
+
+
+@dataclass(slots=True)
 class _Rows:
     """Rows of one shape: what one model gives to another has a shape of its own.
 
     Attributes:
         learnt: Hashes of those that were learnt from.
-        measured: Of those of each call without gradients.
-        known_before: How many of these had been learnt from then.
+        beside: Of all in the batches with those.
+        measured: Those of each call without gradients.
         place: Of the line that measured last.
         values: Numbers of narrow rows, by hash, of those that were learnt from and of those measured.
     """
 
     learnt: set[int] = field(default_factory=set[int])
-    measured: list[set[int]] = field(default_factory=list[set[int]])
-    known_before: int = 0
+    beside: set[int] = field(default_factory=set[int])
+    measured: list[_Measured] = field(default_factory=list[_Measured])
     place: Place | None = None
     values: dict[int, NDArray[np.float32]] = field(default_factory=dict[int, NDArray[np.float32]])
 
@@ -62,9 +71,17 @@ class _Rows:
                 room -= row.size
         return room
 
-    def share_of_copies(self) -> float:
+    def told(self) -> list[_Measured]:
+        """Return the calls of which each row may be measured.
+
+        A batch with rows that entered beside learnt ones, and were never learnt from, holds what the others
+        are computed with: all nodes of a graph, of which scores count a part as losses do.
+        """
+        never = self.beside - self.learnt
+        return [each for each in self.measured if each.rows and never.isdisjoint(each.rows)]
+
+    def share_of_copies(self, measured: set[int]) -> float:
         """Return the share of measured rows that are copies of learnt ones, of those that are kept."""
-        measured = set[int]().union(*self.measured)
         sides = [[self.values[key] for key in side if key in self.values] for side in (self.learnt, measured)]
         if min(len(side) for side in sides) < _ENOUGH_ROWS // 2:
             return 1.0
@@ -72,19 +89,44 @@ class _Rows:
         return share_of_copies(learnt, held)
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A batch that entered a model with gradients.
+
+    Attributes:
+        by: id of the model.
+        keys: Hash of each row.
+        shape: Of a row.
+        slopes: What comes back to the model's output.
+    """
+
+    by: int
+    keys: list[int]
+    shape: tuple[int, ...]
+    slopes: Slopes
+
+    def counted(self) -> set[int]:
+        """Return the rows that were learnt from; all, where that was not heard."""
+        sloped = self.slopes.sloped
+        if sloped is None:
+            return set(self.keys)
+        return {key for key, is_sloped in zip(self.keys, sloped, strict=True) if is_sloped}
+
+
 class Splits(Sensor):
     """Keeps a hash of rows that enter models, with gradients and without."""
 
-    closely = frozenset({"on_step_end"})
+    closely = frozenset({"on_step_end", "on_zero"})
     by_phase = True
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._rows: dict[tuple[int, ...], _Rows] = {}
-        self._waiting: list[tuple[int, set[int]]] = []
-        self._shapes: list[tuple[int, ...]] = []
+        self._waiting: list[_Waiting] = []
         self._asked: list[tuple[int, set[int]]] = []
-        self._before: list[tuple[int, set[int]]] = []
+        self._by: list[tuple[int, _Measured]] = []
+        self._before: list[_Waiting] = []
+        self._late: list[_Waiting] = []
         self._steps = self._followed = 0
         self._room = {True: _MOST_NUMBERS, False: _MOST_NUMBERS}
 
@@ -101,29 +143,43 @@ class Splits(Sensor):
         self._room[call.grad] = mine.keep(batch, self._room[call.grad])
         if call.grad:
             if given.grad_fn is None:  # else what another model gave
-                self._waiting.append((len(given), rows))
-                self._shapes.append(tuple(given.shape[1:]))
+                slopes = Slopes(call.output, len(batch.keys))
+                self._waiting.append(_Waiting(id(call.module), batch.keys, tuple(given.shape[1:]), slopes))
         elif len(rows) >= 2:
             self._asked.append((len(given), rows))
-            mine.measured.append(rows)
-            mine.known_before += len(rows & mine.learnt)
+            mine.measured.append(_Measured(set(rows), len(rows & mine.learnt)))
+            self._by.append((id(call.module), mine.measured[-1]))
             mine.place = call.place
+
+    def on_zero(self, optimizers: Sequence[Any]) -> None:
+        """See `Sensor`."""
+        for each in (*self._late, *self._waiting):
+            each.slopes.forget()
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
         self._steps += 1
         # What rows are followed by is asked in a batch of as many rows, and they are others.
-        learnt = [rows for _, rows in (*self._before, *self._waiting)]
-        sizes = {number for number, _ in self._waiting}
+        learnt = [set(each.keys) for each in (*self._before, *self._waiting)]
+        sizes = {len(each.keys) for each in self._waiting}
         self._followed += any(number in sizes and rows not in learnt for number, rows in self._asked)
         self._before = self._waiting
-        for (_, rows), shape in zip(self._waiting, self._shapes, strict=True):
-            self._rows[shape].learnt |= rows
-        self._waiting, self._shapes, self._asked = [], [], []
+        now = [*self._late, *self._waiting]
+        self._late = [each for each in now if each.slopes.waits()]
+        for each in now:
+            mine, counted = self._rows[each.shape], each.counted()
+            mine.learnt |= counted
+            if counted:
+                mine.beside.update(each.keys)
+            # Of what one model learns from in this step, another tells what is to be learnt: a teacher.
+            for by, measured in self._by:
+                if by != each.by:
+                    measured.rows -= counted
+        self._waiting, self._asked, self._by = [], [], []
 
     def on_close(self, begins: bool) -> None:
         """See `Sensor`."""
-        self._waiting, self._shapes, self._asked = [], [], []
+        self._waiting, self._late, self._asked, self._by = [], [], [], []
 
     @property
     def _bootstraps(self) -> bool:
@@ -136,14 +192,16 @@ class Splits(Sensor):
             yield from self._judge(rows)
 
     def _judge(self, rows: _Rows) -> Iterable[Finding]:
-        measured = set[int]().union(*rows.measured)
+        told = rows.told()
+        measured = set[int]().union(*(each.rows for each in told))
         if len(rows.learnt) < _ENOUGH_ROWS or len(measured) < _ENOUGH_ROWS // 2:
             return
         both = rows.learnt & measured
         share_learnt, share_measured = len(both) / len(rows.learnt), len(both) / len(measured)
-        shares = [len(each & rows.learnt) / len(each) for each in rows.measured]
+        shares = [len(each.rows & rows.learnt) / len(each.rows) for each in told]
         # What is first met without gradients and learnt from later is acted on, not measured.
-        if rows.known_before < _BEFORE * sum(len(each & rows.learnt) for each in rows.measured):
+        known = sum(len(each.rows & rows.learnt) for each in told)
+        if sum(each.known for each in told) < _BEFORE * known:
             return
         everywhere = min(shares) > 0.3 * float(np.mean(shares)) > 0
         evidence = {
@@ -162,7 +220,7 @@ class Splits(Sensor):
                 causes=(cause("evaluated-on-training-rows", rows.place),),
                 next_check="measure on rows that were held out",
             )
-        elif share_measured >= _MANY and everywhere and rows.share_of_copies() >= _MANY:
+        elif share_measured >= _MANY and everywhere and rows.share_of_copies(measured) >= _MANY:
             yield Finding(
                 kind="rows-learnt-and-measured",
                 severity=Severity.WARNING,

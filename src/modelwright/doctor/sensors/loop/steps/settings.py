@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -54,7 +54,7 @@ class _Trial:
 class Settings(Sensor):
     """Collects first weights and batches, and learns anew from them once the program has ended."""
 
-    closely = frozenset({"on_backward", "on_step_end"})
+    closely = frozenset({"on_backward", "on_step_end", "on_zero"})
 
     by_phase: ClassVar[bool] = True
 
@@ -84,6 +84,11 @@ class Settings(Sensor):
         """See `Sensor`."""
         if self._capture is not None or operation.inside:
             self._captured().hear(operation)
+
+    def on_zero(self, optimizers: Sequence[Any]) -> None:
+        """See `Sensor`."""
+        if self._capture is not None:
+            self._capture.clear()
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Cause, Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.rows.row_book import RowBook
-from modelwright.doctor.sensors.rows.sheet import sheet_of
+from modelwright.doctor.sensors.rows.sheet import labels_of, sheet_of
 from modelwright.doctor.sensors.rows.study import Measurement, Study
 from modelwright.doctor.sensors.rows.tables.ledger import Ledger, at_labels
 from modelwright.doctor.watch.place import Place
@@ -66,7 +66,7 @@ class DeclaredGroups:
         """Take note of the group of each row (row,)."""
         if groups is None or len(groups) != len(origins) or len(self._group) >= _MOST_ROWS:
             return
-        if hasattr(groups, "index") and len(self._columns) < _MOST_COLUMNS:
+        if labels_of(groups) is not None and len(self._columns) < _MOST_COLUMNS:
             self._columns.append(groups.copy(deep=False))
         for origin, each in zip(origins.tolist(), np.asarray(groups).astype(str).tolist(), strict=True):
             self._group.setdefault(origin, self._codes.setdefault(each, len(self._codes)))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.rows.isolated import isolated, once
 from modelwright.doctor.sensors.rows.row_book import RowBook
-from modelwright.doctor.sensors.rows.sheet import values_of
+from modelwright.doctor.sensors.rows.sheet import labels_of, values_of
 from modelwright.doctor.sensors.rows.study import Study
 from modelwright.doctor.sensors.rows.tables.brought_over import check_brought_over
 from modelwright.doctor.sensors.rows.tables.chosen_columns import check_chosen_columns
@@ -57,9 +57,9 @@ class Tables:
         """Hear that a splitter was made, or rows were split."""
         self.groups.split(estimation, book)
         target = values_of(estimation.target)
-        labels = getattr(estimation.target, "index", None)
+        labels = labels_of(estimation.target)
         given = estimation.given
-        self._split_targets.split(target, labels if labels is not None else getattr(given, "index", None))
+        self._split_targets.split(target, labels if labels is not None else labels_of(given))
         self._orders.split(given, target, labels, estimation.place)
 
     def check_frames(self, measured: Sequence[Study], codes: bool) -> Iterator[Finding]:
