@@ -41,7 +41,8 @@ class FixedNetworks:
             carries = bool(getattr(call.output, "requires_grad", True))
             self._calls.append(_Pass(call.module, _tensors(call.args), learns, carries))
         if call.depth == 0:
-            if call.grad and not all(each.learns for each in self._calls):
+            # One that is asked as a whole may hand on what it gave to whatever is asked next.
+            if call.grad and 0 < sum(each.learns for each in self._calls) < len(self._calls):
                 self._judge(_tensors(call.args))
             self._calls = []
 
