@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from watched import DIGITS, run_watched
+from watched import DIGITS, plant, run_watched
 
 from modelwright.base.finding import Finding
 from modelwright.doctor.watch.failure import SENSOR_FAILED
@@ -91,3 +91,43 @@ def test_what_numpy_does_of_zeros_is_the_doctors_own_affair(recwarn: pytest.Warn
     assert not Watch(lambda scene: [sensor]).findings()
     assert sensor.asked == 2
     assert not list(recwarn)
+
+
+MANY = """
+import weakref
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x, y = torch.randn(256, 6), torch.randn(256, 1)
+made = []
+for fold in range(50):
+    net = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 1))
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    made.append(weakref.ref(net))
+    for step in range(15):
+        rows = torch.randint(0, 256, (32,))
+        optimizer.zero_grad()
+        nn.functional.mse_loss(net(x[rows]), y[rows]).backward()
+        optimizer.step()
+    net.eval()
+    with torch.no_grad():
+        net(x[:64])
+    if fold == 48:
+        net = optimizer = None
+        import gc
+        gc.collect()
+        alive = sum(each() is not None for each in made)
+"""
+
+
+def test_a_program_that_makes_many_models_may_let_go_of_them(tmp_path: Path) -> None:
+    told = run_watched(MANY, tmp_path)
+    assert told.variables["alive"] <= 24
+    assert "sensor-failed" not in [each.kind for each in told.findings]
+    late = plant(
+        MANY,
+        ("        optimizer.zero_grad()\n", "        if fold < 20:\n            optimizer.zero_grad()\n"),
+    )
+    assert "gradients-kept-across-steps" in run_watched(late, tmp_path).kinds

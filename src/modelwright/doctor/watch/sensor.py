@@ -212,6 +212,9 @@ class Sensor:
     by_phase: ClassVar[bool] = False
     """Whether it begins anew where a program does: when an optimizer is made after another one stepped."""
 
+    holds_models: ClassVar[bool] = False
+    """Whether it holds models or optimizers while it lives: it begins anew where a program makes many."""
+
     closely: ClassVar[Collection[str]] = ()
     """Events that it is told of only while the watch looks closely."""
 

@@ -14,6 +14,8 @@ from modelwright.doctor.watch.sensor import Scene, Sensor
 
 __all__ = ["Watch"]
 
+_MOST_OPTIMIZERS, _KEPT_OPTIMIZERS = 16, 4
+
 _EVENTS = tuple(name for name in vars(Sensor) if name.startswith("on_"))
 
 
@@ -139,12 +141,23 @@ class Watch:
             _BUSY.now = before
 
     def begin_phase(self) -> None:
-        """Keep what sensors found that look at one phase of a program at a time, and make them anew."""
-        for sensor in tuple(self._sensors):
-            if sensor.by_phase:
-                self._past += self._asked(sensor)
-        self._sensors = [type(each)(self.scene) if each.by_phase else each for each in self._sensors]
+        """Keep what sensors found that look at one phase of a program at a time, and make them anew.
+
+        Once there are many optimizers, let go of older ones and their models, and of what sensors hold of
+        them: the program may have let go of them too.
+        """
+        optimizers, roots = self.scene.optimizers, self.scene.roots
+        many = len(optimizers) > _MOST_OPTIMIZERS
+        ends = [each for each in self._sensors if each.by_phase or (many and each.holds_models)]
+        for sensor in ends:
+            self._past += self._asked(sensor)
+        if many:
+            del optimizers[:-_KEPT_OPTIMIZERS], roots[:-_KEPT_OPTIMIZERS]
+        self._sensors = [type(each)(self.scene) if each in ends else each for each in self._sensors]
         self._sort()
+        if many:
+            for optimizer in optimizers[:-1]:  # of the newest, all are told
+                self.tell("on_optimizer", optimizer)
 
     def _asked(self, sensor: Sensor) -> list[Finding]:
         try:

@@ -60,7 +60,7 @@ class TargetNetworks(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._followers: dict[int, _Follower] = {}
-        self._known = 0
+        self._known: list[int] = []
         self._lies: set[int] = set()
         self._place: Place | None = None
         self._owned: set[int] = set()
@@ -88,9 +88,10 @@ class TargetNetworks(Sensor):
 
     def _find(self) -> None:
         """Pair networks, once a new one has been called."""
-        if self._known == len(self.scene.roots):
+        roots = [id(each) for each in self.scene.roots]
+        if self._known == roots:
             return
-        self._known = len(self.scene.roots)
+        self._known = roots
         groups = [group for each in self.scene.optimizers for group in each.param_groups]
         owned = {id(parameter) for group in groups for parameter in group["params"]}
         learn = [root for root in self.scene.roots if _is_owned(root, owned)]

@@ -54,6 +54,8 @@ class _Weight:
 class FirstValues(Sensor):
     """Reads weights of linear layers, convolutions and a program's own matrices when first used."""
 
+    holds_models = True
+
     operations = _PRODUCTS
 
     def __init__(self, scene: Scene) -> None:

@@ -14,6 +14,8 @@ _LISTS = ("ModuleList", "Sequential", "ModuleDict")
 class SharedModules(Sensor):
     """Looks through models for it."""
 
+    holds_models = True
+
     def findings(self) -> Iterable[Finding]:
         """Return lists in which a layer with weights stands more than once."""
         told: set[int] = set()

@@ -45,6 +45,8 @@ class _Root:
 class Modes(Sensor):
     """Looks at models that hold dropout or batch normalisation, or draw in training mode only."""
 
+    holds_models = True
+
     closely = frozenset({"on_step_end", "on_zero"})
 
     def __init__(self, scene: Scene) -> None:

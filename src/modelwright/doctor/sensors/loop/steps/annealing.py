@@ -28,6 +28,8 @@ class _Rate:
 class Annealing(Sensor):
     """Counts steps that cannot change anything."""
 
+    holds_models = True
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._rates: dict[int, _Rate] = {}

@@ -48,6 +48,8 @@ class _Start:
 class Displacement(Sensor):
     """Keeps a few learnt weights where an optimizer takes them over, and looks again ten steps later."""
 
+    holds_models = True
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._met: dict[int, Any] = {}

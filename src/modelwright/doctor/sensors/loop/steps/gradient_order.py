@@ -52,6 +52,8 @@ class _State:
 class GradientOrder(Sensor):
     """Holds every step to: cleared, computed, unscaled, clipped, used."""
 
+    holds_models = True
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._states: dict[int, tuple[Any, _State]] = {}

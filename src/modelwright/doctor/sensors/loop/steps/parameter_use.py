@@ -49,6 +49,8 @@ class _Facts:
 class ParameterUse(Sensor):
     """Holds every parameter to: reached by a gradient, in an optimizer, and changed by it."""
 
+    holds_models = True
+
     closely = frozenset({"on_backward", "on_step_begin", "on_step_end"})
     operations = frozenset(_CUTTING)
 

@@ -34,6 +34,8 @@ class _Watched:
 class Plateaus(Sensor):
     """Keeps what ReduceLROnPlateau is given beside the losses that are learnt from."""
 
+    holds_models = True
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._watched: list[_Watched] = []

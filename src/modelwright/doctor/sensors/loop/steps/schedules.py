@@ -44,6 +44,8 @@ class _Schedule:
 class Schedules(Sensor):
     """Compares steps of schedulers with steps of their optimizers."""
 
+    holds_models = True
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._schedules: list[_Schedule] = []
