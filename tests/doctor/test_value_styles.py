@@ -309,6 +309,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Using a target size")  # one of the faults
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named_first_in_every_style(fault: str, tmp_path: Path) -> None:
     program, edits, expected = FAULTS[fault]

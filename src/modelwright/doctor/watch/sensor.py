@@ -111,7 +111,8 @@ class Scene:
         steps: Optimizer steps taken.
         asked: Steps before which a model was called without gradients, since the step before.
         close: Whether the watch looks closely: modules and operations are heard now.
-        optimizers: Those that took a step or were made, in order.
+        optimizers: Those that took a step or were made, in order; of many, the newest.
+        let_go: Weak references to the parameters of the others.
         roots: Models that were called as a whole, in order.
         losses: (step, value) of each scalar that `backward` was called on, on a processor.
         changes: (step, size) of steps that were looked at: change of the parameters over their size.
@@ -134,6 +135,7 @@ class Scene:
     asked: int = 0
     close: bool = False
     optimizers: list[Any] = field(default_factory=list[Any])
+    let_go: list[Any] = field(default_factory=list[Any])
     roots: list[Any] = field(default_factory=list[Any])
     losses: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     changes: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
@@ -155,6 +157,16 @@ class Scene:
         if place is not None:
             counts = self.places.setdefault(what, {})
             counts[place] = counts.get(place, 0) + 1
+
+    def learning(self) -> list[Any]:
+        """Return the parameters that optimizers hold, or held before they were let go."""
+        groups = [group for each in self.optimizers for group in each.param_groups]
+        held = [parameter for group in groups for parameter in group["params"]]
+        return [*held, *(each for each in (reference() for reference in self.let_go) if each is not None)]
+
+    def owned(self) -> set[int]:
+        """Return the ids of these parameters."""
+        return {id(parameter) for parameter in self.learning()}
 
     @property
     def asks_often(self) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -152,6 +153,7 @@ class Watch:
         for sensor in ends:
             self._past += self._asked(sensor)
         if many:
+            self.scene.let_go = [weakref.ref(each) for each in self.scene.learning()]
             del optimizers[:-_KEPT_OPTIMIZERS], roots[:-_KEPT_OPTIMIZERS]
         self._sensors = [type(each)(self.scene) if each in ends else each for each in self._sensors]
         self._sort()

@@ -29,7 +29,8 @@ class _Follower:
     """A network of the same shapes as one that learns, in no optimizer.
 
     Attributes:
-        first: Its numbers when it was first seen.
+        first: Its numbers when it was first seen, after `met` steps of optimizers.
+        before: Numbers of the one that learns then.
         last: Its numbers and the other's after the last step that was looked at, and that step.
         shares: How far it then went towards the other until after the next step, over the whole way.
         moved: Whether it ever changed.
@@ -42,6 +43,8 @@ class _Follower:
     follower: Any
     leader: Any
     first: NDArray[np.float64]
+    before: NDArray[np.float64]
+    met: int
     last: tuple[int, NDArray[np.float64]] | None = None
     shares: list[float] = field(default_factory=list[float])
     moved: bool = False
@@ -53,6 +56,8 @@ class _Follower:
 
 class TargetNetworks(Sensor):
     """Compares networks of the same shapes at steps that are looked at closely."""
+
+    holds_models = True
 
     closely = frozenset({"on_step_begin"})
     operations = frozenset({"copy_", "lerp_", "lerp", "mul_", "add_", "mul", "__mul__", "rmul", "__rmul__"})
@@ -92,8 +97,7 @@ class TargetNetworks(Sensor):
         if self._known == roots:
             return
         self._known = roots
-        groups = [group for each in self.scene.optimizers for group in each.param_groups]
-        owned = {id(parameter) for group in groups for parameter in group["params"]}
+        owned = self.scene.owned()
         learn = [root for root in self.scene.roots if _is_owned(root, owned)]
         for root in self.scene.roots:
             if id(root) in self._followers or _is_owned(root, owned) or not _shapes(root):
@@ -104,7 +108,9 @@ class TargetNetworks(Sensor):
                 nearest = min(alike, key=lambda each: float(np.abs(_numbers(each) - own).sum()))
                 copied = np.array_equal(_numbers(nearest), own)
                 others = [each for each in alike if each is not nearest][:_MOST_OTHERS]
-                follower = _Follower(root, nearest, own, copied=copied, others=others)
+                follower = _Follower(
+                    root, nearest, own, _numbers(nearest), self.scene.steps, copied=copied, others=others
+                )
                 self._followers[id(root)] = follower
                 self._lies.update(parameter.data_ptr() for parameter in root.parameters())
 
@@ -175,7 +181,7 @@ class TargetNetworks(Sensor):
                 continue
             if len(moves) >= _ENOUGH and each.strayed == len(moves):
                 yield self._strayed(name, each)
-            elif not each.moved and self.scene.steps >= _ENOUGH_STEPS:
+            elif not each.moved and self._has_learnt(each):
                 yield Finding(
                     kind="target-network-never-follows",
                     severity=Severity.SEVERE,
@@ -197,6 +203,11 @@ class TargetNetworks(Sensor):
                     next_check="copy it every so many steps, or take a small share (tau 0.005) at every step",
                     subject=name,
                 )
+
+    def _has_learnt(self, each: _Follower) -> bool:
+        """Return whether the network that should be followed learnt for some time since both were met."""
+        is_late = self.scene.steps - each.met >= _ENOUGH_STEPS
+        return is_late and not np.array_equal(_numbers(each.leader), each.before)
 
     def _is_itself(self, name: str, looks: int, place: Place | None) -> Finding:
         what = f"The network that is to follow {name} is {name} itself: it shares its memory."

@@ -77,8 +77,7 @@ class Following:
 
     def owned(self) -> set[int]:
         """Return ids of parameters that optimizers hold."""
-        groups = [group for each in self._scene.optimizers for group in each.param_groups]
-        return {id(parameter) for group in groups for parameter in group["params"]}
+        return self._scene.owned()
 
     def _links(self, begins: list[bytes], follows: list[bytes | None]) -> list[list[Link]] | None:
         """Return how each row's observation was followed; None where that of some row was not."""

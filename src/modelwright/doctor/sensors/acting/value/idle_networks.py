@@ -39,8 +39,7 @@ class IdleNetworks:
 
     def has(self, shapes: list[tuple[int, ...]]) -> bool:
         """Return whether a network of these shapes is written to that no optimizer holds and nobody calls."""
-        groups = [group for each in self._scene.optimizers for group in each.param_groups]
-        used = {parameter.data_ptr() for group in groups for parameter in group["params"]}
+        used = {parameter.data_ptr() for parameter in self._scene.learning()}
         used |= {parameter.data_ptr() for root in self._scene.roots for parameter in root.parameters()}
         idle = Counter(shape for pointer, shape in self._written.items() if pointer not in used)
         return bool(shapes) and not Counter(shapes) - idle

@@ -104,7 +104,7 @@ class ParameterUse(Sensor):
         from torch import nn
 
         self._backwards += 1
-        owned = {id(p) for optimizer in self.scene.optimizers for p in _parameters(optimizer)}
+        owned = self.scene.owned()
         for leaf in leaves_of(loss):
             facts = self._fact(leaf)
             facts.reached += 1
@@ -142,7 +142,7 @@ class ParameterUse(Sensor):
         """Return parameters that are left out, each kind once."""
         if self._backwards < _ENOUGH:
             return
-        owned = {id(p) for optimizer in self.scene.optimizers for p in _parameters(optimizer)}
+        owned = self.scene.owned()
         held = [optimizer for optimizer in self.scene.optimizers if self._is_idle(optimizer)]
         outside = [
             facts
