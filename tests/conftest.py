@@ -10,6 +10,25 @@ settings.load_profile("modelwright")
 _STRIDES = {
     **dict.fromkeys(
         (
+            "doctor/test_acting_copies",
+            "doctor/test_codes_and_parts",
+            "doctor/test_directions",
+            "doctor/test_frameworks",
+            "doctor/test_generators",
+            "doctor/test_graphs",
+            "doctor/test_losses_of_policies",
+            "doctor/test_mixed_batches",
+            "doctor/test_priorities",
+            "doctor/test_soft_policies",
+            "doctor/test_stored_values",
+            "doctor/test_tables_of_values",
+            "doctor/test_unlearnt_rows",
+            "doctor/test_value_distribution_styles",
+        ),
+        3,
+    ),
+    **dict.fromkeys(
+        (
             "doctor/test_adversaries",
             "doctor/test_carrying_over",
             "doctor/test_drawn_actions",
@@ -35,7 +54,7 @@ _STRIDES = {
             "doctor/test_written_losses",
             "doctor/test_written_policies",
         ),
-        3,
+        5,
     ),
     **dict.fromkeys(
         (
