@@ -12,12 +12,11 @@ _STRIDES = {
         (
             "doctor/test_acting_copies",
             "doctor/test_codes_and_parts",
-            "doctor/test_directions",
-            "doctor/test_frameworks",
             "doctor/test_generators",
             "doctor/test_graphs",
             "doctor/test_losses_of_policies",
             "doctor/test_mixed_batches",
+            "doctor/test_plateaus",
             "doctor/test_priorities",
             "doctor/test_soft_policies",
             "doctor/test_stored_values",

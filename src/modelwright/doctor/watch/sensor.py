@@ -126,6 +126,7 @@ class Scene:
         origins: Lines at which tensors were made, of operations that were heard.
         places: What happened -> places of the user's code, the most frequent first seen.
         measured: What a scheduler was last given to judge progress by.
+        passes: Passes over measured rows of the present phase, with what the model said of them.
         scale: What a gradient scaler multiplied the loss by last; 1 without one.
         patience: Least and most seconds for what is tried on copies at the end, and their share of the
             program's own time.
@@ -149,6 +150,7 @@ class Scene:
     origins: Origins = field(default_factory=Origins)
     places: dict[str, dict[Place, int]] = field(default_factory=dict[str, dict[Place, int]])
     measured: Any = None
+    passes: list[Any] = field(default_factory=list[Any])
     scale: float = 1.0
     patience: tuple[float, float, float] = (8.0, 20.0, 0.3)
 

@@ -26,6 +26,7 @@ _MOST_LEARNERS = 3
 _MOST_WAITING = 16
 _LEAST_S, _SHARE = 1.0, 0.04
 _SOME = 7
+_MOST_MIXED = 64
 _LOSSES = (
     *("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
     *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"),
@@ -180,6 +181,8 @@ class NetworkRows(Sensor):
         places[fresh] = learner.asked.add(table[fresh], group)
         if not fresh.all() and learner.learnt.closed and not learner.asked.rows.full:
             if group not in learner.mixed:
+                if len(learner.mixed) == _MOST_MIXED:
+                    del learner.mixed[min(learner.mixed)]  # the oldest
                 learner.mixed[group] = Mixed(place_of_caller())
             learner.mixed[group].add(learnt[~fresh], places[fresh])
             self._mixed = learner.mixed[group]

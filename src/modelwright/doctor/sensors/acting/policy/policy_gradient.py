@@ -141,8 +141,7 @@ class PolicyGradient(Sensor):
         """Take note of whether parameters that entropies move are moved by nothing else."""
         import torch
 
-        groups = [group for each in self.scene.optimizers for group in each.param_groups]
-        held = [p for group in groups for p in group["params"] if p.requires_grad]
+        held = [each for each in self.scene.learning() if each.requires_grad]
         entropies, given = [each for each, _ in used], [slope for _, slope in used]
         # Of a policy that is certain, no action's log-probability has a slope, whatever it led to.
         certain = sum(float(each.detach().abs().mean()) for each in entropies) < _CERTAIN * len(entropies)

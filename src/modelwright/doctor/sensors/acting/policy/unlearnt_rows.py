@@ -64,7 +64,7 @@ class UnlearntRows(Sensor):
         if not graded and given.numel() > numbers * len(experience.numbers):
             return
         keys = keys_of(given, numbers)
-        if keys is None or len(self._asked) > _MOST_ROWS:
+        if keys is None or max(len(self._asked), len(self._learnt)) > _MOST_ROWS:
             return
         if graded and len(keys) > 1:
             self._learnt.update(keys)

@@ -10,7 +10,6 @@ import numpy as np
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.loop.measuring.data_parts import DataPart, holds, part_of
-from modelwright.doctor.sensors.loop.measuring.directions import Directions
 from modelwright.doctor.sensors.loop.measuring.pass_scores import TARGETS_OF, score_of, target_in
 from modelwright.doctor.sensors.loop.measuring.passes import Pass, apart, key_of, weights_of
 from modelwright.doctor.watch.place import Place, places_of_callers
@@ -46,6 +45,7 @@ class KeptStates(Sensor):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._passes: list[Pass] = []
+        scene.passes = self._passes
         self._first_rows: dict[int, set[int]] = {}
         self._learnt: set[int] = set()
         self._targets: dict[int, Any] = {}
@@ -61,7 +61,6 @@ class KeptStates(Sensor):
         self._made: list[tuple[Any, DataPart]] = []
         self._used: list[tuple[Any, DataPart | None]] = []
         self._loaded = -1, 0
-        self._directions = Directions()
         self._began, self._spent = time.perf_counter(), 0.0
 
     # ---- what comes ----
@@ -84,15 +83,6 @@ class KeptStates(Sensor):
             self._loader, self._turn = weakref.ref(loader), self._turn + 1
             self._source = self._number_of(getattr(loader, "_dataset", None))
         self._leaves = [each for each in tensors_in(batch) if not each.requires_grad]
-
-    def on_scheduler(self, scheduler: Any) -> None:
-        """See `Sensor`."""
-        self._directions.made(scheduler)
-
-    def on_schedule(self, scheduler: Any) -> None:
-        """See `Sensor`."""
-        passes = [each for each in self._passes if each.step == self.scene.steps]
-        self._directions.take(scheduler, self.scene.measured, passes)
 
     def _number_of(self, data: Any) -> int:
         for at, (known, _) in enumerate(self._used):
@@ -208,12 +198,7 @@ class KeptStates(Sensor):
     # ---- what is found ----
 
     def findings(self) -> Iterable[Finding]:
-        """Return what is wrong with the state that is measured last, and with what schedules wait for."""
-        yield from self._directions.findings()
-        yield from self._states()
-
-    def _states(self) -> Iterable[Finding]:
-        """What is wrong with the state that is measured last, where it was measured before."""
+        """Return what is wrong with the state that is measured last, where it was measured before."""
         if self._passes and self._passes[-1].step == self.scene.steps and not self._passes[-1].count:
             now = self._passes[-1]
             now.count, now.mark = now.told()
