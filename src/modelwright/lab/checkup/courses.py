@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from modelwright.base.errors import ModelwrightError
-from modelwright.doctor.probes.agents.course import Course, take_course
+from modelwright.doctor.probes.agents.agent_examination import take
+from modelwright.doctor.probes.agents.course import Course
 from modelwright.doctor.probes.agents.grade import is_settled
 from modelwright.doctor.probes.agents.task import Task
 from modelwright.doctor.probes.limit import Limit
@@ -85,7 +86,7 @@ def _learn(writer: Connection, factory: Callable[..., Any], task: Task, seconds:
         return is_settled(course, task)
 
     try:
-        writer.send((take_course(factory, task, Limit(seconds), tells, forces=forces), True))
+        writer.send((take(factory, task, Limit(seconds), tells, forces=forces), True))
     except ModelwrightError as error:
         writer.send(error)
     finally:

@@ -72,6 +72,11 @@ class Agent:
         return float(found) if isinstance(found, int | float) else None
 
     @property
+    def made(self) -> Any:
+        """What the factory made last."""
+        return self._made
+
+    @property
     def timeouts_end(self) -> bool:
         """See the class."""
         return bool(getattr(self._made, _TIMEOUTS, False) or getattr(self._factory, _TIMEOUTS, False))

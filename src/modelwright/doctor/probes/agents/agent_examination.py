@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from modelwright.base.finding import Cause, Finding, Severity
+from modelwright.doctor.probes.agents.coded.coded_course import CODES, take_coded_course
 from modelwright.doctor.probes.agents.course import Course, take_course
 from modelwright.doctor.probes.agents.grade import Standing, grade, is_settled
 from modelwright.doctor.probes.agents.judgement import judge
@@ -13,7 +14,7 @@ from modelwright.doctor.probes.limit import Limit
 from modelwright.doctor.probes.origin import origin_of
 from modelwright.doctor.probes.preserved import preserved
 
-__all__ = ["Courses", "Judged", "examine_agent", "in_turn"]
+__all__ = ["Courses", "Judged", "examine_agent", "in_turn", "take"]
 
 _FIRST_SHARE = 0.25
 _SHOWS_DISCOUNT = 0.95
@@ -33,13 +34,27 @@ class Courses(Protocol):
         ...
 
 
+def take(
+    factory: Callable[..., Any],
+    task: Task,
+    limit: Limit,
+    is_settled: Callable[[Course], bool],
+    *,
+    forces: bool,
+) -> Course:
+    """Take the course of a task; that of coded observations too."""
+    if task is CODES:
+        return take_coded_course(factory, limit, forces=forces)
+    return take_course(factory, task, limit, is_settled, forces=forces)
+
+
 def in_turn(
     factory: Callable[..., Any], tasks: Sequence[Task], limit: Limit, *, forces: bool
 ) -> Iterator[Course]:
     """Take one course after another in this process, with random numbers kept; see `Courses`."""
     for at, task in enumerate(tasks):
         with preserved():
-            yield take_course(
+            yield take(
                 factory,
                 task,
                 limit.part(1 / (len(tasks) - at)),
@@ -78,7 +93,7 @@ def examine_agent(
             return (_fits_no_actions(first, other),), (), ("the agent: it does not learn",)
         first = other
     done = [first]
-    rest = TASKS[1:]
+    rest = (CODES, *TASKS[1:])
     say(_progress(done), _judged(done, factory))
     for course in courses(factory, rest, limit, forces=first.forces):
         done.append(course)
@@ -87,8 +102,8 @@ def examine_agent(
 
 
 def _progress(done: Sequence[Course]) -> str:
-    left = [task.name for task in TASKS if task.name not in {each.task for each in done}]
-    return f"the agent in {len(TASKS)} tasks, {len(done)} done; left: {', '.join(left) or 'none'}"
+    left = [task.name for task in (*TASKS, CODES) if task.name not in {each.task for each in done}]
+    return f"the agent in {len(TASKS) + 1} tasks, {len(done)} done; left: {', '.join(left) or 'none'}"
 
 
 def _judged(done: Sequence[Course], factory: Callable[..., Any]) -> Judged:
@@ -108,7 +123,13 @@ def _judged(done: Sequence[Course], factory: Callable[..., Any]) -> Judged:
         unchecked.append(
             f"the agent: powers of {is_said} do not show within a few steps; let the factory take gamma too"
         )
-    return findings, tuple(checked), tuple(unchecked)
+    coded = by_task.get(CODES.name)
+    if coded is None:
+        return findings, tuple(checked), tuple(unchecked)
+    checked += [f"the agent: {words}" for words in coded.checked]
+    late = () if coded.checked or coded.unchecked else (f"{CODES.words}: there was no time for it",)
+    unchecked += [f"the agent: {words}" for words in (*coded.unchecked, *late)]
+    return (*coded.findings, *findings), tuple(checked), tuple(unchecked)
 
 
 def _fits_no_actions(numbered: Course, forces: Course) -> Finding:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from modelwright.base.errors import ModelwrightError
+from modelwright.base.finding import Finding
 from modelwright.doctor.probes.agents.agent import Agent, read_agent
 from modelwright.doctor.probes.agents.form import Path
 from modelwright.doctor.probes.agents.task import Task
@@ -18,7 +19,7 @@ from modelwright.doctor.probes.limit import Limit
 from modelwright.doctor.probes.origin import raised_at
 from modelwright.doctor.watch.place import Place
 
-__all__ = ["MOST_STEPS", "Course", "Look", "take_course"]
+__all__ = ["MOST_STEPS", "Course", "Look", "fix_random_numbers", "take_course"]
 
 _FIRST_STEPS = 500
 MOST_STEPS = 1_000_000
@@ -62,6 +63,9 @@ class Course:
         has_network: Whether modules of torch say what its values are.
         error: What it raised; empty where it did not.
         place: The user's line that raised.
+        findings: What was found without regard to what it learnt.
+        checked: What else was looked at, in words.
+        unchecked: What else could not be, and why.
     """
 
     task: str
@@ -74,6 +78,9 @@ class Course:
     has_network: bool = False
     error: str = ""
     place: Place | None = None
+    findings: tuple[Finding, ...] = ()
+    checked: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     @property
     def has_learnt(self) -> bool:
@@ -103,7 +110,7 @@ def take_course(
     Raises:
         BadValue: where the factory makes no agent.
     """
-    _begin()
+    fix_random_numbers()
     looks: list[Look] = []
     agent: Agent | None = None
     has_network = False
@@ -151,7 +158,8 @@ def take_course(
     return so_far()
 
 
-def _begin() -> None:
+def fix_random_numbers() -> None:
+    """Let random numbers be the same each time, and torch use one thread."""
     import torch
 
     random.seed(0)
