@@ -449,7 +449,10 @@ y = level[frame.index]
 model = Ridge().fit(frame[:500], y[:500])
 print(r2_score(y[500:], model.predict(frame[500:])))
 """,
-        ("window-includes-target", "model = Ridge().fit(frame[:500], y[:500])"),
+        (
+            "window-includes-target",
+            'frame = pd.DataFrame({"lag_1": level.shift(1), "mean": level.rolling(5).mean()}).dropna()',
+        ),
     ),
     "accuracy where one class is rare": (
         """

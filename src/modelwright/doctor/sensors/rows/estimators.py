@@ -23,10 +23,13 @@ from modelwright.doctor.sensors.rows.estimator_kind import (
 )
 from modelwright.doctor.sensors.rows.isolated import isolated, once
 from modelwright.doctor.sensors.rows.labels.pairing import check_pairing
+from modelwright.doctor.sensors.rows.parts.overlapping_windows import check_overlap_of
 from modelwright.doctor.sensors.rows.parts.preparation_leaks import check_preparation
 from modelwright.doctor.sensors.rows.parts.rows_twice import check_rows_twice
 from modelwright.doctor.sensors.rows.parts.set_aside import SetAside
+from modelwright.doctor.sensors.rows.parts.split_windows import SplitWindows
 from modelwright.doctor.sensors.rows.row_book import RowBook, Traced
+from modelwright.doctor.sensors.rows.scores.beside_a_line import check_beside_a_line
 from modelwright.doctor.sensors.rows.scores.chosen_settings import check_settings
 from modelwright.doctor.sensors.rows.scores.hard_labels import check_hard_labels
 from modelwright.doctor.sensors.rows.scores.reversed_scores import check_reversed_scores
@@ -47,6 +50,8 @@ _LEAST_ASKED = 20
 _LEAST_S, _SHARE = 1.5, 0.04
 _KEPT_CELLS = 4_000_000
 _MOST_CLASSES = 50
+_MOST_RAW, _RAW_CELLS = 6, 500_000
+"""Tables that are kept as they were before they were scaled, and their cells."""
 
 
 class Estimators(Sensor):
@@ -61,6 +66,8 @@ class Estimators(Sensor):
         self._of: dict[int, tuple[Any, Study]] = {}
         self._tables = Tables()
         self._aside = SetAside()
+        self._windows = SplitWindows()
+        self._raw: list[tuple[NDArray[np.int64], Sheet]] = []
         self._entered: list[Traced] = []
         self._asked: list[Traced] = []
         self._asked_at: Place | None = None
@@ -90,6 +97,7 @@ class Estimators(Sensor):
         elif what in ("split", "splitter"):
             self._tables.split(estimation, self._book)
             self._aside.split(estimation)
+            self._windows.split(estimation)
         elif what == "metric":
             self._score(estimation)
         elif what == "fit" and predicts(estimation.by) and estimation.target is not None:
@@ -155,6 +163,8 @@ class Estimators(Sensor):
         if sheet is None or not hasattr(estimation.by, "transform"):
             return
         traced = self._book.trace(sheet)
+        if kind_of(estimation.by) == "scale" and sheet.values.size <= _RAW_CELLS:
+            self._raw = [*self._raw[1 - _MOST_RAW :], (traced.origins, sheet)]
         if estimation.what == "fit":
             self._fit(estimation, sheet, traced)
         reference, number = self._latest.get(id(estimation.by), (None, -1))
@@ -341,7 +351,30 @@ class Estimators(Sensor):
         yield from isolated(check_thresholds, studies)
         yield from isolated(check_settings, studies)
         yield from self._tables.check(studies)
+        yield from once(self._overlap(studies))
+        yield from isolated(check_beside_a_line, studies)
         yield from once(check_table(studies))
+
+    def _overlap(self, studies: Sequence[Study]) -> Iterator[Finding]:
+        """Return whether rows are windows that overlap with measured ones, as they were before scaling."""
+        yield from isolated(self._windows.check)
+        last = next((each for each in reversed(studies) if each.sheet is not None and each.held_out()), None)
+        if last is None:
+            return
+        measured = last.held_out()[-1]
+        sides = [
+            self._before_scaling(last.rows, last.sheet),
+            self._before_scaling(measured.rows, measured.sheet),
+        ]
+        learnt, held = sides
+        if learnt is not None and held is not None and learnt.values.shape[1] == held.values.shape[1]:
+            yield from isolated(check_overlap_of, learnt.values, held.values, last.name, last.place)
+
+    def _before_scaling(self, origins: NDArray[np.int64], sheet: Sheet | None) -> Sheet | None:
+        for rows, raw in self._raw:
+            if len(rows) == len(origins) and np.array_equal(rows, origins):
+                return raw
+        return sheet
 
     def _rows_twice(self, studies: Sequence[Study]) -> Iterable[Finding]:
         return check_rows_twice(studies, self._aside.is_idle(self._studies, self._book))

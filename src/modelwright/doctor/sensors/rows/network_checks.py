@@ -16,6 +16,8 @@ from modelwright.doctor.sensors.rows.parts.overlapping_windows import check_over
 from modelwright.doctor.sensors.rows.parts.prepared_alike import check_prepared_alike
 from modelwright.doctor.sensors.rows.study import Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
+from modelwright.doctor.sensors.rows.tables.group_statistics import check_group_statistics
+from modelwright.doctor.sensors.rows.tables.ledger import Ledger
 from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.place import Place
 
@@ -60,6 +62,7 @@ def _all_of(
             if counted is not None and counted[0] is learner:
                 _count(study, counted[1])
             yield from isolated(check_pairing, [study])
+            yield from isolated(check_group_statistics, [study], Ledger())
             yield from check_table([study])
             return
     for learner in reversed(learners):  # what needs no targets

@@ -13,7 +13,9 @@ from modelwright.data.gaps import check_gaps
 from modelwright.data.leak import check_leaks
 from modelwright.data.leak_score import rank_values
 from modelwright.doctor.causes import cause
+from modelwright.doctor.sensors.rows.columns.exchanged import check_exchanged
 from modelwright.doctor.sensors.rows.columns.far_codes import check_far_codes
+from modelwright.doctor.sensors.rows.columns.filled_by_class import check_filled_by_class
 from modelwright.doctor.sensors.rows.columns.series import check_series, times_of
 from modelwright.doctor.sensors.rows.columns.units import check_units, check_units_in_order
 from modelwright.doctor.sensors.rows.isolated import isolated
@@ -31,6 +33,8 @@ _ENOUGH = 40
 _LARGE_CODE = 90
 _CLOSE, _FARTHER, _APART = 0.02, 4.0, 0.05
 """Share of a target's variance, of ranks, that the feature leaves; how much more the others do, at least."""
+
+_DISTINCT, _EXACT, _NEARLY_ALL = 0.5, 1e-5, 0.95
 
 _NEVER_ZERO = frozenset({"age", "bmi", "glucose", "height", "pressure", "pulse", "cholesterol"})
 """Words in names of columns of persons' measurements that are above zero."""
@@ -63,6 +67,8 @@ def check_table(studies: Sequence[Study]) -> Iterable[Finding]:
         _codes,
         _units,
         _near,
+        _filled,
+        _exchanged,
         _shares,
         _labels,
     )
@@ -101,6 +107,14 @@ def _units(rows: _Rows) -> Iterable[Finding]:
 
 def _labels(rows: _Rows) -> Iterable[Finding]:
     return check_label_errors(rows.study)
+
+
+def _filled(rows: _Rows) -> Iterable[Finding]:
+    return check_filled_by_class(rows.study, rows.measured)
+
+
+def _exchanged(rows: _Rows) -> Iterable[Finding]:
+    return check_exchanged(rows.study, rows.measured)
 
 
 def _near(rows: _Rows) -> Iterable[Finding]:
@@ -155,13 +169,32 @@ def _leaks(rows: _Rows) -> Iterator[Finding]:
 
 
 def _stands_for_target(rows: _Rows, found: Finding) -> bool:
-    """Return whether, in a series, one feature follows the target far more closely than all others do."""
-    if times_of(rows.learnt) is None or rows.study.classes or found.subject not in rows.names:
+    """Return whether one feature follows the target far more closely than all others do.
+
+    In a series by ranks; where no times are known, it must be the target itself in nearly all rows, shifted
+    and scaled, and no number that stays the same for long.
+    """
+    if rows.study.classes or found.subject not in rows.names:
         return False
-    feature = rows.learnt.values[:, rows.names.index(found.subject)]
-    one, other = (rank_values(each.astype(np.float64)) for each in (feature, rows.study.target))
+    feature = rows.learnt.values[:, rows.names.index(found.subject)].astype(np.float64)
+    target = rows.study.target.astype(np.float64)
+    if times_of(rows.learnt) is None:
+        return _is_nearly_always(feature, target)
+    one, other = (rank_values(each) for each in (feature, target))
     error = 1 - float(np.corrcoef(one, other)[0, 1]) ** 2
     return error < _CLOSE and 1 - found.evidence["score_of_all_others"] > max(_FARTHER * error, _APART)
+
+
+def _is_nearly_always(feature: NDArray[np.float64], target: NDArray[np.float64]) -> bool:
+    if not np.isfinite(feature).all() or len(np.unique(target)) < _DISTINCT * len(target):
+        return False
+    low, high = np.quantile(target, [0.1, 0.9])
+    one, other = (int(np.abs(target - each).argmin()) for each in (low, high))
+    if target[one] == target[other]:
+        return False
+    slope = (feature[other] - feature[one]) / (target[other] - target[one])
+    off = np.abs(feature[one] + slope * (target - target[one]) - feature)
+    return bool(slope and (off < _EXACT * np.ptp(feature)).mean() > _NEARLY_ALL)
 
 
 def _codes(rows: _Rows) -> Iterator[Finding]:

@@ -13,7 +13,8 @@ __all__ = ["check_interleaved", "check_series", "times_of"]
 
 _ENOUGH = 40
 _BETWEEN = 0.3
-_MOST_WINDOW = 40
+_MOST_WINDOW, _MOST_AHEAD = 40, 10
+_MOST_ROWS, _MOST_COLUMNS = 4000, 100
 
 
 def check_series(study: Study, measured: Measurement) -> Iterator[Finding]:
@@ -29,6 +30,8 @@ def check_series(study: Study, measured: Measurement) -> Iterator[Finding]:
     if learnt_times is not None and held_times is not None and len(held_times) >= 10:
         yield from check_interleaved(study, learnt_times, held_times)
         yield from _windows(study, learnt_times)
+    elif study.ordered:  # the order of rows may be that of time: sums of targets that fit exactly say so
+        yield from _windows(study, np.arange(len(study.target)))
     yield from _targets_among_features(study, measured)
 
 
@@ -85,9 +88,9 @@ def _blocks(learnt: NDArray[np.int64], held: NDArray[np.int64]) -> bool:
 
 
 def _windows(study: Study, times: NDArray[np.int64]) -> Iterator[Finding]:
-    """A feature that is a weighted sum of the target's last values, the present one among them."""
+    """A feature that is a weighted sum of the target's values, the present one or later ones among them."""
     assert study.sheet is not None
-    order = np.argsort(times, kind="stable")
+    order = np.argsort(times, kind="stable")[:_MOST_ROWS]
     gaps = np.diff(times[order])
     if len(gaps) < 2 * _MOST_WINDOW or (gaps == np.median(gaps)).mean() < 0.9:
         return
@@ -95,31 +98,35 @@ def _windows(study: Study, times: NDArray[np.int64]) -> Iterator[Finding]:
     if len(np.unique(target)) < 0.5 * len(target):
         return
     most = min(_MOST_WINDOW, len(target) // 8)
-    lagged = np.column_stack([target[most - lag : len(target) - lag] for lag in range(most)])
-    regular = np.convolve(gaps == np.median(gaps), np.ones(most), "valid")[: len(lagged)] == most
-    lagged = lagged[regular[: len(lagged)]] if len(regular) == len(lagged) else lagged
-    for place in np.flatnonzero(study.sheet.numeric).tolist():
-        feature = study.sheet.values[order, place].astype(np.float64)[most:]
-        feature = feature[regular[: len(feature)]] if len(regular) == len(feature) else feature
-        known = np.isfinite(feature)
-        if known.sum() < 3 * most or feature[known].std() < 1e-9 or len(feature) != len(lagged):
+    ahead = min(_MOST_AHEAD, most // 2)
+    count = len(target) - most - ahead
+    # (row, value): the present target, the later ones, then those before.
+    offsets = [0, *range(1, ahead + 1), *range(-1, -most, -1)]
+    around = np.column_stack([target[most + each : most + each + count] for each in offsets])
+    even = np.convolve(gaps == np.median(gaps), np.ones(most), "valid")[:count] == most
+    even &= np.convolve(gaps == np.median(gaps), np.ones(ahead), "valid")[most : most + count] == ahead
+    design = np.column_stack([np.ones(count), around])[even]
+    before = [0, *range(2 + ahead, design.shape[1])]
+    bases = [np.linalg.qr(design[:, each])[0] for each in (range(design.shape[1]), before, [0, 1])]
+    for place in np.flatnonzero(study.sheet.numeric).tolist()[:_MOST_COLUMNS]:
+        feature = study.sheet.values[order, place].astype(np.float64)[most : most + count][even]
+        if len(feature) < 3 * most or not np.isfinite(feature).all() or feature.std() < 1e-9:
             continue
-        design = np.column_stack([np.ones(known.sum()), lagged[known]])
-        with_now = _misfit(design, feature[known])
-        if with_now > 1e-4 or _misfit(design[:, :2], feature[known]) <= 1e-4:
+        with_now, without, alone = (_misfit(each, feature) for each in bases)
+        if with_now > 1e-4 or alone <= 1e-4:
             continue  # no sum of targets, or the target itself, which is looked at elsewhere
-        without = _misfit(np.delete(design, 1, axis=1), feature[known])
         if without > 100 * max(with_now, 1e-6):
             name = study.sheet.names[place] if study.sheet.names else f"column {place}"
             yield Finding(
                 kind="window-reaches-target",
                 severity=Severity.SEVERE,
-                title=f"{name} is a sum of the target's values in time, that of its own row among them.",
+                title=f"{name} is a sum of the target's values in time, that of its own row or later ones "
+                "among them.",
                 evidence={
                     "feature": name,
                     "misfit_with_the_own_target": with_now,
                     "misfit_without": without,
-                    "rows": int(known.sum()),
+                    "rows": len(feature),
                 },
                 causes=(
                     cause("window-includes-target", study.place),
@@ -131,10 +138,15 @@ def _windows(study: Study, times: NDArray[np.int64]) -> Iterator[Finding]:
             return
 
 
-def _misfit(design: NDArray[np.float64], feature: NDArray[np.float64]) -> float:
-    """Return the root mean square that a least squares fit leaves, over the feature's deviation."""
-    weights = np.linalg.lstsq(design, feature, rcond=None)[0]
-    return float(np.sqrt(np.square(feature - design @ weights).mean()) / feature.std())
+def _misfit(base: NDArray[np.float64], feature: NDArray[np.float64]) -> float:
+    """Return the root mean square that a least squares fit leaves, over the feature's deviation.
+
+    Args:
+        base: (row, direction) orthonormal.
+        feature: (row,).
+    """
+    left = feature - base @ (base.T @ feature)
+    return float(np.sqrt(np.square(left).mean()) / feature.std())
 
 
 def _targets_among_features(study: Study, measured: Measurement) -> Iterator[Finding]:

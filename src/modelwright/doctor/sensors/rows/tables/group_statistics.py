@@ -158,11 +158,11 @@ def _encoded(study: Study, sides: _Sides, ledger: Ledger) -> Iterator[Finding]:
     for at in range(sides.values.shape[1]):
         column = sides.values[:, at]
         found, codes = np.unique(column, return_inverse=True)
-        if not 2 * _LEAST_GROUPS <= len(found) <= len(column) / 2 or not np.isfinite(found).all():
+        if not _LEAST_GROUPS <= len(found) <= len(column) / 2 or not np.isfinite(found).all():
             continue
         if (found == np.rint(found)).mean() > 0.5 or np.ptp(sides.target) == 0:
             continue
-        fits = _fits(found.astype(np.float64), codes, sides)
+        fits = _fits(found.astype(np.float64), codes, sides) or _own(found.astype(np.float64), codes, sides)
         if fits is None:
             continue
         name = sides.names[at] if sides.names else f"column {at}"
@@ -208,6 +208,22 @@ def _fits(
             share = max(share, _scaled(total[differ] / n[differ], found[differ]))
         shares.append(share)
     return (shares[1], shares[0], weight) if shares[1] > _NEARLY_ALL and shares[0] < _HARDLY_ANY else None
+
+
+def _own(
+    found: NDArray[np.float64], codes: NDArray[np.int64], sides: _Sides
+) -> tuple[float, float, float] | None:
+    """Return the same where no group is on both sides: measured rows hold the mean of their own targets."""
+    counts, sums = _sums(codes[sides.learnt :], sides.target[sides.learnt :], len(found))
+    squares = _sums(codes[sides.learnt :], sides.target[sides.learnt :] ** 2, len(found))[1]
+    means = sums / np.maximum(counts, 1)
+    mixed = (counts > 1) & (
+        squares / np.maximum(counts, 1) - means**2 > _EXACT * np.square(sides.target).max()
+    )
+    if mixed.sum() < _LEAST_GROUPS or len(np.unique(means[mixed])) < _LEAST_GROUPS:
+        return None
+    share = max(_near(means[mixed], found[mixed]), _scaled(means[mixed], found[mixed]))
+    return (share, 0.0, 0.0) if share > _NEARLY_ALL else None
 
 
 def _scaled(means: NDArray[np.float64], found: NDArray[np.float64]) -> float:
