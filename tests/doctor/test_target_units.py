@@ -101,6 +101,29 @@ def test_predictions_that_stay_in_the_learnt_unit_are_told(target: str, tmp_path
     )
 
 
+@pytest.mark.parametrize("target", ['np.log1p(train["trips"])', 'np.sqrt(train["trips"])'])
+def test_counts_that_reach_into_the_learnt_range_hide_no_unit(target: str, tmp_path: Path) -> None:
+    edits = (
+        ("train, test = table", 'table["trips"] = rng.poisson(table["rent"] / 60)\ntrain, test = table'),
+        ('np.log(train["rent"])', target),
+        _back("model.predict(scaler.transform(test[columns])).clip(0)"),
+        ('(test["rent"], said), r2_score(test["rent"], said)', '(test["trips"], said)'),
+    )
+    told = run_watched(plant(_RENTS, *edits), tmp_path)
+    assert told.first_cause[0] == "predictions-not-rescaled"
+
+
+def test_counts_that_grow_are_in_their_own_unit(tmp_path: Path) -> None:
+    edits = (
+        ("train, test = table", 'table["trips"] = 2 + np.arange(n) ** 2 // 4000\ntrain, test = table'),
+        ('np.log(train["rent"])', 'train["trips"]'),
+        _back("model.predict(scaler.transform(test[columns])).clip(0)"),
+        ('(test["rent"], said), r2_score(test["rent"], said)', '(test["trips"], said)'),
+    )
+    told = run_watched(plant(_RENTS, *edits), tmp_path)
+    assert "predictions-in-another-unit" not in told.kinds
+
+
 def test_what_is_undone_before_measuring_hides_no_rows(tmp_path: Path) -> None:
     edits = (
         _back("np.exp(model.predict(scaler.transform(train[columns])))"),
