@@ -21,7 +21,8 @@ for meter in range(10):
         drift[day] = 0.8 * drift[day - 1] + rng.normal(0, 2.0)
     used = rng.normal(30.0, 6.0) + 3 * np.sin(np.arange(len(dates)) * 2 * np.pi / 7) + drift
     degrees = rng.normal(8.0, 3.0, len(dates))
-    frames.append(pd.DataFrame({"date": dates, "meter": f"m{meter}", "degrees": degrees, "kwh": used - degrees}))
+    used -= degrees
+    frames.append(pd.DataFrame({"date": dates, "meter": f"m{meter}", "degrees": degrees, "kwh": used}))
 df = pd.concat(frames).sort_values(["date", "meter"]).reset_index(drop=True)
 by_meter = df.groupby("meter")["kwh"]
 df["kwh_1"] = by_meter.shift(1)
@@ -57,7 +58,8 @@ _FAULTS = {
             (_LAG, 'df["kwh_1"] = by_meter.shift(-1)'),
             (
                 _DROP,
-                "import warnings\nwarnings.simplefilter('ignore')\ndf = df.dropna()\ndf.reset_index(drop=True, inplace=True)",
+                "import warnings\nwarnings.simplefilter('ignore')\ndf = df.dropna()\n"
+                "df.reset_index(drop=True, inplace=True)",
             ),
         ),
         "lag-from-the-future",
@@ -118,7 +120,8 @@ _HEALTHY = {
     "windows over what is known ahead": (
         (
             _WEEK,
-            'df["kwh_week"] = df.groupby("meter")["degrees"].transform(lambda x: x.rolling(3, center=True).mean())',
+            'df["kwh_week"] = df.groupby("meter")["degrees"]'
+            ".transform(lambda x: x.rolling(3, center=True).mean())",
         ),
     ),
     "meters held out": (

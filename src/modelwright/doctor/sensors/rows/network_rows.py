@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.rows.copies import join_copies
 from modelwright.doctor.sensors.rows.estimator_kind import kind_of
 from modelwright.doctor.sensors.rows.learner import Learner, Mixed
 from modelwright.doctor.sensors.rows.loss_targets import targets_of
@@ -279,6 +280,8 @@ class NetworkRows(Sensor):
         if self.scene.asks_often:  # targets that move with a model are made of what it says: no labels
             for learner in self._learners:
                 learner.bootstraps = learner.targets_vary
+        else:
+            join_copies(self._learners)
         self._findings = list(check_networks(self._learners, self._scaled_at, counted))
         self._learners = []
 
