@@ -23,6 +23,7 @@ _FAR = 3.0
 """Widths of what was learnt by which all that is true lies outside of it, where units are in doubt."""
 
 _OUTSIDE, _MISFIT_INSIDE, _MISFIT_OUTSIDE = 0.5, 0.5, 1.0
+_FOLLOWS = 0.7
 _INSIDE, _NO_NARROWER, _NO_WIDER = 0.9, 0.2, 2.0
 
 
@@ -151,7 +152,16 @@ def lost_unit(study: Study, measured: Measurement) -> str | None:
             inside = (made >= learnt.min()) & (made <= learnt.max())
             if inside.mean() > _INSIDE and _NO_NARROWER < np.ptp(made) / width < _NO_WIDER:
                 return each.name
-    return None
+    said = values_of(measured.predicted)
+    return "scaled form" if said is not None and _follows_inside(learnt, true, said) else None
+
+
+def _follows_inside(learnt: Numbers, true: Numbers, said: NDArray[Any]) -> bool:
+    """Return whether answers lie where targets were learnt, and rise and fall with what is true."""
+    if len(said) != len(true) or said.dtype.kind != "f" or np.ptp(said) == 0:
+        return False
+    inside = (said >= learnt.min()) & (said <= learnt.max())
+    return bool(inside.mean() > _INSIDE and np.corrcoef(said, true)[0, 1] > _FOLLOWS)
 
 
 def _nearer_unit(learnt: Numbers, true: Numbers, said: NDArray[Any] | None) -> str | None:
