@@ -81,6 +81,10 @@ _FAULTS = {
         ((_SCALE, _TRAIN_ONLY), (_MEASURE, "model(rows).argmax(1)")),
         "preprocessing-differs-at-evaluation",
     ),
+    "scaled where learnt only, few levels": (
+        ((_SCALE, _TRAIN_ONLY), ("astype(np.uint8)\nmean", "astype(np.uint8) // 16 * 16\nmean")),
+        "preprocessing-differs-at-evaluation",
+    ),
     "measured rows scaled by themselves, an average is measured": (
         (
             *_TABLE,
@@ -93,6 +97,7 @@ _FAULTS = {
 _HEALTHY = {
     "as it is": (),
     "the last is measured": ((_MEASURE, "model(rows).argmax(1)"),),
+    "few levels": (("astype(np.uint8)\nmean", "astype(np.uint8) // 16 * 16\nmean"),),
     "not scaled": ((_SCALE, ""),),
     "brighter where learnt": ((_SCALE, "        row = row * (1.3 if self.train else 1.0)\n" + _SCALE),),
     "each by itself": ((_SCALE, "        row = (row - row.mean()) / row.std()\n"),),

@@ -18,7 +18,8 @@ _EVEN, _UNEVEN, _MANY, _ENOUGH_ROWS = 0.02, 1.5, 0.5, 40
 """Columns that all have mean 0 and deviation 1 where they are learnt come near it where they are measured."""
 
 _ONE_FACTOR, _NEAR_FACTOR, _NEAR_PLACE, _FEWEST, _VARIED = 1.8, 0.25, 0.35, 8, 2.0
-_FEWEST_PIXELS, _MOST_LEVELS, _SOME_ROWS, _HARDLY_ANY = 16, 1000, 1000, 0.01
+_FEWEST_PIXELS, _MOST_LEVELS, _SOME_ROWS, _HARDLY_ANY, _AGAIN = 16, 500, 2000, 0.01, 4
+_SHARED, _SEVERAL = 0.8, 64
 """One factor and one shift that lead from all columns of different sizes to those that are measured."""
 
 
@@ -61,7 +62,7 @@ def check_prepared_alike(learner: Learner) -> Iterator[Finding]:
         ):
             # Where a scale is left out, columns keep sizes of their own, some near 1 by chance.
             wrong, enough = far | (np.abs(np.log(factors)) > np.log(_UNEVEN)), _MANY
-        elif len(other) >= _ENOUGH_ROWS and wrong.mean() < enough:
+        elif len(other) >= _ENOUGH_ROWS and wrong.mean() < enough and not _slides(learnt):
             wrong = _one_scale(centre[varies], spread[varies], other.mean(axis=0)[varies], size[varies])
         shares.append(float(wrong.mean()))
         if shares[-1] < enough:
@@ -85,11 +86,16 @@ def check_prepared_alike(learner: Learner) -> Iterator[Finding]:
 
 
 def _other_levels(learnt: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Return whether numbers take a few levels, as pixels do, and other ones in between where measured."""
+    """Return whether numbers take a few levels, as pixels do, and other ones in between where measured.
+
+    Numbers of a series come again too, in as many windows as these are long: levels come far more often.
+    """
     if learnt.shape[1] < _FEWEST_PIXELS or len(learnt) < _ENOUGH_ROWS:
         return False
     mine, theirs = np.unique(learnt[:_SOME_ROWS]), np.unique(other[:_SOME_ROWS])
     if not all(_FEWEST <= len(each) <= _MOST_LEVELS and np.isfinite(each).all() for each in (mine, theirs)):
+        return False
+    if len(learnt[:_SOME_ROWS]) < _AGAIN * len(mine) or len(other[:_SOME_ROWS]) < _AGAIN * len(theirs):
         return False
     if theirs[0] < mine[0] or theirs[-1] > mine[-1]:
         return False
@@ -136,6 +142,18 @@ def _one_scale(
     off = mean - np.exp(factor) * centre
     near = np.abs(off - np.median(off)) < _NEAR_PLACE * size
     return near & (np.abs(logs - factor) < _NEAR_FACTOR)
+
+
+def _slides(values: NDArray[np.float64]) -> bool:
+    """Return whether columns hold measured numbers of one another in other rows: windows over a series."""
+    for at in range(min(3, values.shape[1])):
+        one = values[:, at]
+        if len(np.unique(one)) < 0.5 * len(one):
+            continue
+        others = range(at + 1, min(values.shape[1], at + _SEVERAL))
+        if any(float(np.isin(values[:, each], one).mean()) > _SHARED for each in others):
+            return True
+    return False
 
 
 def _is_standard(centre: NDArray[np.float64], spread: NDArray[np.float64]) -> bool:
