@@ -145,7 +145,7 @@ class PandasWatch:
         finally:
             self._inside = False
         owner, first = args[0], args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
-        given = owner if hasattr(owner, "iloc") else getattr(owner, "_selected_obj", None)
+        given: Any = owner if hasattr(owner, "iloc") else getattr(owner, "_selected_obj", None)
         plain = getattr(given, "ndim", 0) == 1 and len(given) <= _PIECE_ROWS
         kept = self._pieces if self._pieces is not None else []
         if plain and what in ("shift", "window") and len(kept) < _MOST_PIECES:

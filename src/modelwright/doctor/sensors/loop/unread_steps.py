@@ -17,8 +17,8 @@ def check_unread_steps(
 ) -> Finding | None:
     """Return a finding where nothing but the first step of a sequence changes what a row gets.
 
-    Steps are those of the second axis where a recurrent layer has `batch_first`. All later steps are exchanged
-    for those of other rows: no output moves by a bit. With the first step, some do.
+    Steps are those of the second axis where a recurrent layer has `batch_first`. All later steps are
+    exchanged for those of other rows: no output moves by a bit. With the first step, some do.
 
     Args:
         ask: The model, in evaluation mode: output for an input, or None.
