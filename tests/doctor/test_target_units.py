@@ -101,6 +101,29 @@ def test_predictions_that_stay_in_the_learnt_unit_are_told(target: str, tmp_path
     )
 
 
+@pytest.mark.parametrize("target", ['np.log1p(train["trips"])', 'np.log(train["trips"] + 1e-9)'])
+def test_counts_that_reach_into_the_learnt_range_hide_no_unit(target: str, tmp_path: Path) -> None:
+    edits = (
+        ("train, test = table", 'table["trips"] = rng.poisson(table["rent"] / 60)\ntrain, test = table'),
+        ('np.log(train["rent"])', target),
+        _back("model.predict(scaler.transform(test[columns])).clip(0)"),
+        ('(test["rent"], said), r2_score(test["rent"], said)', '(test["trips"], said)'),
+    )
+    told = run_watched(plant(_RENTS, *edits), tmp_path)
+    assert told.first_cause[0] == "predictions-not-rescaled"
+
+
+def test_counts_that_grow_are_in_their_own_unit(tmp_path: Path) -> None:
+    edits = (
+        ("train, test = table", 'table["trips"] = 2 + np.arange(n) ** 2 // 4000\ntrain, test = table'),
+        ('np.log(train["rent"])', 'train["trips"]'),
+        _back("model.predict(scaler.transform(test[columns])).clip(0)"),
+        ('(test["rent"], said), r2_score(test["rent"], said)', '(test["trips"], said)'),
+    )
+    told = run_watched(plant(_RENTS, *edits), tmp_path)
+    assert "predictions-in-another-unit" not in told.kinds
+
+
 def test_what_is_undone_before_measuring_hides_no_rows(tmp_path: Path) -> None:
     edits = (
         _back("np.exp(model.predict(scaler.transform(train[columns])))"),
@@ -164,3 +187,81 @@ def test_means_of_targets_in_their_own_unit_that_were_scaled_since_are_told(tmp_
         "target-encoded-on-all-rows",
         'means = table.groupby("street")["rent"].mean()',
     )
+
+
+_LOADS = """
+import numpy as np
+import torch
+from sklearn.metrics import mean_absolute_error
+from torch import nn
+
+torch.manual_seed(0)
+rng = np.random.default_rng(2)
+hours = np.arange(700)
+load = 6000 + 900 * np.sin(hours * 2 * np.pi / 24) + rng.normal(0, 60, 700)
+least, most = load[:500].min(), load[:500].max()
+scaled = 2 * (load - least) / (most - least) - 1
+windows = np.stack([scaled[at : at + 12] for at in range(688)]).astype(np.float32)
+goals = scaled[12:].astype(np.float32)
+model = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 1))
+optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+for epoch in range(15):
+    for some in torch.randperm(480).split(32):
+        told = model(torch.from_numpy(windows)[some]).squeeze(1)
+        loss = nn.functional.mse_loss(told, torch.from_numpy(goals)[some])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+model.eval()
+with torch.no_grad():
+    held = torch.from_numpy(windows[500:])
+    said = torch.cat([model(some) for some in held.split(40)]).squeeze(1)
+said = (said.numpy() + 1) / 2 * (most - least) + least
+print(mean_absolute_error(load[512:], said))
+"""
+_UNDO = "said = (said.numpy() + 1) / 2 * (most - least) + least"
+
+
+def test_answers_of_a_network_that_stay_scaled_are_told(tmp_path: Path) -> None:
+    told = run_watched(plant(_LOADS, (_UNDO, "said = said.numpy()")), tmp_path)
+    assert told.kinds == ["predictions-in-another-unit"]
+    assert told.first_cause == ("predictions-not-rescaled", "print(mean_absolute_error(load[512:], said))")
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [(), ((_UNDO, "said = said.numpy()"), ("(load[512:], said)", "(scaled[512:], said)"))],
+    ids=["brought back", "scaled both"],
+)
+def test_answers_of_a_network_in_the_unit_of_what_is_true(
+    edits: tuple[tuple[str, str], ...], tmp_path: Path
+) -> None:
+    assert run_watched(plant(_LOADS, *edits), tmp_path).kinds == []
+
+
+def test_a_window_that_holds_its_target_is_named_first(tmp_path: Path) -> None:
+    told = run_watched(plant(_LOADS, ("goals = scaled[12:]", "goals = scaled[11:-1]")), tmp_path)
+    assert told.first_cause[0] == "window-includes-target"
+
+
+def test_weighted_losses_that_stay_at_chance_are_told(tmp_path: Path) -> None:
+    program = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+words = torch.randint(0, 50, (600, 8))
+names = (torch.rand(600) < 0.2).long()
+weights = torch.tensor([600 / (2.0 * (names == 0).sum()), 600 / (2.0 * (names == 1).sum())])
+model = nn.Sequential(nn.Embedding(50, 2), nn.Flatten(), nn.Linear(16, 2))
+optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+for epoch in range(12):
+    for some in torch.randperm(600).split(50):
+        loss = nn.functional.cross_entropy(model(words[some]), names[some], weight=weights)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+    assert "nothing-learnt" in run_watched(program, tmp_path).kinds
+    learnable = plant(program, ("(torch.rand(600) < 0.2)", "(words[:, 0] < 10)"), ("lr=1e-3", "lr=2.0"))
+    assert run_watched(learnable, tmp_path).kinds == []

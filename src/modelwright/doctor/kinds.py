@@ -42,6 +42,7 @@ KINDS = (
     "labels-spelt-in-two-ways",
     "large-losses-cut-off",
     "last-batch-measured",
+    "later-steps-not-read",
     "learning-in-evaluation-mode",
     "learns-better-otherwise",
     "learnt-values-never-acted-on",

@@ -16,6 +16,9 @@ _MOST = 200
 
 _LEAST_ROWS = 20
 _STATISTICS = ("mean", "sum", "median", "std", "var", "min", "max", "quantile", "count")
+_CUMULATIVE = ("diff", "pct_change", "cumsum")
+_BY_GROUP = ("transform", "apply")
+_MOST_PIECES, _PIECE_ROWS = 12, 20_000
 
 
 class PandasWatch:
@@ -23,7 +26,8 @@ class PandasWatch:
 
     Each sort of call is told as an `Estimation` of its own `what`: `fill` and `group`, `code`, `compare`
     (`==` with a text or with one value for each row), `shift`, `window`, `correlate`, `join`, `table`
-    (columns or rows are taken, or put into another order).
+    (columns or rows are taken, or put into another order; of `reset_index`, `target` is what rows were
+    called before), `within` (a function was asked for each group; `target` is what it did with the first).
 
     Args:
         watch: Is told.
@@ -34,6 +38,7 @@ class PandasWatch:
         self._patches = Patches()
         self._told: dict[str, int] = {}
         self._inside = False
+        self._pieces: list[Estimation] | None = None
 
     def start(self, pandas: Any) -> None:
         """Begin to listen.
@@ -51,7 +56,9 @@ class PandasWatch:
             self._patches.replace(owner, "factorize", self._factorizing)
         self._patches.replace(pandas.core.arrays.categorical.CategoricalAccessor, "codes", self._coding)
         self._replace((pandas.Series,), ("__eq__", "eq"), "compare", _is_comparison)
+        self._replace(grouped, ("apply",), "within", lambda _, first: callable(first))
         self._replace((*frames, *grouped), ("shift",), "shift")
+        self._replace((*frames, *grouped), _CUMULATIVE, "window")
         windows = pandas.core.window
         kinds = (windows.rolling.Rolling, windows.expanding.Expanding, windows.ewm.ExponentialMovingWindow)
         self._replace(kinds, _STATISTICS, "window")
@@ -79,7 +86,8 @@ class PandasWatch:
 
     def _quiet(self, what: str) -> bool:
         told = self._told.get(what, 0)
-        return self._inside or told >= _MOST or self._watch.scene.estimating or not self._watch.listens
+        inside = self._inside or self._pieces is not None
+        return inside or told >= _MOST or self._watch.scene.estimating or not self._watch.listens
 
     def _tell(self, told: Estimation) -> None:
         self._told[told.what] = self._told.get(told.what, 0) + 1
@@ -93,23 +101,32 @@ class PandasWatch:
         def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(method)
             def heard(*args: Any, **kwargs: Any) -> Any:
+                if self._pieces is not None and not self._inside and args:
+                    return self._piece(what, name, method, args, kwargs)
                 if self._quiet(what) or not args:
                     return method(*args, **kwargs)
                 owner, first = args[0], args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
                 if wanted is not None and not wanted(owner, first):
                     return method(*args, **kwargs)
-                self._inside = True
+                called = owner.index if name == "reset_index" else None
+                by_group = name in _BY_GROUP and callable(first)
+                self._inside, self._pieces = not by_group, [] if by_group else None
                 try:
                     output = method(*args, **kwargs)
                 finally:
-                    self._inside = False
+                    self._inside, pieces, self._pieces = False, self._pieces, None
                 given = owner if hasattr(owner, "iloc") else getattr(owner, "_selected_obj", owner)
+                if called is not None:
+                    first, output = called, given if output is None else output
                 if len(getattr(given, "shape", ())) and given.shape[0] >= _LEAST_ROWS:
                     words = str(first) if name in ("transform", "agg", "aggregate") else name
                     self._inside = True  # what sensors ask of pandas is not told
                     try:
-                        told = Estimation(what, words, owner, given, first, output, place_of_caller(2))
-                        self._tell(told)
+                        place = place_of_caller(2)
+                        if pieces:
+                            self._tell(Estimation("within", name, owner, given, pieces, output, place))
+                        if what != "within":
+                            self._tell(Estimation(what, words, owner, given, first, output, place))
                     finally:
                         self._inside = False
                 return output
@@ -117,6 +134,23 @@ class PandasWatch:
             return heard
 
         return wrap
+
+    def _piece(
+        self, what: str, name: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Do what a function of one group asks for, and keep it where it is one of the first."""
+        self._inside = True
+        try:
+            output = method(*args, **kwargs)
+        finally:
+            self._inside = False
+        owner, first = args[0], args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
+        given: Any = owner if hasattr(owner, "iloc") else getattr(owner, "_selected_obj", None)
+        plain = getattr(given, "ndim", 0) == 1 and len(given) <= _PIECE_ROWS
+        kept = self._pieces if self._pieces is not None else []
+        if plain and what in ("shift", "window") and len(kept) < _MOST_PIECES:
+            kept.append(Estimation(what, name, owner, given, first, output, None))
+        return output
 
     def _filling(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)

@@ -12,6 +12,7 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.loop.influence import influence
 from modelwright.doctor.sensors.loop.losses.loss_sign import LOSSES
 from modelwright.doctor.sensors.loop.sequences import Lane, Sequences, reach
+from modelwright.doctor.sensors.loop.unread_steps import check_unread_steps
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 from modelwright.doctor.watch.tensors import Unreadable, any_nonzero, tensors_in
@@ -153,6 +154,10 @@ class Dependence(Sensor):
         plain = self._plain(twin, given)
         if plain is None:
             self._judge_sequences(twin)
+            return
+        unread = check_unread_steps(partial(self._output, twin), twin, given, plain, self._place)
+        if unread is not None:
+            self._found.append(unread)
             return
         rows = self._mixes(twin, given, other, plain, 0)
         times = plain.dim() >= 2 and plain.shape[1] == given.shape[1] >= 3

@@ -1,6 +1,11 @@
 """What is judged of the rows of networks, with the checks that estimators' rows get."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.rows.columns.far_codes import check_far_codes
@@ -14,6 +19,7 @@ from modelwright.doctor.sensors.rows.learner import Learner
 from modelwright.doctor.sensors.rows.parts.mixed_batches import check_mixed_batches
 from modelwright.doctor.sensors.rows.parts.overlapping_windows import check_overlap
 from modelwright.doctor.sensors.rows.parts.prepared_alike import check_prepared_alike
+from modelwright.doctor.sensors.rows.scores.target_units import check_target_units
 from modelwright.doctor.sensors.rows.study import Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
 from modelwright.doctor.sensors.rows.tables.group_statistics import check_group_statistics
@@ -21,13 +27,34 @@ from modelwright.doctor.sensors.rows.tables.ledger import Ledger
 from modelwright.doctor.watch.failure import SENSOR_FAILED
 from modelwright.doctor.watch.place import Place
 
-__all__ = ["check_networks"]
+__all__ = ["Score", "check_networks"]
 
 _ENOUGH = 40
+_NEARLY_ALL = 0.95
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """A metric that was given numbers.
+
+    Attributes:
+        name: Of the metric.
+        true: (row,)
+        said: (row,)
+        place: Of the user's line.
+    """
+
+    name: str
+    true: NDArray[Any]
+    said: NDArray[Any]
+    place: Place | None
 
 
 def check_networks(
-    learners: Sequence[Learner], scaled_at: Place | None, counted: tuple[Learner, Place | None] | None = None
+    learners: Sequence[Learner],
+    scaled_at: Place | None,
+    counted: tuple[Learner, Place | None] | None = None,
+    scores: Sequence[Score] = (),
 ) -> Iterator[Finding]:
     """Yield what is wrong with the rows that networks learnt from and were measured on.
 
@@ -35,16 +62,20 @@ def check_networks(
         learners: Networks with their rows.
         scaled_at: Where a scaler of scikit-learn was fitted last, if one was.
         counted: A network of which nothing was asked but how often it is right, and where.
+        scores: Metrics that were given numbers.
     """
     seen: set[str] = set()
-    for found in _all_of(learners, scaled_at, counted):
+    for found in _all_of(learners, scaled_at, counted, scores):
         if found.kind not in seen or found.kind == SENSOR_FAILED:
             seen.add(found.kind)
             yield found
 
 
 def _all_of(
-    learners: Sequence[Learner], scaled_at: Place | None, counted: tuple[Learner, Place | None] | None
+    learners: Sequence[Learner],
+    scaled_at: Place | None,
+    counted: tuple[Learner, Place | None] | None,
+    scores: Sequence[Score],
 ) -> Iterator[Finding]:
     for learner in reversed(learners):
         yield from isolated(check_scales, learner, scaled_at)
@@ -61,6 +92,7 @@ def _all_of(
         if study is not None:
             if counted is not None and counted[0] is learner:
                 _count(study, counted[1])
+            yield from isolated(check_target_units, _scored(study, learner, scores))
             yield from isolated(check_pairing, [study])
             yield from isolated(check_group_statistics, [study], Ledger())
             yield from check_table([study])
@@ -80,6 +112,25 @@ def _is_given_draws(learner: Learner, learners: Sequence[Learner]) -> bool:
 
 def _comes_again(learner: Learner) -> bool:
     return bool((learner.learnt.rows.counts > 1).any())
+
+
+def _scored(study: Study, learner: Learner, scores: Sequence[Score]) -> list[Study]:
+    """Return the study with what metrics were given of the network's own answers, as it gave them."""
+    own = learner.asked.second.astype(np.float32)
+    found = [
+        replace(
+            study.measured[-1],
+            target=each.true,
+            predicted=each.said,
+            scores=[(each.name, np.nan)],
+            score_place=each.place,
+        )
+        for each in scores
+        if each.true.dtype.kind in "iuf"
+        and len(each.true) == len(each.said)
+        and np.isin(each.said.astype(np.float32), own).mean() > _NEARLY_ALL
+    ]
+    return [] if study.classes or not found else [replace(study, measured=found)]
 
 
 def _count(study: Study, place: Place | None) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding
+from modelwright.doctor.sensors.rows.copies import join_copies
 from modelwright.doctor.sensors.rows.estimator_kind import kind_of
 from modelwright.doctor.sensors.rows.learner import Learner, Mixed
 from modelwright.doctor.sensors.rows.loss_targets import targets_of
-from modelwright.doctor.sensors.rows.network_checks import check_networks
+from modelwright.doctor.sensors.rows.network_checks import Score, check_networks
 from modelwright.doctor.sensors.rows.sheet import values_of
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Estimation, Operation, Scene, Sensor
@@ -27,6 +28,7 @@ _MOST_WAITING = 16
 _LEAST_S, _SHARE = 1.0, 0.04
 _SOME = 7
 _MOST_MIXED = 64
+_MOST_SCORES, _MOST_SCORED = 8, 50_000
 _LOSSES = (
     *("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
     *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"),
@@ -72,6 +74,7 @@ class NetworkRows(Sensor):
         self._scaled_at: Place | None = None
         self._counted: tuple[Learner, Place | None] | None = None
         self._otherwise = False
+        self._scores: list[Score] = []
         self._findings: list[Finding] = []
         self._began = time.perf_counter()
         self._spent = 0.0
@@ -263,7 +266,11 @@ class NetworkRows(Sensor):
             self._scaled_at = estimation.place
         elif estimation.what == "metric":
             self._otherwise |= estimation.name != "accuracy_score"
-            self._compared(values_of(estimation.given), values_of(estimation.target), estimation.place)
+            true, said = values_of(estimation.given), values_of(estimation.target)
+            self._compared(true, said, estimation.place)
+            if true is not None and said is not None and said.dtype.kind == "f" and self._asked is not None:
+                score = Score(estimation.name, true[:_MOST_SCORED], said[:_MOST_SCORED], estimation.place)
+                self._scores = [*self._scores[1 - _MOST_SCORES :], score]
 
     # ---- the end ----
 
@@ -279,7 +286,9 @@ class NetworkRows(Sensor):
         if self.scene.asks_often:  # targets that move with a model are made of what it says: no labels
             for learner in self._learners:
                 learner.bootstraps = learner.targets_vary
-        self._findings = list(check_networks(self._learners, self._scaled_at, counted))
+        else:
+            join_copies(self._learners)
+        self._findings = list(check_networks(self._learners, self._scaled_at, counted, self._scores))
         self._learners = []
 
     def findings(self) -> Iterable[Finding]:

@@ -40,6 +40,7 @@ _NEVER_ZERO = frozenset({"age", "bmi", "glucose", "height", "pressure", "pulse",
 """Words in names of columns of persons' measurements that are above zero."""
 
 _NOT_GROUPS = 20
+_SHARED = 0.9
 
 _ALONE = ("feature-nearly-determines-target", "feature-dominates-target")
 
@@ -156,6 +157,8 @@ def _leaks(rows: _Rows) -> Iterator[Finding]:
             continue
         equal = found.kind in ("feature-equals-target", "features-equal-target")
         names = ("target-copied-into-feature", "target-proxy-feature")
+        if equal and _is_of_series(rows, found.subject):
+            names = ("window-includes-target", *names)
         yield Finding(
             kind="feature-gives-target-away",
             severity=Severity.SEVERE,
@@ -166,6 +169,18 @@ def _leaks(rows: _Rows) -> Iterator[Finding]:
             subject=found.subject,
         )
         return
+
+
+def _is_of_series(rows: _Rows, name: str) -> bool:
+    """Return whether a column's numbers are those of another column in other rows: both are of a window."""
+    if name not in rows.names:
+        return False
+    values = rows.learnt.values
+    mine = rows.names.index(name)
+    if len(np.unique(values[:, mine])) < max(_NOT_GROUPS, 0.2 * len(values)):
+        return False
+    others = (at for at in range(values.shape[1]) if at != mine)
+    return any(float(np.isin(values[:, at], values[:, mine]).mean()) > _SHARED for at in others)
 
 
 def _stands_for_target(rows: _Rows, found: Finding) -> bool:

@@ -39,6 +39,7 @@ class Learning(Sensor):
         super().__init__(scene)
         self._kind = ""
         self._counts: dict[int, int] = {}
+        self._weights: list[float] | None = None
         self._sums = np.zeros(3)
         self._seen: list[tuple[int, float]] = []
         self._given = 0
@@ -51,14 +52,17 @@ class Learning(Sensor):
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
         given, target = operation.argument(0, "input"), operation.argument(1, "target")
-        weights = [operation.kwargs.get("pos_weight")]
-        if operation.name != "mse_loss":
-            weights.append(operation.argument(2, "weight"))
-        plain = operation.kwargs.get("reduction", "mean") == "mean" and weights.count(None) == len(weights)
+        weight = operation.argument(2, "weight") if operation.name != "mse_loss" else None
+        classes = operation.name in ("cross_entropy", "nll_loss")
+        plain = operation.kwargs.get("reduction", "mean") == "mean" and (weight is None or classes)
         if not given.requires_grad or target.requires_grad or not plain or operation.result.dim():
             return
-        if operation.kwargs.get("label_smoothing", 0.0) or not self._count(operation.name, target):
+        if operation.kwargs.get("label_smoothing", 0.0) or operation.kwargs.get("pos_weight") is not None:
             return
+        weights = weight.tolist() if weight is not None else None
+        if (self._seen and weights != self._weights) or not self._count(operation.name, target):
+            return
+        self._weights = weights
         self._last = operation.result
         self._seen.append((operation.step, float(operation.result.detach())))
 
@@ -103,7 +107,9 @@ class Learning(Sensor):
         """Return the loss of the best constant prediction."""
         if self._counts:
             share = np.array(list(self._counts.values()), np.float64)
-            share /= share.sum()
+            if self._weights is not None:
+                share *= np.array(self._weights, np.float64)[list(self._counts)]
+            share = share[share > 0] / max(share.sum(), 1e-12)
             return float(-(share * np.log(share)).sum())
         count, total, squares = self._sums
         if count < 2:

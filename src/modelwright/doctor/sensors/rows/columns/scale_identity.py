@@ -216,8 +216,9 @@ def _measured(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 # Means of zero alone are none: sets come centred from their source, scikit-learn's diabetes for example.
 def _standardised(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     mean, deviation, rows = _moments(values, weights)
-    anew = deviation * np.sqrt(rows / (rows - 1))  # pandas and torch divide by one row less
-    size = np.minimum(np.abs(deviation - 1), np.abs(anew - 1))
+    # Pandas and torch divide by one row less: of two parts, each by itself, that are two.
+    ways = [deviation * np.sqrt(rows / (rows - fewer)) for fewer in (0, 1, 2)]
+    size = np.min([np.abs(each - 1) for each in ways], axis=0)
     return np.where(_measured(values), np.maximum(np.abs(mean), size), np.nan)
 
 

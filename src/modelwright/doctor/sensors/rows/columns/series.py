@@ -15,6 +15,7 @@ _ENOUGH = 40
 _BETWEEN = 0.3
 _MOST_WINDOW, _MOST_AHEAD = 40, 10
 _MOST_ROWS, _MOST_COLUMNS = 4000, 100
+_FEWEST_OF_GROUP = 8
 
 
 def check_series(study: Study, measured: Measurement) -> Iterator[Finding]:
@@ -52,18 +53,61 @@ def check_interleaved(study: Study, learnt: NDArray[np.int64], held: NDArray[np.
         learnt: Times of its rows (row,), or their places in a series.
         held: Those of the measured rows (row,).
     """
-    ordered = np.sort(learnt)
-    later = float((len(ordered) - np.searchsorted(ordered, held, side="right")).mean() / len(ordered))
-    if not 0.1 < later < 0.9 or _blocks(learnt, held):
-        return
     target = study.target.astype(np.float64)[np.argsort(learnt, kind="stable")]
     if target.std() == 0 or len(target) < _ENOUGH:
         return
     centred = target - target.mean()
     follows = float((centred[1:] * centred[:-1]).mean() / centred.var())
+    later = _later(learnt, held)
     if follows < 0.3 or follows < 5 / np.sqrt(len(target)):
         return  # rows have dates, and yet do not follow one another
-    yield Finding(
+    if 0.1 < later < 0.9 and not _blocks(learnt, held):
+        yield _interleaved(study, later, follows, len(learnt), len(held))
+
+
+def check_interleaved_groups(
+    study: Study, groups: NDArray[np.int64], learnt: NDArray[np.int64], held: NDArray[np.int64]
+) -> Iterator[Finding]:
+    """Yield the same of several series, one for each group of rows, which are in order of time.
+
+    Args:
+        study: What was learnt.
+        groups: Group of each row of the table (row,).
+        learnt: Where its rows stand in the table (row,).
+        held: Where the measured rows stand (row,).
+    """
+    target = study.target.astype(np.float64)
+    later: list[float] = []
+    product = variance = 0.0
+    rows = asked = blocks = 0
+    for group in np.unique(groups[held]).tolist():
+        mine, theirs = groups[learnt] == group, held[groups[held] == group]
+        asked += len(theirs)
+        if mine.sum() < _FEWEST_OF_GROUP:
+            continue
+        order = np.argsort(learnt[mine], kind="stable")
+        centred = target[mine][order] - target[mine].mean()
+        product, variance = (
+            product + float((centred[1:] * centred[:-1]).sum()),
+            variance + float(centred @ centred),
+        )
+        rows, blocks = rows + len(theirs), blocks + len(theirs) * _blocks(learnt[mine], theirs)
+        later.append(_later(learnt[mine], theirs) * len(theirs))
+    if rows < max(_ENOUGH, 0.9 * asked) or variance == 0 or len(target) < _ENOUGH:
+        return  # groups that were left out as a whole
+    follows, share = product / variance, sum(later) / rows
+    if follows >= 0.3 and follows >= 5 / np.sqrt(len(target)) and 0.1 < share < 0.9 and blocks < 0.1 * rows:
+        yield _interleaved(study, share, follows, len(learnt), len(held))
+
+
+def _later(learnt: NDArray[np.int64], held: NDArray[np.int64]) -> float:
+    """Return the share of pairs of a learnt and a measured row in which the learnt one is later."""
+    ordered = np.sort(learnt)
+    return float((len(ordered) - np.searchsorted(ordered, held, side="right")).mean() / len(ordered))
+
+
+def _interleaved(study: Study, later: float, follows: float, learnt: int, held: int) -> Finding:
+    return Finding(
         kind="times-interleaved",
         severity=Severity.WARNING,
         title=f"Rows that {study.name} learnt from lie between those that it is measured on in time, and "
@@ -71,8 +115,8 @@ def check_interleaved(study: Study, learnt: NDArray[np.int64], held: NDArray[np.
         evidence={
             "share_of_pairs_with_the_learnt_row_later": later,
             "correlation_of_neighbouring_targets": follows,
-            "rows_learnt_from": len(learnt),
-            "rows_measured": len(held),
+            "rows_learnt_from": learnt,
+            "rows_measured": held,
         },
         causes=(cause("random-split-of-time-series", study.place),),
         next_check="split at a date, or with TimeSeriesSplit, and measure again",

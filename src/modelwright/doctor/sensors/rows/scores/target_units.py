@@ -22,6 +22,8 @@ _SAME, _EXACT = 1e-5, 1e-6
 _FAR = 3.0
 """Widths of what was learnt by which all that is true lies outside of it, where units are in doubt."""
 
+_OUTSIDE, _MISFIT_INSIDE, _MISFIT_OUTSIDE = 0.5, 0.5, 1.0
+_FOLLOWS = 0.7
 _INSIDE, _NO_NARROWER, _NO_WIDER = 0.9, 0.2, 2.0
 
 
@@ -95,7 +97,8 @@ def units_of(said: Any, output: Any) -> Units | None:
 def check_target_units(studies: Sequence[Study]) -> Iterator[Finding]:
     """Yield a finding where answers are compared with targets of another unit than those that were learnt.
 
-    All that is true lies far outside of what was learnt, and what one known function makes of it inside.
+    All that is true lies far outside of what was learnt, and what one known function makes of it inside; or
+    half of it lies outside, and answers are near to what the function makes of it, and far from it as it is.
 
     Args:
         studies: What was learnt and measured.
@@ -137,7 +140,7 @@ def lost_unit(study: Study, measured: Measurement) -> str | None:
     if not np.isfinite(true).all() or width == 0 or np.ptp(true) == 0:
         return None
     if learnt.min() - _FAR * width < true.max() and true.min() < learnt.max() + _FAR * width:
-        return None
+        return _nearer_unit(learnt, true, values_of(measured.predicted))
     deviations = learnt.std(), learnt.std(ddof=1)
     if abs(learnt.mean()) < _EXACT and min(abs(each - 1) for each in deviations) < _EXACT:
         return "standardised form"
@@ -149,4 +152,35 @@ def lost_unit(study: Study, measured: Measurement) -> str | None:
             inside = (made >= learnt.min()) & (made <= learnt.max())
             if inside.mean() > _INSIDE and _NO_NARROWER < np.ptp(made) / width < _NO_WIDER:
                 return each.name
-    return None
+    said = values_of(measured.predicted)
+    return "scaled form" if said is not None and _follows_inside(learnt, true, said) else None
+
+
+def _follows_inside(learnt: Numbers, true: Numbers, said: NDArray[Any]) -> bool:
+    """Return whether answers lie where targets were learnt, and rise and fall with what is true."""
+    if len(said) != len(true) or said.dtype.kind != "f" or np.ptp(said) == 0:
+        return False
+    inside = (said >= learnt.min()) & (said <= learnt.max())
+    return bool(inside.mean() > _INSIDE and np.corrcoef(said, true)[0, 1] > _FOLLOWS)
+
+
+def _nearer_unit(learnt: Numbers, true: Numbers, said: NDArray[Any] | None) -> str | None:
+    """Return the function of what is true that answers are near to, where they are far from it itself.
+
+    Near and far are misfits below half, and above, those of the best constant answer.
+    """
+    outside = float(((true < learnt.min()) | (true > learnt.max())).mean())
+    if said is None or len(said) != len(true) or said.dtype.kind != "f" or outside < _OUTSIDE:
+        return None
+    if _misfit(true, said) < _MISFIT_OUTSIDE:
+        return None
+    with np.errstate(all="ignore"):
+        made = [(each.name, each.back(true)) for each in _KNOWN]
+    misfits = [(_misfit(one, said), name) for name, one in made if np.isfinite(one).all() and np.ptp(one) > 0]
+    misfit, name = min(misfits, default=(np.inf, ""))
+    return name if misfit < _MISFIT_INSIDE else None
+
+
+def _misfit(true: Numbers, said: NDArray[Any]) -> float:
+    """Return the mean absolute error of answers over that of the median."""
+    return float(np.abs(true - said).sum() / max(np.abs(true - np.median(true)).sum(), 1e-12))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
@@ -81,11 +82,20 @@ def _elsewhere(mine: Any, column: str, other: Any) -> tuple[str, float, int] | N
             theirs = floats_of(other[name]) if name != key else None
             if theirs is None or len(np.unique(theirs)) < _OWN * len(theirs):
                 continue
-            if not np.isin(values, theirs).all():
+            if not np.isin(values, theirs).all() or _moved_in_time(values, theirs, places):
                 continue
             apart = float((values != theirs[places]).mean())
             return (str(key), apart, len(values)) if apart > _ELSEWHERE else None
     return None
+
+
+def _moved_in_time(
+    values: NDArray[np.float64], theirs: NDArray[np.float64], places: NDArray[np.int64]
+) -> bool:
+    """Return whether most numbers are those of a row so many rows away: what comes next, to be told ahead."""
+    order = np.argsort(theirs, kind="stable")
+    found = order[np.minimum(np.searchsorted(theirs[order], values), len(order) - 1)]
+    return bool(np.unique(found - places, return_counts=True)[1].max() > _ELSEWHERE * len(values))
 
 
 def _finding(study: Study, column: str, key: str, share: float, rows: int) -> Finding:

@@ -32,7 +32,7 @@ _CHECKS = (
     check_chosen_columns,
     check_units_by_group,
 )
-_IN_LEDGER = frozenset({"group", "compare", "shift", "window", "correlate", "join", "table"})
+_IN_LEDGER = frozenset({"group", "compare", "shift", "window", "correlate", "join", "table", "within"})
 _IN_FRAMES = frozenset({"fill", "code"})
 
 

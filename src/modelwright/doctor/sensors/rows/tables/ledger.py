@@ -12,7 +12,7 @@ from modelwright.doctor.sensors.rows.sheet import Sheet
 from modelwright.doctor.watch.place import Place
 from modelwright.doctor.watch.sensor import Estimation
 
-__all__ = ["Ledger", "Made", "at_labels", "floats_of", "stands_at"]
+__all__ = ["Ledger", "Made", "at_labels", "floats_of", "plain_window", "stands_at"]
 
 _MOST_ROWS = 300_000
 _MOST_CELLS = 2_000_000
@@ -67,7 +67,7 @@ class Ledger:
         made = Made(
             what=told.what,
             name=told.name,
-            by=None if told.by is told.given else _plain_window(told.by),
+            by=None if told.by is told.given else plain_window(told.by),
             given=_kept(told.given),
             target=_kept(told.target),
             output=_kept(told.output),
@@ -85,6 +85,19 @@ class Ledger:
         for what in whats:
             yield from self._made.get(what, ())
 
+    def earlier_labels(self, labels: Any) -> Iterator[Any]:
+        """Yield labels of rows, and what the same rows may have been called before labels were given anew.
+
+        Rows may never have been in a table whose labels they are found in: who asks looks at values, too.
+        """
+        yield labels
+        for made in reversed(self._made.get("table", ())):
+            if made.name != "reset_index" or len(made.target) != len(made.output):
+                continue
+            places = at_labels(made.output.index, labels)
+            if places is not None:
+                yield made.target[places]
+
 
 def _kept(given: Any) -> Any:
     """Return a copy of a table or column that shares its memory until somebody writes; others as they are."""
@@ -101,7 +114,7 @@ def _shares_until_written() -> bool:
     return int(pandas.__version__.split(".")[0]) >= 3
 
 
-def _plain_window(by: Any) -> dict[str, Any]:
+def plain_window(by: Any) -> dict[str, Any]:
     """Return what tells how far a window reaches."""
     return {
         "kind": type(by).__name__,

@@ -68,15 +68,17 @@ class RowOrders:
         if last is None or last.sheet is None or len(last.target) < _ENOUGH:
             return
         pairs = [*self._pairs, _Pair(last.sheet, last.target, last.target_labels, last.place)]
-        tables = [made for made in ledger.of("table", "join") if getattr(made.given, "ndim", 0) == 2]
+        made = [each for each in ledger.of("table", "join") if getattr(each.given, "ndim", 0) == 2]
+        tables = [table for each in made[-_MOST_TABLES:] for table in (each.output, each.given)]
+        tables = [each for each in tables if getattr(each, "ndim", 0) == 2]
         for pair in pairs:
-            for made in reversed(tables[-_MOST_TABLES:]):
-                right, shown = _other_rows(pair, made.given)
-                if right:
-                    break
-                if shown is not None:
-                    yield _finding(last, _reordered_at(ledger) or pair.place, *shown)
-                    return
+            verdicts = [_other_rows(pair, table) for table in reversed(tables)]
+            if any(right for right, _ in verdicts):
+                continue
+            shown = next((each for _, each in verdicts if each is not None), None)
+            if shown is not None:
+                yield _finding(last, _reordered_at(ledger) or pair.place, *shown)
+                return
 
 
 def _other_rows(pair: _Pair, table: Any) -> tuple[bool, tuple[str, float, int] | None]:

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
-from modelwright.doctor.sensors.rows.columns.series import check_interleaved, times_of
+from modelwright.doctor.sensors.rows.columns.series import (
+    check_interleaved,
+    check_interleaved_groups,
+    times_of,
+)
 from modelwright.doctor.sensors.rows.study import Study
-from modelwright.doctor.sensors.rows.tables.ledger import Ledger, at_labels, floats_of
+from modelwright.doctor.sensors.rows.tables.ledger import Ledger, Made, at_labels, floats_of, plain_window
 from modelwright.doctor.watch.place import Place
+from modelwright.doctor.watch.sensor import Estimation
 
 __all__ = ["check_split_of_series", "check_time_columns"]
 
@@ -35,6 +40,7 @@ class _Step:
         window: Whether it is a statistic of several values.
         place: Of the user's line.
         grouped: Whether it was made within groups of rows.
+        groups: (row,) number of each row's group, where these are known; -1 for none.
     """
 
     index: Any
@@ -44,6 +50,7 @@ class _Step:
     window: bool
     place: Place | None
     grouped: bool
+    groups: NDArray[np.int64] | None = None
 
 
 def check_time_columns(studies: Sequence[Study], ledger: Ledger) -> Iterator[Finding]:
@@ -64,7 +71,7 @@ def check_time_columns(studies: Sequence[Study], ledger: Ledger) -> Iterator[Fin
         return  # classes do not tell which rows they are of
     steps = list(_steps(ledger))
     for step in steps:
-        for rows in _rows_of(step, steps, study.labels, target):
+        for rows in _rows_of(step, steps, study.labels, target, ledger):
             base = _base(step, steps, rows, target)
             # A row may know what is there at its own time, unless that is what it is to predict.
             if base is None or (base[0] <= 0 if base[1] or not step.window else base[0] < 0):
@@ -87,25 +94,36 @@ def check_split_of_series(studies: Sequence[Study], ledger: Ledger) -> Iterator[
     if study is None or study.labels is None or times_of(study.sheet) is not None:
         return
     measured = study.held_out()[-1]
+    if study.target.dtype.kind not in "biuf":
+        return
+    target = study.target.astype(np.float64)
     for step in _steps(ledger):
-        if step.grouped:
+        if step.grouped and (step.groups is None or step.window):
             continue
-        learnt, held = at_labels(step.index, study.labels), at_labels(step.index, measured.labels)
-        if learnt is None or held is None or study.target.dtype.kind not in "biuf":
-            continue
-        made = step.output[learnt]
-        if _same(made, study.target.astype(np.float64)) or next(_columns_of(study, made), None) is not None:
-            yield from check_interleaved(study, learnt, held)
-            return
+        for one, other in zip(
+            ledger.earlier_labels(study.labels), ledger.earlier_labels(measured.labels), strict=False
+        ):
+            learnt, held = at_labels(step.index, one), at_labels(step.index, other)
+            if learnt is None or held is None:
+                continue
+            made = step.output[learnt]
+            if next(_columns_of(study, made), None) is None and (step.grouped or not _same(made, target)):
+                continue
+            if not step.grouped:
+                yield from check_interleaved(study, learnt, held)
+                return
+            if step.groups is not None and _same(step.given[learnt], target):
+                yield from check_interleaved_groups(study, step.groups, learnt, held)
+                return
 
 
 def _rows_of(
-    step: _Step, steps: list[_Step], labels: Any, target: NDArray[np.float64]
+    step: _Step, steps: list[_Step], labels: Any, target: NDArray[np.float64], ledger: Ledger
 ) -> Iterator[NDArray[np.int64]]:
     """Yield where the rows that were learnt stand, by their labels, or else by their targets."""
-    rows = at_labels(step.index, labels)
-    if rows is not None or labels is not None:
-        yield from () if rows is None else (rows,)
+    if labels is not None:
+        found = (at_labels(step.index, each) for each in ledger.earlier_labels(labels))
+        yield from (rows for rows in found if rows is not None)
         return
     ahead = [each.output for each in steps if not each.window and each.reach > 0 and each.index is step.index]
     for column in (step.given, *ahead):
@@ -117,10 +135,10 @@ def _rows_of(
 
 
 def _steps(ledger: Ledger) -> Iterator[_Step]:
-    for made in ledger.of("shift", "window"):
-        if (made.what == "shift" and not isinstance(made.target, int | np.integer)) or made.name == "count":
+    for made in ledger.of("shift", "window", "within"):
+        if made.name == "count":
             continue
-        reach = -int(made.target) if made.what == "shift" else _reach(made.by)
+        reach, window = _reach_within(made) if made.what == "within" else _reach(made)
         given = [made.given] if made.given.ndim == 1 else [made.given[name] for name in made.given.columns]
         if made.output.ndim != made.given.ndim or len(made.output) != len(made.given) or reach is None:
             continue
@@ -136,18 +154,57 @@ def _steps(ledger: Ledger) -> Iterator[_Step]:
             if one is not None and other is not None:
                 place = made.place
                 grouped = made.groups is not None or "Groupby" in str(made.by)
-                yield _Step(made.given.index, one, other, reach, made.what == "window", place, grouped)
+                yield _Step(made.given.index, one, other, reach, window, place, grouped, made.groups)
 
 
-def _reach(by: Any) -> int | None:
-    """Return how many rows after its own a window reaches; None where that is not known."""
+def _reach(made: Made | Estimation) -> tuple[int | None, bool]:
+    """Return how many rows after its own a column reaches, None if that is not known; whether as a window."""
+    if made.what == "shift":
+        return (-int(made.target), False) if isinstance(made.target, int | np.integer) else (None, False)
+    if made.name in ("diff", "pct_change", "cumsum"):
+        steps = made.target if made.name != "cumsum" and made.target is not None else 1
+        return (max(0, -int(steps)) if isinstance(steps, int | np.integer) else None), True
+    by = plain_window(made.by) if isinstance(made, Estimation) else made.by
     if not isinstance(by, dict):
-        return None
+        return None, True
     if by.get("closed") in ("left", "neither"):
-        return -1
+        return -1, True
     if not by.get("center"):
-        return 0
-    return int(by["window"]) // 2 if isinstance(by.get("window"), int) else None
+        return 0, True
+    return (int(by["window"]) // 2 if isinstance(by.get("window"), int) else None), True
+
+
+def _reach_within(made: Made) -> tuple[int | None, bool]:
+    """Return the same of a function of each group: of its steps from a group's rows to what it gave.
+
+    What was kept are the steps of the first groups; they are followed backwards from the output.
+    """
+    pieces: list[Estimation] = made.target
+    index = pieces[-1].given.index
+    if made.given.ndim != 1 or not made.given.index.is_unique or not index.isin(made.given.index).all():
+        return None, False
+    output = made.output
+    if output.index.nlevels > index.nlevels:
+        output = output.droplevel(list(range(output.index.nlevels - index.nlevels)))
+    if getattr(output, "ndim", 0) != 1 or not output.index.is_unique or not index.isin(output.index).all():
+        return None, False
+    wanted, first = floats_of(output.loc[index]), floats_of(made.given.loc[index])
+    total, window = 0, False
+    for piece in reversed(pieces):
+        given, given_out = floats_of(piece.given), floats_of(piece.output)
+        if not piece.given.index.equals(index) or not _equal(given_out, wanted):
+            continue
+        reach, wide = _reach(piece)
+        if reach is None:
+            return None, False
+        total, window, wanted = total + reach, window or wide, given
+        if _equal(wanted, first):
+            return total, window
+    return None, False
+
+
+def _equal(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> bool:
+    return one is not None and other is not None and np.array_equal(one, other, equal_nan=True)
 
 
 def _base(
