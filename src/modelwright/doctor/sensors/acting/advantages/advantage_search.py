@@ -104,13 +104,13 @@ class AdvantageSearch:
             return
         rows = np.where(self.rows >= 0, whole.places[self.rows], -1)
         for table in self.tables:
-            for way in advantage_ways(whole.rollout, whole.table(table), self.of_values):
+            for way in advantage_ways(whole.rollout, whole.table(table)):
                 if way.fault:
                     yield way.fault, self._fit(way, rows)
 
     def _ways(self, rollout: Rollout) -> Iterator[AdvantageWay]:
         for table in self.tables or [None]:
-            yield from advantage_ways(rollout, table, self.of_values)
+            yield from advantage_ways(rollout, table)
 
     def _fit(self, way: AdvantageWay, rows: NDArray[np.int64] | None = None) -> AdvantageFit:
         sure = self.record.known is not None and self.record.right + self.record.refuted > 1

@@ -115,6 +115,14 @@ class Advantages(Sensor):
             self._policy = True
             self._updates.hear_distribution(result, None, self.scene.experience.count, place)
 
+    def on_sample(self, distribution: Any, result: Any, place: Place | None) -> None:
+        """See `Sensor`."""
+        self._updates.hear_sample(distribution, self.scene.experience.count)
+
+    def on_log_prob(self, distribution: Any, value: Any, result: Any, place: Place | None) -> None:
+        """See `Sensor`."""
+        self._updates.hear_drawn(distribution, result)
+
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
         if not self.scene.environments:

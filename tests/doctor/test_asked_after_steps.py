@@ -1,0 +1,138 @@
+"""Log-probabilities that are asked for only after the environment's step are of the step before."""
+
+from pathlib import Path
+
+import pytest
+from watched import every_second_slow, plant, run_watched
+
+_LISTED = """
+import gymnasium
+import numpy as np
+import torch
+from torch import nn
+
+
+class Ferry(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-9, 9, (3,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state, self.steps = self.np_random.uniform(-1, 1, 3), 0
+        return self.state.astype(np.float32), {}
+
+    def step(self, action):
+        self.state = 0.9 * self.state + self.np_random.normal(0, 0.1, 3)
+        self.state[0] += 0.5 if action else -0.3
+        self.steps += 1
+        over = abs(self.state[0]) > 1.6 or self.steps == 30
+        return self.state.astype(np.float32), float(self.state[0] - self.state[1]), over, False, {}
+
+
+class Several:
+    def __init__(self, count):
+        self.boats = [Ferry() for _ in range(count)]
+
+    def reset(self):
+        return np.stack([boat.reset(seed=at)[0] for at, boat in enumerate(self.boats)])
+
+    def step(self, actions):
+        rows = []
+        for boat, action in zip(self.boats, actions):
+            seen, reward, over, _, _ = boat.step(int(action))
+            rows.append((boat.reset()[0] if over else seen, reward, over))
+        seen, rewards, overs = zip(*rows)
+        return np.stack(seen), np.array(rewards, np.float32), np.array(overs, np.float32)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.critic = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.actor = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 2), nn.Softmax(-1))
+
+    def forward(self, x):
+        return torch.distributions.Categorical(self.actor(x)), self.critic(x)
+
+
+def gae(following, rewards, masks, values, gamma=0.96, tau=0.9):
+    values = values + [following]
+    total, returns = 0, []
+    for at in reversed(range(len(rewards))):
+        delta = rewards[at] + gamma * values[at + 1] * masks[at] - values[at]
+        total = delta + gamma * tau * masks[at] * total
+        returns.insert(0, total + values[at])
+    return returns
+
+
+torch.manual_seed(0)
+envs, net = Several(4), Net()
+optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+seen, losses = envs.reset(), []
+for update in range(40):
+    logs, values, rewards, masks, entropy = [], [], [], [], 0
+    for _ in range(8):
+        given = torch.FloatTensor(seen)
+        policy, value = net(given)
+        action = policy.sample()
+        seen, reward, over = envs.step(action.numpy())
+        log = policy.log_prob(action).unsqueeze(1)
+        entropy += policy.entropy().mean()
+        logs.append(log)
+        values.append(value)
+        rewards.append(torch.FloatTensor(reward).unsqueeze(1))
+        masks.append(torch.FloatTensor(1 - over).unsqueeze(1))
+    _, following = net(torch.FloatTensor(seen))
+    returns = torch.cat(gae(following, rewards, masks, values)).detach()
+    logs, values = torch.cat(logs), torch.cat(values)
+    advantage = returns - values
+    loss = -(logs * advantage.detach()).mean() + 0.5 * advantage.pow(2).mean() - 0.001 * entropy
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+"""
+_CHOSEN = [
+    ("action = policy.sample()\n", "with torch.no_grad():\n            action = policy.sample()\n"),
+    ("log = policy.log_prob(action).unsqueeze(1)", "log = policy.log_prob(action)[:, None]"),
+]
+_LOGARITHM = [
+    (
+        "log = policy.log_prob(action).unsqueeze(1)",
+        "log = torch.log(policy.probs).gather(1, action.unsqueeze(1))",
+    ),
+    ("action = policy.sample()", "action = torch.multinomial(policy.probs, 1).squeeze(1)"),
+]
+_STYLES = {
+    "from the distribution that was drawn": [],
+    "drawn without gradients": _CHOSEN,
+    "a logarithm after the step": _LOGARITHM,
+    "one environment": [("Several(4)", "Several(1)"), ("range(8)", "range(24)")],
+    "before the step": [
+        ("        log = policy.log_prob(action).unsqueeze(1)\n", ""),
+        (
+            "        seen, reward, over = envs.step(",
+            "        log = policy.log_prob(action).unsqueeze(1)\n        seen, reward, over = envs.step(",
+        ),
+    ],
+}
+_FAULTS = {
+    "terminal-mask-missing": [
+        ("values[at + 1] * masks[at] -", "values[at + 1] -"),
+        ("gamma * tau * masks[at] * total", "gamma * tau * total"),
+    ],
+    "bootstrap-missing": [("values + [following]", "values + [torch.zeros_like(following)]")],
+    "policy-loss-sign": [("loss = -(logs", "loss = (logs")],
+}
+
+
+@pytest.mark.parametrize("style", _STYLES)
+def test_a_healthy_program_is_silent(style: str, tmp_path: Path) -> None:
+    assert run_watched(plant(_LISTED, *_STYLES[style]), tmp_path).findings == []
+
+
+@pytest.mark.parametrize("fault", every_second_slow(_FAULTS))
+@pytest.mark.parametrize("style", _STYLES)
+def test_a_fault_is_named_first(style: str, fault: str, tmp_path: Path) -> None:
+    told = run_watched(plant(_LISTED, *_STYLES[style], *_FAULTS[fault]), tmp_path)
+    assert told.first_cause[0] == fault
