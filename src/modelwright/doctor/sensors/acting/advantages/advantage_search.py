@@ -114,12 +114,21 @@ class AdvantageSearch:
 
     def _fit(self, way: AdvantageWay, rows: NDArray[np.int64] | None = None) -> AdvantageFit:
         sure = self.record.known is not None and self.record.right + self.record.refuted > 1
-        return fit_way(way, self.rows if rows is None else rows, self.weights, self.record.known, sure)
+        fit = fit_way(way, self.rows if rows is None else rows, self.weights, self.record.known, sure)
+        if way.fault == "returns-without-values" and _counts_rewards_twice(fit):
+            return replace(fit, plausible=False)
+        return fit
 
 
 def fits(fit: AdvantageFit) -> bool:
     """Return whether a way explains what the loss gives."""
     return fit.residual < FITS and fit.plausible
+
+
+def _counts_rewards_twice(fit: AdvantageFit) -> bool:
+    """Return whether lambda is one and rewards count twice: as right returns less values once do."""
+    whole = fit.discount is None or abs(fit.p - fit.discount) < 2e-3
+    return whole and fit.value != 0 and abs(fit.reward / fit.value + 2.0) < 0.1
 
 
 def _shifted(fit: AdvantageFit) -> bool:

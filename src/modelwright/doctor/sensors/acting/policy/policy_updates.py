@@ -106,14 +106,14 @@ class PolicyUpdates:
         """Take note of when a distribution was drawn from."""
         self._drawn.setdefault(distribution, made)
 
-    def hear_drawn(self, distribution: Any, result: Any) -> None:
+    def hear_drawn(self, distribution: Any, value: Any, result: Any) -> None:
         """Take note of whose log-probability was heard last: it is of the step that was drawn then.
 
         Many ask for it only after the environment's step.
         """
-        made = self._drawn.get(distribution)
-        if made is not None and self.heard and self.heard[-1].tensor is result:
-            self.heard[-1].made = made
+        if self.heard and self.heard[-1].tensor is result:
+            self.heard[-1].value = value
+            self.heard[-1].made = self._drawn.get(distribution, self.heard[-1].made)
 
     def hear_operation(self, operation: Operation, made: int) -> None:
         """Take note of log-probabilities that are chosen without a distribution."""
@@ -128,7 +128,8 @@ class PolicyUpdates:
             if known and 2 * result.numel() <= given.numel():
                 # Of steps whose graph is kept, actions may be chosen when all of them are over.
                 given = self.calls[-1].args[0] if self.calls else None
-                self.heard.append(LogProbability(result, 1.0, known[-1], operation.place, None, given))
+                value = _chosen(operation)
+                self.heard.append(LogProbability(result, 1.0, known[-1], operation.place, value, given))
         elif operation.name in _LOSSES and operation.kwargs.get("reduction") == "none":
             self.heard.append(LogProbability(result, -1.0, made, operation.place))
 
@@ -259,6 +260,14 @@ def _single(given: list[tuple[LogProbability, Any]], rollout: Rollout) -> Weight
         weights += flat[:, 0].tolist()
         used.append(each)
     return Weights(rollout.rows_of_numbers(numbers), np.array(weights), True, used)
+
+
+def _chosen(operation: Operation) -> Any:
+    """Return which column of each row was chosen; None where it cannot be told."""
+    index = operation.argument(2 if operation.name == "gather" else 1, "index")
+    if isinstance(index, tuple):
+        index = index[-1]  # pyright: ignore[reportUnknownVariableType]
+    return index if hasattr(index, "detach") else None  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _first_of(each: LogProbability, count: int, rollout: Rollout) -> int:
