@@ -1,4 +1,4 @@
-"""Log-probabilities that are asked for only after the environment's step are of the step before."""
+"""What a step is, and how it ended: log-probabilities asked for after it, and worlds that say `done`."""
 
 from pathlib import Path
 
@@ -136,3 +136,39 @@ def test_a_healthy_program_is_silent(style: str, tmp_path: Path) -> None:
 def test_a_fault_is_named_first(style: str, fault: str, tmp_path: Path) -> None:
     told = run_watched(plant(_LISTED, *_STYLES[style], *_FAULTS[fault]), tmp_path)
     assert told.first_cause[0] == fault
+
+
+_TABLE = """
+import numpy as np
+
+
+class Ledge:
+    def __init__(self, draws):
+        self.draws = draws
+
+    def reset(self):
+        self.place = 0
+        return self.place
+
+    def step(self, action):
+        self.place = max(self.place + (1 if (action == 1) == (self.draws.random() < 0.8) else -1), 0)
+        done = self.place == 9
+        return self.place, 10.0 if done else -1.0, done
+
+
+draws = np.random.default_rng(0)
+world = Ledge(draws)
+values = draws.normal(0, 1, (10, 2))
+for episode in range(150):
+    place, done = world.reset(), False
+    while not done:
+        action = int(draws.integers(2)) if draws.random() < 0.2 else int(values[place].argmax())
+        following, reward, done = world.step(action)
+        best = 0.0 if done else values[following].max()
+        values[place, action] += 0.1 * (reward + 0.95 * best - values[place, action])
+        place = following
+"""
+
+
+def test_an_end_that_a_world_only_calls_done_is_not_taken_for_a_cut(tmp_path: Path) -> None:
+    assert run_watched(_TABLE, tmp_path).findings == []
