@@ -123,6 +123,11 @@ _FAULTS = {
     ],
     "bootstrap-missing": [("values + [following]", "values + [torch.zeros_like(following)]")],
     "policy-loss-sign": [("loss = -(logs", "loss = (logs")],
+    "done-mask-inverted": [("FloatTensor(1 - over)", "FloatTensor(over)")],
+    "returns-in-wrong-order": [
+        ("returns.insert(0, total + values[at])", "returns.append(total + values[at])")
+    ],
+    "returns-without-values": [("returns.insert(0, total + values[at])", "returns.insert(0, total)")],
 }
 
 
@@ -136,6 +141,11 @@ def test_a_healthy_program_is_silent(style: str, tmp_path: Path) -> None:
 def test_a_fault_is_named_first(style: str, fault: str, tmp_path: Path) -> None:
     told = run_watched(plant(_LISTED, *_STYLES[style], *_FAULTS[fault]), tmp_path)
     assert told.first_cause[0] == fault
+
+
+def test_log_probabilities_of_other_actions_than_those_done_are_told(tmp_path: Path) -> None:
+    edit = ("log = policy.log_prob(action)", "log = policy.log_prob(policy.sample())")
+    assert run_watched(plant(_LISTED, edit), tmp_path).first_cause[0] == "gathered-wrong-action"
 
 
 _TABLE = """
