@@ -14,8 +14,9 @@ class AdvantageRecord:
         refuted: Updates that no right way fits.
         faults: Fault -> updates that only it, or others beside it, fits.
         sizes: Of refuted updates: smallest residual of a right way.
-        against: Updates that a right way fits with rewards and values turned round.
-        rewards_against: Updates that a right way fits with rewards turned round.
+        signed: Updates that a right way fits, or one that takes cuts for ends.
+        against: Of these, updates that it fits with rewards and values turned round.
+        rewards_against: Of these, updates that it fits with rewards turned round.
         known: gamma * lambda of the last fit.
         discount: gamma of the last fit.
         scale: What rewards were multiplied by, of the last fit that tells.
@@ -29,6 +30,7 @@ class AdvantageRecord:
     refuted: int = 0
     faults: dict[str, int] = field(default_factory=dict[str, int])
     sizes: list[float] = field(default_factory=list[float])
+    signed: int = 0
     against: int = 0
     rewards_against: int = 0
     known: float | None = None

@@ -104,22 +104,31 @@ class AdvantageSearch:
             return
         rows = np.where(self.rows >= 0, whole.places[self.rows], -1)
         for table in self.tables:
-            for way in advantage_ways(whole.rollout, whole.table(table), self.of_values):
+            for way in advantage_ways(whole.rollout, whole.table(table)):
                 if way.fault:
                     yield way.fault, self._fit(way, rows)
 
     def _ways(self, rollout: Rollout) -> Iterator[AdvantageWay]:
         for table in self.tables or [None]:
-            yield from advantage_ways(rollout, table, self.of_values)
+            yield from advantage_ways(rollout, table)
 
     def _fit(self, way: AdvantageWay, rows: NDArray[np.int64] | None = None) -> AdvantageFit:
         sure = self.record.known is not None and self.record.right + self.record.refuted > 1
-        return fit_way(way, self.rows if rows is None else rows, self.weights, self.record.known, sure)
+        fit = fit_way(way, self.rows if rows is None else rows, self.weights, self.record.known, sure)
+        if way.fault == "returns-without-values" and _counts_rewards_twice(fit):
+            return replace(fit, plausible=False)
+        return fit
 
 
 def fits(fit: AdvantageFit) -> bool:
     """Return whether a way explains what the loss gives."""
     return fit.residual < FITS and fit.plausible
+
+
+def _counts_rewards_twice(fit: AdvantageFit) -> bool:
+    """Return whether lambda is one and rewards count twice: as right returns less values once do."""
+    whole = fit.discount is None or abs(fit.p - fit.discount) < 2e-3
+    return whole and fit.value != 0 and abs(fit.reward / fit.value + 2.0) < 0.1
 
 
 def _shifted(fit: AdvantageFit) -> bool:

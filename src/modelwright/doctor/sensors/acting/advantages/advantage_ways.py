@@ -72,15 +72,12 @@ class AdvantageFit:
     plausible: bool
 
 
-def advantage_ways(
-    rollout: Rollout, table: ValueTable | None, without_values: bool = False
-) -> Iterator[AdvantageWay]:
+def advantage_ways(rollout: Rollout, table: ValueTable | None) -> Iterator[AdvantageWay]:
     """Yield all ways; those that cannot differ here from a right one are left out.
 
     Args:
         rollout: What was done.
         table: Values; None where the program has none.
-        without_values: Whether it is about targets of values, from which values were left out.
     """
     r = rollout.reward
     nothing = np.zeros((3, len(r)))
@@ -95,14 +92,31 @@ def advantage_ways(
             continue
         known.append(way)
         yield way
-        if without_values and fault in ("", "truncation-as-terminal"):
+        if fault in ("", "truncation-as-terminal"):
             extra = nothing.copy()
             extra[2] = table.before
             yield AdvantageWay("returns-without-values", way.parts, goes_on, extra)
-    right = known[0]
-    turned = _turned(rollout.last)
-    yield AdvantageWay("returns-in-wrong-order", right.parts, right.goes_on, nothing, moved=turned)
+    yield from _out_of_order(known, rollout, table)
     yield from _plain(r, inside, rollout, table)
+
+
+def _out_of_order(known: list[AdvantageWay], rollout: Rollout, table: ValueTable) -> Iterator[AdvantageWay]:
+    """Yield advantages that stand in the order in which they were summed, or that were summed forward."""
+    turned = _turned(rollout.last)
+    less = np.zeros((3, len(turned)))
+    less[2] = (
+        table.before - table.before[turned]
+    )  # their values go back to them, and their row's are taken off
+    go_past = ~rollout.last
+    forward = go_past & ~np.append(rollout.ended[1:], True)  # a sum that goes on begins anew with an end
+    for way in known:
+        if way.fault not in ("", "truncation-as-terminal"):
+            continue
+        for plus in (0 * less, less):
+            yield AdvantageWay("returns-in-wrong-order", way.parts, way.goes_on, plus, moved=turned)
+        for goes_on in (way.goes_on, forward):
+            yield AdvantageWay("returns-in-wrong-order", way.parts, goes_on, 0 * less, order=2)
+            yield AdvantageWay("returns-in-wrong-order", way.parts, goes_on, less, order=2, moved=turned)
 
 
 def _turned(last: Flags) -> NDArray[np.int64]:
@@ -248,6 +262,20 @@ def sums(way: AdvantageWay, p: Floats) -> Floats:
     return out + way.plus[None]
 
 
+def _likeliest(left: Floats, weights: Floats) -> int:
+    """Return which p fits best; where several do, the one at which rewards count as much as values.
+
+    Args:
+        left: How far each is from fitting (p,).
+        weights: Weights of the columns (p, part).
+    """
+    best = int(np.argmin(left))
+    alike = np.flatnonzero(left < FITS / 20)
+    if len(alike) < 2 or not weights[alike, 2].all():
+        return best
+    return int(alike[np.argmin(np.abs(1.0 + weights[alike, 0] / weights[alike, 2]))])
+
+
 def _best(way: AdvantageWay, rows: NDArray[np.int64], weights: Floats, grid: Floats) -> AdvantageFit:
     columns = np.moveaxis(sums(way, grid)[..., rows], 1, 2)  # (p, row, part)
     columns = columns - columns.mean(axis=1, keepdims=True)
@@ -259,7 +287,7 @@ def _best(way: AdvantageWay, rows: NDArray[np.int64], weights: Floats, grid: Flo
     far = float(np.abs(y).max())
     solved = np.linalg.pinv(columns, rcond=1e-9) @ y  # (p, part)
     left = np.abs(y[None] - np.einsum("grc,gc->gr", columns, solved)).max(axis=1) / far
-    at = int(np.argmin(left))
+    at = _likeliest(left, solved / np.where(used, spread, 1.0))
     share = np.abs(solved[at]) / float(np.sqrt((y**2).mean()))
     reward, boot, value = (solved[at] / np.where(used[at], spread[at], 1.0)).tolist()
     discount, plausible, p = None, True, float(grid[at])

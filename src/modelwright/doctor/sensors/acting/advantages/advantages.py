@@ -6,7 +6,7 @@ and values are those of the program's own models before they change. So every wa
 right or wrong, can be tried on the same numbers. The same holds for the slope of the value's loss.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,9 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.acting.advantages.acted_values import ActedValues
 from modelwright.doctor.sensors.acting.advantages.advantage_record import AdvantageRecord
 from modelwright.doctor.sensors.acting.advantages.advantage_search import AdvantageSearch, fits
+from modelwright.doctor.sensors.acting.advantages.advantage_signs import wrong_signs
 from modelwright.doctor.sensors.acting.advantages.advantage_ways import REFUTED, AdvantageFit
+from modelwright.doctor.sensors.acting.advantages.done_actions import DoneActions
 from modelwright.doctor.sensors.acting.advantages.reset_rows import with_reset_rows
 from modelwright.doctor.sensors.acting.advantages.reward_scales import RewardScales
 from modelwright.doctor.sensors.acting.advantages.rollout import Rollout
@@ -78,6 +80,7 @@ class Advantages(Sensor):
         self._unread = 0
         self._loss_weights = LossWeights()
         self._scales = RewardScales(scene.experience)
+        self._done = DoneActions()
 
     # ---- what is heard ----
 
@@ -114,6 +117,14 @@ class Advantages(Sensor):
         if what == "log_prob":
             self._policy = True
             self._updates.hear_distribution(result, None, self.scene.experience.count, place)
+
+    def on_sample(self, distribution: Any, result: Any, place: Place | None) -> None:
+        """See `Sensor`."""
+        self._updates.hear_sample(distribution, self.scene.experience.count)
+
+    def on_log_prob(self, distribution: Any, value: Any, result: Any, place: Place | None) -> None:
+        """See `Sensor`."""
+        self._updates.hear_drawn(distribution, value, result)
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
@@ -162,6 +173,7 @@ class Advantages(Sensor):
             return
         if not (self._updates.heard or self._policy):
             return
+        self._policy = True  # from now on also where another network steps before it
         self._prepare()
         if self._rollout is None or len(self._rollout.transitions) < _FEWEST_ROWS:
             return
@@ -175,6 +187,8 @@ class Advantages(Sensor):
                 self._looked.add("advantages")
                 fit = self._look("advantages", given.rows, given.weights, self._values)
                 self._loss_weights.policy(loss, given.log_probabilities[-1].tensor, given.weights, fit)
+                if fit is not None:
+                    self._done.look(self._rollout, given.rows, given.log_probabilities)
 
     def _prepare(self) -> None:
         """Know the rollout and its values, before anything changes."""
@@ -231,7 +245,7 @@ class Advantages(Sensor):
     def _look(
         self, what: str, rows: NDArray[np.int64], weights: NDArray[np.float64], tables: list[ValueTable]
     ) -> AdvantageFit | None:
-        """Take note of which ways fit; return the right one that does."""
+        """Take note of which ways fit; return the right one that does, as far as ends are told from cuts."""
         assert self._rollout is not None
         there = np.flatnonzero((rows >= 0) & np.isfinite(weights))
         there = there[:: max(1, len(there) // _MOST_ROWS)]
@@ -260,7 +274,7 @@ class Advantages(Sensor):
             used = None  # with rows in which environments only began anew
         if used is not None and found and what == "advantages":
             self._scales.look(self._rollout, used, next(iter(found.values())))
-        return found.get("")
+        return found.get("") or (None if self.scene.experience.ends_are_clear else _fit_of_signs(found))
 
     def _used_rewards(self) -> UsedRewards | None:
         """Return rewards as the user's functions hold them; sought once after acting."""
@@ -275,13 +289,15 @@ class Advantages(Sensor):
 
     def _note(self, record: AdvantageRecord, found: dict[str, AdvantageFit], smallest: float) -> None:
         assert self._rollout is not None
-        if "" in found:
-            fit = found[""]
-            record.right += 1
+        fit = _fit_of_signs(found)
+        if fit is not None:
+            record.signed += 1
             record.rewards_against += fit.reward < 0 < -fit.value
             record.against += fit.reward < 0 and fit.value >= 0
             if record is self._records["advantages"] and fit.reward < 0 and fit.value >= 0:
                 self.scene.saw("policy loss against", self._place("policy-loss-sign"))
+        if "" in found:
+            record.right += 1
         elif smallest > REFUTED:
             record.refuted += 1
             record.sizes += [smallest] if np.isfinite(smallest) else []
@@ -300,7 +316,8 @@ class Advantages(Sensor):
 
     def findings(self) -> Iterable[Finding]:
         """Return what no right way of computing advantages explains, and one wrong way does."""
-        yield from self._signs()
+        yield from wrong_signs(self.scene, self._records["advantages"], self._place)
+        yield from self._done.findings()
         yield from self._loss_weights.findings(self.scene.place_of("loss"))
         yield from self._scales.findings(self._place(""))
         named: set[str] = set()
@@ -344,30 +361,6 @@ class Advantages(Sensor):
         seen = self._time_is_seen or self.scene.experience.tells_time()
         return Severity.INFO if seen else Severity.WARNING
 
-    def _signs(self) -> Iterator[Finding]:
-        record = self._records["advantages"]
-        for count, fault, title in (
-            (
-                record.against,
-                "policy-loss-sign",
-                "The policy's loss makes actions that did well less likely.",
-            ),
-            (record.rewards_against, "reward-sign-flipped", "Rewards enter advantages with the wrong sign."),
-        ):
-            if fault == "policy-loss-sign" and (
-                self.scene.maximizes or self.scene.place_of("ratio inverted")
-            ):
-                continue  # that is why
-            if count >= _ENOUGH and count >= 0.8 * record.right:
-                yield Finding(
-                    kind=fault,
-                    severity=Severity.SEVERE,
-                    title=title,
-                    evidence={"updates": record.right, "updates_with_the_wrong_sign": count},
-                    causes=(cause(fault, self._place(fault)),),
-                    next_check="the slope of the loss in an action's log-probability is minus its advantage",
-                )
-
     def _place(self, fault: str) -> Place | None:
         """Return where masks, or else sums over what follows, are computed, as far as tensors do it."""
         wanted = {
@@ -379,6 +372,10 @@ class Advantages(Sensor):
             wanted = ("sum",)  # of what else ends mask, a memory for example
         found = [self._places[each] for each in wanted if self._places.get(each) is not None]
         return found[0] if found else self.scene.place_of("loss")
+
+
+def _fit_of_signs(found: Mapping[str, AdvantageFit]) -> AdvantageFit | None:
+    return found.get("") or found.get("truncation-as-terminal")
 
 
 def _different(numbers: NDArray[np.float64]) -> int:

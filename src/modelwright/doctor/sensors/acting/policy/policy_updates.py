@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ class LogProbability:
         made: Transitions that the environments had made before.
         place: Of the user's line.
         value: The actions, where a distribution was asked for them.
+        given: What a model was called with last before, with gradients.
     """
 
     tensor: Any
@@ -38,6 +40,7 @@ class LogProbability:
     made: int
     place: Place | None
     value: Any = None
+    given: Any = None
 
 
 @dataclass(slots=True)
@@ -67,10 +70,12 @@ class PolicyUpdates:
         self.heard: list[LogProbability] = []
         self.calls: deque[Call] = deque()
         self._sources: list[tuple[Any, int]] = []
+        self._drawn: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     def forget(self) -> None:
         """Begin anew."""
         self.heard, self._sources = [], []
+        self._drawn.clear()
         self.calls.clear()
 
     def hear_call(self, call: Call) -> None:
@@ -94,7 +99,21 @@ class PolicyUpdates:
                 if inner is not None and inner is before:
                     self.heard.pop()
                     break
-        self.heard.append(LogProbability(result, 1.0, made, place, value))
+        given = self.calls[-1].args[0] if self.calls else None
+        self.heard.append(LogProbability(result, 1.0, made, place, value, given))
+
+    def hear_sample(self, distribution: Any, made: int) -> None:
+        """Take note of when a distribution was drawn from."""
+        self._drawn.setdefault(distribution, made)
+
+    def hear_drawn(self, distribution: Any, value: Any, result: Any) -> None:
+        """Take note of whose log-probability was heard last: it is of the step that was drawn then.
+
+        Many ask for it only after the environment's step.
+        """
+        if self.heard and self.heard[-1].tensor is result:
+            self.heard[-1].value = value
+            self.heard[-1].made = self._drawn.get(distribution, self.heard[-1].made)
 
     def hear_operation(self, operation: Operation, made: int) -> None:
         """Take note of log-probabilities that are chosen without a distribution."""
@@ -108,7 +127,9 @@ class PolicyUpdates:
             known = [before for each, before in self._sources if each is given]
             if known and 2 * result.numel() <= given.numel():
                 # Of steps whose graph is kept, actions may be chosen when all of them are over.
-                self.heard.append(LogProbability(result, 1.0, known[-1], operation.place))
+                given = self.calls[-1].args[0] if self.calls else None
+                value = _chosen(operation)
+                self.heard.append(LogProbability(result, 1.0, known[-1], operation.place, value, given))
         elif operation.name in _LOSSES and operation.kwargs.get("reduction") == "none":
             self.heard.append(LogProbability(result, -1.0, made, operation.place))
 
@@ -234,7 +255,34 @@ def _single(given: list[tuple[LogProbability, Any]], rollout: Rollout) -> Weight
         flat = slope.reshape(slope.size // wide if slope.size in (wide, wide * count) else slope.size, -1)
         if len(flat) not in (1, count):
             return None
-        numbers += range(each.made, each.made + len(flat))
+        begin = _first_of(each, len(flat), rollout)
+        numbers += range(begin, begin + len(flat))
         weights += flat[:, 0].tolist()
         used.append(each)
     return Weights(rollout.rows_of_numbers(numbers), np.array(weights), True, used)
+
+
+def _chosen(operation: Operation) -> Any:
+    """Return which column of each row was chosen; None where it cannot be told."""
+    index = operation.argument(2 if operation.name == "gather" else 1, "index")
+    if isinstance(index, tuple):
+        index = index[-1]  # pyright: ignore[reportUnknownVariableType]
+    return index if hasattr(index, "detach") else None  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _first_of(each: LogProbability, count: int, rollout: Rollout) -> int:
+    """Return the number of the first transition that a log-probability is about.
+
+    It is the next one, or that of the step before where the model was asked about what that began with.
+    """
+    keys = keys_of(each.given, len(rollout.transitions[0].observation) // 4)
+    if keys is None or len(keys) != count:
+        return each.made
+    for begin in (each.made, each.made - count):
+        rows = rollout.rows_of_numbers(range(begin, begin + count))
+        if all(
+            at >= 0 and rollout.transitions[at].observation == key
+            for at, key in zip(rows.tolist(), keys, strict=True)
+        ):
+            return begin
+    return each.made

@@ -81,7 +81,9 @@ def findings_of(
     codes = record.codes()
     # Where the smallest value is acted on, values are costs.
     costs = (codes == WORST).sum() > (codes == BEST).sum()
-    if found.fault and not (costs and found.fault == "reward-sign-flipped"):
+    # Nobody says which of the two it was.
+    unclear = found.fault == "truncation-as-terminal" and not experience.ends_are_clear
+    if found.fault and not unclear and not (costs and found.fault == "reward-sign-flipped"):
         yield _differs(found, changes, place, by_choice=experience.tells_time())
     yield from _discount(found, declared, place)
     yield from _step_sizes(found, changes, place, experience)
