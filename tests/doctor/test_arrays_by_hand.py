@@ -212,6 +212,91 @@ FINE_SHOP = {
 }
 
 
+NETWORK = plant(
+    TURBINES,
+    ("import numpy as np\n", "import numpy as np\nimport torch\nfrom torch import nn\n"),
+    (
+        """    model = LogisticRegression(max_iter=1000, class_weight="balanced")
+    model.fit(X_train, y_train)
+    chance = model.predict_proba(X_test)[:, 1]
+""",
+        """    torch.manual_seed(0)
+    rows, labels = (torch.tensor(each, dtype=torch.float32) for each in (X_train, y_train))
+    model = nn.Sequential(nn.Linear(rows.shape[1], 24), nn.ReLU(), nn.Dropout(0.2), nn.Linear(24, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
+    for epoch in range(15):
+        model.train()
+        for some in torch.randperm(len(rows)).split(64):
+            optimizer.zero_grad()
+            loss = nn.functional.binary_cross_entropy_with_logits(model(rows[some])[:, 0], labels[some])
+            loss.backward()
+            optimizer.step()
+        chance = ask(model, X_test)
+        print(epoch, roc_auc_score(y_test, chance))
+""",
+    ),
+    (
+        "def main():\n",
+        """def ask(model, X):
+    model.eval()
+    said = []
+    with torch.no_grad():
+        for some in torch.tensor(X, dtype=torch.float32).split(100):
+            said += torch.sigmoid(model(some)).squeeze(1).tolist()
+    return np.array(said)
+
+
+def main():
+""",
+    ),
+)
+
+OF_NETWORK = {
+    **{fault: OF_TURBINES[fault] for fault in ("gaps filled by class", "a machine's own rate")},
+    "columns in another order": OF_TURBINES["columns in another order"],
+    "classes where an order is asked": (
+        ("print(roc_auc_score(y_test, chance))", "print(roc_auc_score(y_test, chance > 0.5))"),
+        "metric-on-hard-labels",
+    ),
+    "the best cut of those that are measured": (
+        (
+            '    print("balanced", balanced_accuracy_score(y_test, chance > 0.5))\n',
+            "    score = lambda at: balanced_accuracy_score(y_test, chance > at)\n"
+            "    best = max(np.linspace(0.05, 0.95, 30), key=score)\n"
+            '    print("balanced", balanced_accuracy_score(y_test, chance > best))\n',
+        ),
+        "threshold-chosen-on-test",
+    ),
+    "rows that are not scaled": (
+        ("    X_test = (X_test - mean) / std\n", ""),
+        "preprocessing-differs-at-evaluation",
+    ),
+}
+
+FINE_NETWORK = {
+    "as it is": ("import torch\n", "import torch\n"),
+    "never scaled": (
+        "    X_train = (X_train - mean) / std\n    X_test = (X_test - mean) / std\n",
+        "    X_train, X_test = X_train / 10, X_test / 10\n",
+    ),
+    "a cut from elsewhere": (
+        "balanced_accuracy_score(y_test, chance > 0.5)",
+        "balanced_accuracy_score(y_test, chance > y_train.mean())",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", OF_NETWORK)
+def test_what_is_wrong_with_a_network_of_turbines_is_named(fault: str, tmp_path: Path) -> None:
+    edit, cause = OF_NETWORK[fault]
+    assert run_watched(plant(NETWORK, edit), tmp_path).first_cause[0] == cause
+
+
+@pytest.mark.parametrize("variant", FINE_NETWORK)
+def test_a_network_of_turbines_is_fine(variant: str, tmp_path: Path) -> None:
+    assert run_watched(plant(NETWORK, FINE_NETWORK[variant]), tmp_path).kinds == []
+
+
 @pytest.mark.parametrize("fault", OF_TURBINES)
 def test_what_is_wrong_with_turbines_is_named(fault: str, tmp_path: Path) -> None:
     edit, cause = OF_TURBINES[fault]

@@ -126,6 +126,31 @@ class Held:
     place: Place | None
 
 
+@dataclass(slots=True, eq=False)
+class Evaluation:
+    """Rows that a network was asked about, whose answers a metric was given.
+
+    Attributes:
+        key: Tells it from others.
+        asked: (what it was called with, rows) of each call.
+        said: What it gave, so that the key stays its own.
+        true: (row,)
+        output: (row,) or (row, class), as the metric was given it or a part of it.
+        place: Of the line of the first metric.
+        scores: (metric, value).
+        ranked: (metric, output, what it was given, true, value, place).
+    """
+
+    key: tuple[int, int]
+    asked: list[tuple[Any, int]]
+    said: list[Any]
+    true: NDArray[Any]
+    output: NDArray[Any]
+    place: Place | None
+    scores: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+    ranked: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
+
+
 @dataclass(slots=True)
 class Learner:
     """A network with its rows.
@@ -149,6 +174,7 @@ class Learner:
         highest: Largest of these.
         compared_with: Of the line that compares them.
         mixed: Group of measured rows -> batches among them with rows that were learnt from.
+        evaluations: What metrics were given of its answers, the newest last.
     """
 
     module: Any
@@ -168,6 +194,7 @@ class Learner:
     highest: float = -np.inf
     compared_with: Place | None = None
     mixed: dict[int, Mixed] = field(default_factory=dict[int, Mixed])
+    evaluations: list[Evaluation] = field(default_factory=list[Evaluation])
 
     def knows(self, table: NDArray[np.float32]) -> bool:
         """Return whether all rows are among those learnt from, or all among those measured."""

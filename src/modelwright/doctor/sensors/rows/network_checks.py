@@ -11,6 +11,7 @@ from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.rows.columns.far_codes import check_far_codes
 from modelwright.doctor.sensors.rows.columns.imputed_alike import check_imputed
 from modelwright.doctor.sensors.rows.columns.scale_identity import check_scales
+from modelwright.doctor.sensors.rows.evaluations import measurements_of
 from modelwright.doctor.sensors.rows.isolated import isolated
 from modelwright.doctor.sensors.rows.labels.changing_targets import check_changing_targets
 from modelwright.doctor.sensors.rows.labels.label_codes import check_label_codes
@@ -19,7 +20,10 @@ from modelwright.doctor.sensors.rows.learner import Learner
 from modelwright.doctor.sensors.rows.parts.mixed_batches import check_mixed_batches
 from modelwright.doctor.sensors.rows.parts.overlapping_windows import check_overlap
 from modelwright.doctor.sensors.rows.parts.prepared_alike import check_prepared_alike
+from modelwright.doctor.sensors.rows.scores.hard_labels import check_hard_labels
+from modelwright.doctor.sensors.rows.scores.reversed_scores import check_reversed_scores
 from modelwright.doctor.sensors.rows.scores.target_units import check_target_units
+from modelwright.doctor.sensors.rows.scores.tried_thresholds import check_thresholds
 from modelwright.doctor.sensors.rows.study import Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
 from modelwright.doctor.sensors.rows.tables.group_statistics import check_group_statistics
@@ -94,7 +98,10 @@ def _all_of(
                 _count(study, counted[1])
             yield from isolated(check_target_units, _scored(study, learner, scores))
             yield from isolated(check_pairing, [study])
+            study.measured += measurements_of(learner, study)
             yield from isolated(check_group_statistics, [study], Ledger())
+            for check in (check_hard_labels, check_reversed_scores, check_thresholds):
+                yield from isolated(check, [study])
             yield from check_table([study])
             return
     for learner in reversed(learners):  # what needs no targets

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.rows.copies import join_copies
 from modelwright.doctor.sensors.rows.estimator_kind import kind_of
+from modelwright.doctor.sensors.rows.evaluations import Evaluations
+from modelwright.doctor.sensors.rows.input_table import input_table
 from modelwright.doctor.sensors.rows.learner import Learner, Mixed
 from modelwright.doctor.sensors.rows.loss_targets import targets_of
 from modelwright.doctor.sensors.rows.network_checks import Score, check_networks
@@ -20,13 +22,10 @@ from modelwright.doctor.watch.tensors import tensors_in
 
 __all__ = ["NetworkRows"]
 
-_MOST_COLUMNS = 256
-_LARGEST_ROW = 200_000
 _LARGEST_OUTPUT = 1_000_000
 _MOST_LEARNERS = 3
 _MOST_WAITING = 16
 _LEAST_S, _SHARE = 1.0, 0.04
-_SOME = 7
 _MOST_MIXED = 64
 _MOST_SCORES, _MOST_SCORED = 8, 50_000
 _LOSSES = (
@@ -79,6 +78,7 @@ class NetworkRows(Sensor):
         self._began = time.perf_counter()
         self._spent = 0.0
         self._ended = False
+        self._evaluations = Evaluations()
 
     # ---- what comes ----
 
@@ -104,6 +104,8 @@ class NetworkRows(Sensor):
         if said is None or not said.dim() or said.numel() > _LARGEST_OUTPUT:
             return
         learner.outputs = int(said.shape[1]) if said.dim() == 2 else 0
+        if not graded:
+            self._evaluations.ask(learner, args, said)
         recorded = learner.recorded = graded and said.requires_grad
         learns = recorded and mode
         side = learner.learnt if learns else learner.asked
@@ -115,7 +117,7 @@ class NetworkRows(Sensor):
             side.whole = False
             self._skipped |= learns
             return
-        table = _table(args, int(said.shape[0]))
+        table = input_table(args, int(said.shape[0]))
         if table is None or not side.rows.fits(table.shape[1]):
             side.whole = side.whole and table is None
             self._skipped |= learns
@@ -131,7 +133,7 @@ class NetworkRows(Sensor):
 
     def _is_known(self, learner: Learner, args: tuple[Any, ...], said: Any) -> bool:
         """Return whether some rows of a batch were met before, on one side: others seldom are new."""
-        some = _table(args, int(said.shape[0]), some=True)
+        some = input_table(args, int(said.shape[0]), some=True)
         return some is None or not learner.asked.rows.fits(some.shape[1]) or learner.knows(some)
 
     def _learner(self, module: Any) -> Learner:
@@ -265,6 +267,7 @@ class NetworkRows(Sensor):
         if estimation.what == "fit" and kind_of(estimation.by) == "scale":
             self._scaled_at = estimation.place
         elif estimation.what == "metric":
+            self._evaluations.score(estimation)
             self._otherwise |= estimation.name != "accuracy_score"
             true, said = values_of(estimation.given), values_of(estimation.target)
             self._compared(true, said, estimation.place)
@@ -294,30 +297,6 @@ class NetworkRows(Sensor):
     def findings(self) -> Iterable[Finding]:
         """Return what is wrong with rows, splits and columns, once the program has ended."""
         return self._findings
-
-
-def _table(args: tuple[Any, ...], rows: int, some: bool = False) -> NDArray[np.float32] | None:
-    """Return what enters a network as numbers (row, column): some columns where they are many.
-
-    Args:
-        args: What it was called with.
-        rows: Of the batch.
-        some: Whether only a few rows are asked for, the first among them.
-    """
-    parts = [each for each in tensors_in(args) if each.dim() and each.shape[0] == rows]
-    if not rows or not any(each.is_floating_point() and each.dim() >= 2 for each in parts):
-        return None
-    if any(each.requires_grad or each.is_sparse or each.is_complex() for each in parts):
-        return None
-    flat = [each.detach().reshape(rows, -1) for each in parts]
-    width = sum(each.shape[1] for each in flat)
-    if not width or rows * width > _LARGEST_ROW * 64 or width > _LARGEST_ROW:
-        return None
-    rows_apart, columns_apart = max(1, (rows - 1) // _SOME) if some else 1, -(-width // _MOST_COLUMNS)
-    tables: list[NDArray[np.float32]] = []
-    for each in flat:
-        tables.append(each[::rows_apart, ::columns_apart].float().cpu().numpy())
-    return np.ascontiguousarray(np.concatenate(tables, axis=1))
 
 
 def _is_model(root: Any) -> bool:

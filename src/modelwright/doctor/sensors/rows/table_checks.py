@@ -34,6 +34,7 @@ _LARGE_CODE = 90
 _CLOSE, _FARTHER, _APART = 0.02, 4.0, 0.05
 """Share of a target's variance, of ranks, that the feature leaves; how much more the others do, at least."""
 
+_WIDTHS, _FAR_SHARE = 2, 0.9
 _DISTINCT, _EXACT, _NEARLY_ALL = 0.5, 1e-5, 0.95
 
 _NEVER_ZERO = frozenset({"age", "bmi", "glucose", "height", "pressure", "pulse", "cholesterol"})
@@ -301,8 +302,11 @@ def _shares(rows: _Rows) -> Iterator[Finding]:
                 next_check="stratify the split by the target; if rows are sorted by it, shuffle them first",
             )
             return
-    if len(held) < _ENOUGH or not rows.study.ordered:
-        return  # in batches drawn at random a column that follows time cannot be known by its order
+    if len(held) < _ENOUGH:
+        return
+    if not rows.study.ordered:  # here a column that follows time cannot be known by its order
+        yield from _far_away(rows)
+        return
     outside = {name: share for name, share in _outside(learnt, held, rows) if share > 0.25}
     if len(outside) >= max(2, 0.15 * len(rows.names)) or any(share > 0.5 for share in outside.values()):
         worst = max(outside, key=outside.__getitem__)
@@ -320,6 +324,37 @@ def _shares(rows: _Rows) -> Iterator[Finding]:
             next_check=f"draw {worst} for both sides; are units, coding and the choice of rows the same?",
             subject=worst,
         )
+
+
+def _far_away(rows: _Rows) -> Iterator[Finding]:
+    """A column of measured rows that lies many widths of what was learnt away from it: not so far in time."""
+    for place in np.flatnonzero(rows.learnt.numeric).tolist():
+        one, other = (side.values[:, place].astype(np.float64) for side in (rows.learnt, rows.held))
+        if len(np.unique(one)) < 5 or not np.isfinite(one).all():
+            continue
+        low, high = float(one.min()), float(one.max())
+        away = np.maximum(low - other, other - high) > _WIDTHS * (high - low)
+        if float(away.mean()) < _FAR_SHARE:
+            continue
+        yield Finding(
+            kind="measured-outside-of-what-was-learnt",
+            severity=Severity.WARNING,
+            title=f"{away.mean():.0%} of the measured rows lie more than {_WIDTHS} widths of what "
+            f"{rows.study.name} learnt from outside of it, in {rows.names[place]}.",
+            evidence={
+                "learnt_from_to": [low, high],
+                "measured_from_to": [float(np.nanmin(other)), float(np.nanmax(other))],
+                "rows_measured": len(other),
+            },
+            causes=(
+                cause("preprocessing-differs-at-evaluation", rows.measured.place),
+                cause("unit-mismatch", rows.place),
+            ),
+            next_check="print mean and deviation of what enters the model in both places, and share one "
+            "function that prepares it",
+            subject=rows.names[place],
+        )
+        return
 
 
 def _outside(
