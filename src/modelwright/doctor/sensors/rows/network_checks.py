@@ -19,6 +19,7 @@ from modelwright.doctor.sensors.rows.learner import Learner
 from modelwright.doctor.sensors.rows.parts.mixed_batches import check_mixed_batches
 from modelwright.doctor.sensors.rows.parts.overlapping_windows import check_overlap
 from modelwright.doctor.sensors.rows.parts.prepared_alike import check_prepared_alike
+from modelwright.doctor.sensors.rows.scores.differences import Differences
 from modelwright.doctor.sensors.rows.scores.target_units import check_target_units
 from modelwright.doctor.sensors.rows.study import Study
 from modelwright.doctor.sensors.rows.table_checks import check_table
@@ -55,6 +56,7 @@ def check_networks(
     scaled_at: Place | None,
     counted: tuple[Learner, Place | None] | None = None,
     scores: Sequence[Score] = (),
+    differences: Differences | None = None,
 ) -> Iterator[Finding]:
     """Yield what is wrong with the rows that networks learnt from and were measured on.
 
@@ -63,9 +65,10 @@ def check_networks(
         scaled_at: Where a scaler of scikit-learn was fitted last, if one was.
         counted: A network of which nothing was asked but how often it is right, and where.
         scores: Metrics that were given numbers.
+        differences: Of columns and arrays, after networks were asked.
     """
     seen: set[str] = set()
-    for found in _all_of(learners, scaled_at, counted, scores):
+    for found in _all_of(learners, scaled_at, counted, scores, differences):
         if found.kind not in seen or found.kind == SENSOR_FAILED:
             seen.add(found.kind)
             yield found
@@ -76,6 +79,7 @@ def _all_of(
     scaled_at: Place | None,
     counted: tuple[Learner, Place | None] | None,
     scores: Sequence[Score],
+    differences: Differences | None,
 ) -> Iterator[Finding]:
     for learner in reversed(learners):
         yield from isolated(check_scales, learner, scaled_at)
@@ -93,6 +97,8 @@ def _all_of(
             if counted is not None and counted[0] is learner:
                 _count(study, counted[1])
             yield from isolated(check_target_units, _scored(study, learner, scores))
+            if differences is not None:
+                yield from isolated(differences.check, study)
             yield from isolated(check_pairing, [study])
             yield from isolated(check_group_statistics, [study], Ledger())
             yield from check_table([study])

@@ -13,6 +13,7 @@ from modelwright.doctor.sensors.rows.estimator_kind import kind_of
 from modelwright.doctor.sensors.rows.learner import Learner, Mixed
 from modelwright.doctor.sensors.rows.loss_targets import targets_of
 from modelwright.doctor.sensors.rows.network_checks import Score, check_networks
+from modelwright.doctor.sensors.rows.scores.differences import Differences
 from modelwright.doctor.sensors.rows.sheet import values_of
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Estimation, Operation, Scene, Sensor
@@ -75,6 +76,7 @@ class NetworkRows(Sensor):
         self._counted: tuple[Learner, Place | None] | None = None
         self._otherwise = False
         self._scores: list[Score] = []
+        self._differences = Differences()
         self._findings: list[Finding] = []
         self._began = time.perf_counter()
         self._spent = 0.0
@@ -264,6 +266,8 @@ class NetworkRows(Sensor):
         """See `Sensor`."""
         if estimation.what == "fit" and kind_of(estimation.by) == "scale":
             self._scaled_at = estimation.place
+        elif estimation.what == "differ" and self._asked is not None:
+            self._differences.hear(estimation)
         elif estimation.what == "metric":
             self._otherwise |= estimation.name != "accuracy_score"
             true, said = values_of(estimation.given), values_of(estimation.target)
@@ -288,7 +292,9 @@ class NetworkRows(Sensor):
                 learner.bootstraps = learner.targets_vary
         else:
             join_copies(self._learners)
-        self._findings = list(check_networks(self._learners, self._scaled_at, counted, self._scores))
+        self._findings = list(
+            check_networks(self._learners, self._scaled_at, counted, self._scores, self._differences)
+        )
         self._learners = []
 
     def findings(self) -> Iterable[Finding]:
