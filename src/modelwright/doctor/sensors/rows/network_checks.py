@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.rows.columns.far_codes import check_far_codes
 from modelwright.doctor.sensors.rows.columns.imputed_alike import check_imputed
+from modelwright.doctor.sensors.rows.columns.mixed_axes import check_mixed_axes
 from modelwright.doctor.sensors.rows.columns.scale_identity import check_scales
 from modelwright.doctor.sensors.rows.isolated import isolated
 from modelwright.doctor.sensors.rows.labels.changing_targets import check_changing_targets
@@ -87,6 +88,7 @@ def _all_of(
         yield from isolated(check_imputed, learner)
         yield from isolated(check_overlap, learner)
         if not _is_given_draws(learner, learners):
+            yield from isolated(check_mixed_axes, learner)
             yield from isolated(check_prepared_alike, learner)
         if not learner.bootstraps:
             yield from isolated(check_changing_targets, learner)

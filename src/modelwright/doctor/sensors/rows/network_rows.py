@@ -1,5 +1,6 @@
 """Follows rows into networks: what is learnt, with which targets, and what is measured."""
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -123,6 +124,7 @@ class NetworkRows(Sensor):
             self._skipped |= learns
             return
         if recorded:
+            learner.shape = _shape_of(args, table.shape[1])
             if learner.place is None:
                 learner.place, learner.within = place_of_caller(), self.scene.estimating
             self._waiting = self._waiting[1 - _MOST_WAITING :]
@@ -324,6 +326,12 @@ def _table(args: tuple[Any, ...], rows: int, some: bool = False) -> NDArray[np.f
     for each in flat:
         tables.append(each[::rows_apart, ::columns_apart].float().cpu().numpy())
     return np.ascontiguousarray(np.concatenate(tables, axis=1))
+
+
+def _shape_of(args: tuple[Any, ...], columns: int) -> tuple[int, ...]:
+    """Return the shape of a row, where there is one tensor, and so many of its numbers are read."""
+    shapes = [tuple(each.shape[1:]) for each in tensors_in(args)]
+    return shapes[0] if len(shapes) == 1 and math.prod(shapes[0]) == columns else ()
 
 
 def _is_model(root: Any) -> bool:
