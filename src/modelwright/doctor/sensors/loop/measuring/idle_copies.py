@@ -135,5 +135,5 @@ def _part(parameter: Any, like: Any) -> Any:
 
 
 def _rows(output: Any) -> int:
-    shape = getattr(output, "shape", ())
+    shape: Any = getattr(output, "shape", ())
     return int(shape[0]) if len(shape) else 0
