@@ -69,6 +69,23 @@ def test_a_scale_that_is_left_out_where_rows_are_measured_is_found(tmp_path: Pat
     assert run_watched(_wine("(x[held] - mean) / deviation"), tmp_path).kinds == []
 
 
+@pytest.mark.parametrize(
+    ("last", "kinds"),
+    [
+        ("x[held]", ["measured-outside-of-what-was-learnt"]),
+        ("(x[held] - mean) / deviation * 1.01", []),
+        ("(x[held] - mean) / deviation * 15", []),
+        ("(x[held] - mean) / deviation + 0.5 * torch.randn(60, 13)", []),
+    ],
+)
+def test_one_part_alone_is_spoken_of_where_its_scale_is_left_out(
+    last: str, kinds: list[str], tmp_path: Path
+) -> None:
+    text = _wine("(x[held] - mean) / deviation")
+    text += f"sgd.step()\nwith torch.no_grad():\n    print((model({last}).argmax(1) == y[held]).sum())\n"
+    assert run_watched(text, tmp_path).kinds == kinds
+
+
 def test_a_tiny_limit_of_gradients_is_named_before_the_rate(tmp_path: Path) -> None:
     told = run_watched(_wine("(x[held] - mean) / deviation", limit="2e-4"), tmp_path)
     assert "nothing-learnt" in told.kinds

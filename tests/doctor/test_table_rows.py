@@ -88,6 +88,10 @@ _FAULTS = {
         ],
         ("preparation-fitted-anew-on-held-out-rows", "category-codes-refitted", "cat.codes"),
     ),
+    "codes by a dictionary of each part": (
+        [(_CODES, "part[name].map({each: at for at, each in enumerate(part[name].unique())})")],
+        ("preparation-fitted-anew-on-held-out-rows", "category-codes-refitted", ".map("),
+    ),
     "answers from nought": (
         [(".argmax(dim=1) + 1", ".argmax(dim=1)")],
         ("labels-counted-from-one", "labels-off-by-one", "f1_score("),
@@ -122,6 +126,26 @@ _RIGHT = {
             "    for part in (train, test):\n",
             '    pd.factorize(table["partner"])\n    for part in (train, test):\n',
         ),
+    ],
+    "codes by a dictionary of what is learnt": [
+        (_CODES, "part[name].map({each: at for at, each in enumerate(levels)})")
+    ],
+    "two ways to number the same column": [
+        (_MADE, 'table["rank"] = table["colour"].map({"red": 3, "green": 1, "blue": 0, "grey": 2})'),
+        (_CODES, "part[name].map({each: at for at, each in enumerate(levels)})"),
+    ],
+    "folds that have each their own dictionary": [
+        (
+            _MADE,
+            """halves = table.index[::2], table.index[1::2]
+for own, other in (halves, halves[::-1]):
+    codes = {each: at for at, each in enumerate(table.loc[own, "shop"].unique())}
+    table.loc[own, "shop"].map(codes), table.loc[other, "shop"].map(codes)
+""",
+        ),
+    ],
+    "how often each comes": [
+        (_CODES, "part[name].map({each: 7 * at + 3 for at, each in enumerate(part[name].unique())}) % 6"),
     ],
     "gaps filled with a constant": [('fill = train["age"].median()', "fill = 30.0")],
     "two kinds of things": [(_MADE, 'table.loc[table.index % 3 == 0, "weight"] += 300.0')],

@@ -13,6 +13,7 @@ KINDS = (
     "classes-named-otherwise",
     "clipped-after-step",
     "clipped-while-scaled",
+    "copy-measured-never-follows",
     "deviation-exponentiated-twice",
     "discount-not-used",
     "draws-by-priority-not-weighted",

@@ -41,6 +41,7 @@ from modelwright.doctor.sensors.loop.measuring.accumulators import Accumulators
 from modelwright.doctor.sensors.loop.measuring.carrying_over import CarryingOver
 from modelwright.doctor.sensors.loop.measuring.checkpoints import Checkpoints
 from modelwright.doctor.sensors.loop.measuring.functional_dropout import FunctionalDropout
+from modelwright.doctor.sensors.loop.measuring.idle_copies import IdleCopies
 from modelwright.doctor.sensors.loop.measuring.kept_states import KeptStates
 from modelwright.doctor.sensors.loop.measuring.measured_rows import MeasuredRows
 from modelwright.doctor.sensors.loop.measuring.measures import Measures
@@ -92,6 +93,7 @@ _KINDS = {
     Annealing: "learning rates of zero",
     Plateaus: "schedules that wait for progress",
     Checkpoints: "states that are loaded",
+    IdleCopies: "copies that are measured",
     KeptStates: "the state that is measured last",
     FirstValues: "first values",
     Displacement: "what was learnt before",

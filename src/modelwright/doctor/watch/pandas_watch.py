@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 from modelwright.doctor.watch.patch import Patches
 from modelwright.doctor.watch.place import place_of_caller
 from modelwright.doctor.watch.sensor import Estimation
@@ -19,13 +21,16 @@ _STATISTICS = ("mean", "sum", "median", "std", "var", "min", "max", "quantile", 
 _CUMULATIVE = ("diff", "pct_change", "cumsum")
 _BY_GROUP = ("transform", "apply")
 _MOST_PIECES, _PIECE_ROWS = 12, 20_000
+_MOST_CODES = 10_000
+_NO_CATEGORY = object()
 
 
 class PandasWatch:
     """Listens to what fills, groups, codes, compares, shifts, rolls, correlates and joins.
 
     Each sort of call is told as an `Estimation` of its own `what`: `fill` and `group`, `code`, `compare`
-    (`==` with a text or with one value for each row), `shift`, `window`, `correlate`, `join`, `table`
+    (`==` with a text or with one value for each row), `differ` (an
+    array is taken off, or it off an array), `shift`, `window`, `correlate`, `join`, `table`
     (columns or rows are taken, or put into another order; of `reset_index`, `target` is what rows were
     called before), `within` (a function was asked for each group; `target` is what it did with the first).
 
@@ -55,7 +60,9 @@ class PandasWatch:
         for owner in (pandas, pandas.Series):
             self._patches.replace(owner, "factorize", self._factorizing)
         self._patches.replace(pandas.core.arrays.categorical.CategoricalAccessor, "codes", self._coding)
+        self._patches.replace(pandas.Series, "map", self._mapping)
         self._replace((pandas.Series,), ("__eq__", "eq"), "compare", _is_comparison)
+        self._replace((pandas.Series,), ("__sub__", "__rsub__", "sub", "rsub"), "differ", _is_array)
         self._replace(grouped, ("apply",), "within", lambda _, first: callable(first))
         self._replace((*frames, *grouped), ("shift",), "shift")
         self._replace((*frames, *grouped), _CUMULATIVE, "window")
@@ -186,22 +193,53 @@ class PandasWatch:
 
         return property(heard)
 
-    def _tell_codes(self, given: Any, codes: Any, categories: Any) -> None:
+    def _mapping(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def heard(owner: Any, *args: Any, **kwargs: Any) -> Any:
+            output = method(owner, *args, **kwargs)
+            categories = None if self._quiet("code") else _categories_of(args[0] if args else None)
+            if categories is not None and not output.isna().any():
+                self._tell_codes(owner, output.to_numpy(), categories, "map")
+            return output
+
+        return heard
+
+    def _tell_codes(self, given: Any, codes: Any, categories: Any, name: str = "codes") -> None:
         """Tell which numbers stand for which categories.
 
         Args:
             given: A series with their rows' labels and their name; of anything else nothing is told.
             codes: (row,)
             categories: (code,)
+            name: Of what made the codes; `map` where they were written down.
         """
         if self._quiet("code") or not hasattr(given, "index") or not hasattr(given, "name"):
             return
-        self._tell(Estimation("code", "codes", None, given, categories, codes, place_of_caller(3)))
+        self._tell(Estimation("code", name, None, given, categories, codes, place_of_caller(3)))
+
+
+def _categories_of(told: Any) -> list[Any] | None:
+    """Return what numbers that follow each other from 0 or 1 stand for; None for anything else."""
+    if not isinstance(told, dict) or not 1 < len(told) <= _MOST_CODES:
+        return None
+    known: dict[Any, Any] = dict(told)
+    if not all(isinstance(each, int | np.integer) and not isinstance(each, bool) for each in known.values()):
+        return None
+    numbers = sorted(int(each) for each in known.values())
+    if numbers[0] not in (0, 1) or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        return None
+    named = {int(number): category for category, number in known.items()}
+    return [named.get(number, _NO_CATEGORY) for number in range(numbers[-1] + 1)]
 
 
 def _is_list(frame: Any, columns: Any) -> bool:
     """Return whether several columns of a frame are taken."""
     return isinstance(columns, list) and len(columns) < frame.shape[1] and frame.shape[0] >= _LEAST_ROWS
+
+
+def _is_array(column: Any, other: Any) -> bool:
+    """Return whether an array of numbers is given, with one for each row of a column."""
+    return isinstance(other, np.ndarray) and other.dtype.kind == "f" and other.shape == column.shape
 
 
 def _is_comparison(column: Any, other: Any) -> bool:

@@ -31,6 +31,7 @@ from modelwright.doctor.sensors.rows.parts.split_windows import SplitWindows
 from modelwright.doctor.sensors.rows.row_book import RowBook, Traced
 from modelwright.doctor.sensors.rows.scores.beside_a_line import check_beside_a_line
 from modelwright.doctor.sensors.rows.scores.chosen_settings import check_settings
+from modelwright.doctor.sensors.rows.scores.differences import Differences
 from modelwright.doctor.sensors.rows.scores.hard_labels import check_hard_labels
 from modelwright.doctor.sensors.rows.scores.reversed_scores import check_reversed_scores
 from modelwright.doctor.sensors.rows.scores.target_units import check_target_units, units_of
@@ -74,6 +75,7 @@ class Estimators(Sensor):
         self._calls = 0
         self._began = self._spent = 0.0
         self._answers: list[tuple[Any, Measurement]] = []
+        self._differences = Differences()
 
     def on_estimation(self, estimation: Estimation) -> None:
         """See `Sensor`."""
@@ -92,7 +94,9 @@ class Estimators(Sensor):
             return
         self._tables.hear(estimation)
         what = estimation.what
-        if what == "compare" and not isinstance(estimation.target, str):
+        if what == "differ":
+            self._differences.hear(estimation, [output for output, _ in self._answers])
+        elif what == "compare" and not isinstance(estimation.target, str):
             self._compare(estimation)
         elif what in ("split", "splitter"):
             self._tables.split(estimation, self._book)
@@ -347,6 +351,8 @@ class Estimators(Sensor):
         yield from once(isolated(check_pairing, studies))
         yield from isolated(check_hard_labels, studies)
         yield from isolated(check_target_units, studies)
+        for each in studies[-1:]:
+            yield from isolated(self._differences.check, each)
         yield from isolated(check_reversed_scores, studies)
         yield from isolated(check_thresholds, studies)
         yield from isolated(check_settings, studies)

@@ -169,6 +169,7 @@ class Learner:
         still: Whether it learns in evaluation mode.
         bootstraps: Whether its targets are made of what it says itself.
         recorded: Whether gradients were recorded in its last call.
+        shape: Of a row, where it is given one tensor that is read whole.
         outputs: Numbers that it gives for each row; 0 where those are no columns.
         lowest: Least label that its classes, as they are, were compared with.
         highest: Largest of these.
@@ -189,6 +190,7 @@ class Learner:
     still: bool = False
     recorded: bool = False
     bootstraps: bool = False
+    shape: tuple[int, ...] = ()
     outputs: int = 0
     lowest: float = np.inf
     highest: float = -np.inf

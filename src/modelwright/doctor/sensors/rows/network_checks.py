@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Finding
 from modelwright.doctor.sensors.rows.columns.far_codes import check_far_codes
 from modelwright.doctor.sensors.rows.columns.imputed_alike import check_imputed
+from modelwright.doctor.sensors.rows.columns.mixed_axes import check_mixed_axes
 from modelwright.doctor.sensors.rows.columns.scale_identity import check_scales
 from modelwright.doctor.sensors.rows.evaluations import measurements_of
 from modelwright.doctor.sensors.rows.isolated import isolated
@@ -20,6 +21,7 @@ from modelwright.doctor.sensors.rows.learner import Learner
 from modelwright.doctor.sensors.rows.parts.mixed_batches import check_mixed_batches
 from modelwright.doctor.sensors.rows.parts.overlapping_windows import check_overlap
 from modelwright.doctor.sensors.rows.parts.prepared_alike import check_prepared_alike
+from modelwright.doctor.sensors.rows.scores.differences import Differences
 from modelwright.doctor.sensors.rows.scores.hard_labels import check_hard_labels
 from modelwright.doctor.sensors.rows.scores.reversed_scores import check_reversed_scores
 from modelwright.doctor.sensors.rows.scores.target_units import check_target_units
@@ -59,6 +61,7 @@ def check_networks(
     scaled_at: Place | None,
     counted: tuple[Learner, Place | None] | None = None,
     scores: Sequence[Score] = (),
+    differences: Differences | None = None,
 ) -> Iterator[Finding]:
     """Yield what is wrong with the rows that networks learnt from and were measured on.
 
@@ -67,9 +70,10 @@ def check_networks(
         scaled_at: Where a scaler of scikit-learn was fitted last, if one was.
         counted: A network of which nothing was asked but how often it is right, and where.
         scores: Metrics that were given numbers.
+        differences: Of columns and arrays, after networks were asked.
     """
     seen: set[str] = set()
-    for found in _all_of(learners, scaled_at, counted, scores):
+    for found in _all_of(learners, scaled_at, counted, scores, differences):
         if found.kind not in seen or found.kind == SENSOR_FAILED:
             seen.add(found.kind)
             yield found
@@ -80,6 +84,7 @@ def _all_of(
     scaled_at: Place | None,
     counted: tuple[Learner, Place | None] | None,
     scores: Sequence[Score],
+    differences: Differences | None,
 ) -> Iterator[Finding]:
     for learner in reversed(learners):
         yield from isolated(check_scales, learner, scaled_at)
@@ -87,6 +92,7 @@ def _all_of(
         yield from isolated(check_imputed, learner)
         yield from isolated(check_overlap, learner)
         if not _is_given_draws(learner, learners):
+            yield from isolated(check_mixed_axes, learner)
             yield from isolated(check_prepared_alike, learner)
         if not learner.bootstraps:
             yield from isolated(check_changing_targets, learner)
@@ -97,6 +103,8 @@ def _all_of(
             if counted is not None and counted[0] is learner:
                 _count(study, counted[1])
             yield from isolated(check_target_units, _scored(study, learner, scores))
+            if differences is not None:
+                yield from isolated(differences.check, study)
             yield from isolated(check_pairing, [study])
             study.measured += measurements_of(learner, study)
             yield from isolated(check_group_statistics, [study], Ledger())

@@ -1,5 +1,6 @@
 """Follows rows into networks: what is learnt, with which targets, and what is measured."""
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,7 @@ from modelwright.doctor.sensors.rows.input_table import input_table
 from modelwright.doctor.sensors.rows.learner import Learner, Mixed
 from modelwright.doctor.sensors.rows.loss_targets import targets_of
 from modelwright.doctor.sensors.rows.network_checks import Score, check_networks
+from modelwright.doctor.sensors.rows.scores.differences import Differences
 from modelwright.doctor.sensors.rows.sheet import values_of
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Estimation, Operation, Scene, Sensor
@@ -74,6 +76,7 @@ class NetworkRows(Sensor):
         self._counted: tuple[Learner, Place | None] | None = None
         self._otherwise = False
         self._scores: list[Score] = []
+        self._differences = Differences()
         self._findings: list[Finding] = []
         self._began = time.perf_counter()
         self._spent = 0.0
@@ -123,6 +126,7 @@ class NetworkRows(Sensor):
             self._skipped |= learns
             return
         if recorded:
+            learner.shape = _shape_of(args, table.shape[1])
             if learner.place is None:
                 learner.place, learner.within = place_of_caller(), self.scene.estimating
             self._waiting = self._waiting[1 - _MOST_WAITING :]
@@ -266,6 +270,8 @@ class NetworkRows(Sensor):
         """See `Sensor`."""
         if estimation.what == "fit" and kind_of(estimation.by) == "scale":
             self._scaled_at = estimation.place
+        elif estimation.what == "differ" and self._asked is not None:
+            self._differences.hear(estimation)
         elif estimation.what == "metric":
             self._evaluations.score(estimation)
             self._otherwise |= estimation.name != "accuracy_score"
@@ -291,12 +297,20 @@ class NetworkRows(Sensor):
                 learner.bootstraps = learner.targets_vary
         else:
             join_copies(self._learners)
-        self._findings = list(check_networks(self._learners, self._scaled_at, counted, self._scores))
+        self._findings = list(
+            check_networks(self._learners, self._scaled_at, counted, self._scores, self._differences)
+        )
         self._learners = []
 
     def findings(self) -> Iterable[Finding]:
         """Return what is wrong with rows, splits and columns, once the program has ended."""
         return self._findings
+
+
+def _shape_of(args: tuple[Any, ...], columns: int) -> tuple[int, ...]:
+    """Return the shape of a row, where there is one tensor, and so many of its numbers are read."""
+    shapes = [tuple(each.shape[1:]) for each in tensors_in(args)]
+    return shapes[0] if len(shapes) == 1 and math.prod(shapes[0]) == columns else ()
 
 
 def _is_model(root: Any) -> bool:

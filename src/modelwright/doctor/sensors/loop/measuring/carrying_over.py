@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.loop.losses.loss_sign import LOSSES
+from modelwright.doctor.sensors.loop.measuring.token_pairs import TokenPairs
+from modelwright.doctor.sensors.rows.labels.pairing import lost_relation
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Operation, Scene, Sensor
 from modelwright.doctor.watch.tensors import tensors_in
@@ -46,6 +48,7 @@ class _Model:
         measured: ((step, dataset), table) of stretches without gradients between two steps.
         batches: Of the last of these.
         against: (step, correlation) of what it said in batches that were learnt with targets of 0 and 1.
+        pairs: Rows of tokens, with their classes.
         place: Of the line that measured last.
     """
 
@@ -57,6 +60,7 @@ class _Model:
         default_factory=list[tuple[tuple[int, int], NDArray[np.int64]]]
     )
     against: deque[tuple[int, float]] = field(default_factory=lambda: deque[tuple[int, float]](maxlen=64))
+    pairs: TokenPairs = field(default_factory=TokenPairs)
     batches: int = 0
     place: Place | None = None
     learnt_at: Place | None = None
@@ -73,7 +77,7 @@ class CarryingOver(Sensor):
         self._models: list[_Model] = []
         self._batch: Any = None
         self._dataset = 0
-        self._known = False
+        self._known = self._ended = False
         self._first = scene.steps
 
     def on_batch(self, loader: Any, batch: Any) -> None:
@@ -92,7 +96,10 @@ class CarryingOver(Sensor):
         graded, steps = torch.is_grad_enabled(), self.scene.steps - self._first
         if self.scene.environments or (graded and steps % (_OFTEN if steps < _EARLY else _SELDOM)):
             return
-        if graded and module.training:
+        learnt = graded and module.training
+        if learnt or not graded:
+            self._model(module).pairs.add(args, batch, learnt=learnt)
+        if learnt:
             self._learns(self._model(module), steps, output, args, batch)
         elif not graded:
             table = _table(output, args, batch)
@@ -126,6 +133,10 @@ class CarryingOver(Sensor):
         self._models = [*self._models[-3:], _Model(module)]
         return self._models[-1]
 
+    def on_end(self) -> None:
+        """See `Sensor`."""
+        self._ended = True
+
     def findings(self) -> Iterable[Finding]:
         """Return classes that held-out rows are not told by, or are given under other names."""
         steps = self.scene.steps - self._first
@@ -136,6 +147,10 @@ class CarryingOver(Sensor):
             # Of losses that torch knows the targets are known, perhaps not those of the loader.
             if not self._known and len(said) >= _ENOUGH and max(said) < _AGAINST:
                 yield self._raised(each, {"correlation_with_targets": said[-20:]})
+            lost = list(self._lost(each))
+            if lost:
+                yield from lost
+                continue
             late = [table for step, table in each.learnt if step >= _LATE * steps]
             if not late:
                 continue
@@ -166,6 +181,12 @@ class CarryingOver(Sensor):
             "sign of the loss, or of the part of it that falls as they part",
             subject=name,
         )
+
+    def _lost(self, model: _Model) -> Iterable[Finding]:
+        relation = model.pairs.relation() if self._ended else None
+        if relation is not None and relation.lost_in:
+            place = model.learnt_at if relation.lost_in == "learnt" else model.place
+            yield lost_relation(type(model.module).__name__, relation, place)
 
     def _named(
         self, model: _Model, learnt: NDArray[np.int64], measured: Sequence[NDArray[np.int64]]

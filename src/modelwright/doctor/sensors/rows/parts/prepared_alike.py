@@ -17,6 +17,9 @@ _NEARLY_ALL = 0.8
 _EVEN, _UNEVEN, _MANY, _ENOUGH_ROWS = 0.02, 1.5, 0.5, 40
 """Columns that all have mean 0 and deviation 1 where they are learnt come near it where they are measured."""
 
+_FAR_LARGER, _FAR_APART = 10.0, float(np.log(30.0))
+"""Deviations of columns over those that were scaled, the largest, and the largest over the smallest."""
+
 _ONE_FACTOR, _NEAR_FACTOR, _NEAR_PLACE, _FEWEST, _VARIED = 1.8, 0.25, 0.35, 8, 2.0
 _FEWEST_PIXELS, _MOST_LEVELS, _SOME_ROWS, _HARDLY_ANY, _AGAIN = 16, 500, 2000, 0.01, 4
 _SHARED, _SEVERAL = 0.8, 64
@@ -26,7 +29,9 @@ _SHARED, _SEVERAL = 0.8, 64
 def check_prepared_alike(learner: Learner) -> Iterator[Finding]:
     """Yield a finding where nearly every column of all measured rows is of another place or size.
 
-    Other rows may differ in some columns; in all of them at once only what prepares rows changes them.
+    Other rows may differ in some columns; in all of them at once only what prepares rows changes them. It
+    must do so in all parts that are measured, but where scaling is plainly left out: rows of one part may be
+    changed on purpose, to see what a network makes of them.
 
     Args:
         learner: A network with its rows.
@@ -41,8 +46,8 @@ def check_prepared_alike(learner: Learner) -> Iterator[Finding]:
         return
     centre, spread = learnt.mean(axis=0), learnt.std(axis=0)
     several = np.array([len(np.unique(learnt[:500, at])) > 4 for at in range(learnt.shape[1])], bool)
-    shares: list[float] = []
-    factors = np.zeros(0)
+    told: list[tuple[float, NDArray[np.float64], Held]] = []
+    raw: list[bool] = []
     for group in held:
         other = group.values.astype(np.float64)
         if not np.isfinite(other).all():
@@ -64,25 +69,41 @@ def check_prepared_alike(learner: Learner) -> Iterator[Finding]:
             wrong, enough = far | (np.abs(np.log(factors)) > np.log(_UNEVEN)), _MANY
         elif len(other) >= _ENOUGH_ROWS and wrong.mean() < enough and not _slides(learnt):
             wrong = _one_scale(centre[varies], spread[varies], other.mean(axis=0)[varies], size[varies])
-        shares.append(float(wrong.mean()))
-        if shares[-1] < enough:
-            return
+        if wrong.mean() < enough:
+            continue
+        told.append((float(wrong.mean()), factors, group))
+        raw.append(_is_raw(learnt[:, varies], factors) and len(other) >= _ENOUGH_ROWS)
+    if len(told) < len(held) and not any(raw):
+        return
+    share, factors, group = told[-1 if len(told) == len(held) else raw.index(True)]
     yield Finding(
         kind="measured-outside-of-what-was-learnt",
         severity=Severity.WARNING,
-        title=f"{shares[-1]:.0%} of the columns have another place or size in the rows that {learner.name} "
+        title=f"{share:.0%} of the columns have another place or size in the rows that {learner.name} "
         "is measured on than in those that it learnt from: they were not prepared alike.",
         evidence={
-            "share_of_columns": shares[-1],
+            "share_of_columns": share,
             "deviation_measured_over_learnt": np.sort(factors)[:40].tolist(),
             "rows_learnt_from": len(learnt),
-            "rows_measured": len(held[-1].values),
+            "rows_measured": len(group.values),
         },
-        causes=(cause("preprocessing-differs-at-evaluation", held[-1].place),),
+        causes=(cause("preprocessing-differs-at-evaluation", group.place),),
         next_check="print mean and deviation of what enters the model in both places, and share one function "
         "that prepares it",
         subject=learner.name,
     )
+
+
+def _is_raw(learnt: NDArray[np.float64], factors: NDArray[np.float64]) -> bool:
+    """Return whether learnt columns were all scaled, and sizes of others are far from these and each other.
+
+    Args:
+        learnt: (row, column)
+        factors: (column,) deviations of the others, over those of the learnt ones.
+    """
+    standard = _is_standard(learnt.mean(axis=0), learnt.std(axis=0))
+    unit = np.abs(learnt.min(axis=0)).max() < _EVEN and np.abs(learnt.max(axis=0) - 1).max() < _EVEN
+    return bool((standard or unit) and factors.max() > _FAR_LARGER and np.ptp(np.log(factors)) > _FAR_APART)
 
 
 def _other_levels(learnt: NDArray[np.float32], other: NDArray[np.float32]) -> bool:

@@ -11,8 +11,17 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.rows.sheet import values_of
 from modelwright.doctor.sensors.rows.study import Measurement, Study
+from modelwright.doctor.watch.place import Place
 
-__all__ = ["Units", "check_target_units", "lost_unit", "units_between", "units_of"]
+__all__ = [
+    "Units",
+    "check_target_units",
+    "lost_unit",
+    "nearer_unit",
+    "unit_finding",
+    "units_between",
+    "units_of",
+]
 
 Numbers = NDArray[np.float64]
 Function = Callable[[Numbers], Numbers]
@@ -108,23 +117,30 @@ def check_target_units(studies: Sequence[Study]) -> Iterator[Finding]:
             name = lost_unit(study, measured)
             if name is None or measured.target is None:
                 continue
-            yield Finding(
-                kind="predictions-in-another-unit",
-                severity=Severity.SEVERE,
-                title=f"{study.name} learnt the {name} of targets, and what it says is compared with "
-                "targets themselves.",
-                evidence={
-                    "learnt_from": float(study.target.min()),
-                    "learnt_to": float(study.target.max()),
-                    "true_from": float(measured.target.min()),
-                    "true_to": float(measured.target.max()),
-                    "rows": len(measured.rows),
-                },
-                causes=(cause("predictions-not-rescaled", measured.score_place or measured.place),),
-                next_check="turn predictions back into the unit of the targets before they are measured",
-                subject=study.name,
-            )
+            place = measured.score_place or measured.place
+            yield unit_finding(study.name, name, study.target, measured.target, place)
             return
+
+
+def unit_finding(
+    study: str, name: str, learnt: NDArray[Any], true: NDArray[Any], place: Place | None
+) -> Finding:
+    """Return what is said of a model, by name, that learnt in another unit than it is measured in."""
+    return Finding(
+        kind="predictions-in-another-unit",
+        severity=Severity.SEVERE,
+        title=f"{study} learnt the {name} of targets, and what it says is compared with targets themselves.",
+        evidence={
+            "learnt_from": float(learnt.min()),
+            "learnt_to": float(learnt.max()),
+            "true_from": float(true.min()),
+            "true_to": float(true.max()),
+            "rows": len(true),
+        },
+        causes=(cause("predictions-not-rescaled", place),),
+        next_check="turn predictions back into the unit of the targets before they are measured",
+        subject=study,
+    )
 
 
 def lost_unit(study: Study, measured: Measurement) -> str | None:
@@ -140,7 +156,7 @@ def lost_unit(study: Study, measured: Measurement) -> str | None:
     if not np.isfinite(true).all() or width == 0 or np.ptp(true) == 0:
         return None
     if learnt.min() - _FAR * width < true.max() and true.min() < learnt.max() + _FAR * width:
-        return _nearer_unit(learnt, true, values_of(measured.predicted))
+        return nearer_unit(learnt, true, values_of(measured.predicted))
     deviations = learnt.std(), learnt.std(ddof=1)
     if abs(learnt.mean()) < _EXACT and min(abs(each - 1) for each in deviations) < _EXACT:
         return "standardised form"
@@ -164,7 +180,7 @@ def _follows_inside(learnt: Numbers, true: Numbers, said: NDArray[Any]) -> bool:
     return bool(inside.mean() > _INSIDE and np.corrcoef(said, true)[0, 1] > _FOLLOWS)
 
 
-def _nearer_unit(learnt: Numbers, true: Numbers, said: NDArray[Any] | None) -> str | None:
+def nearer_unit(learnt: Numbers, true: Numbers, said: NDArray[Any] | None) -> str | None:
     """Return the function of what is true that answers are near to, where they are far from it itself.
 
     Near and far are misfits below half, and above, those of the best constant answer.

@@ -56,6 +56,8 @@ class _Coded:
     name: str
     codes: dict[Any, int]
     place: Place | None
+    written: bool = False
+    """Whether the program wrote down which number stands for which."""
 
 
 class Frames:
@@ -79,7 +81,8 @@ class Frames:
             used = set(np.asarray(estimation.output).tolist())
             codes = {each: at for at, each in enumerate(estimation.target) if at in used}
             if given.name is not None and 1 < len(codes) <= _MOST_CATEGORIES:
-                self._coded.append(_Coded(given.index, str(given.name), codes, estimation.place))
+                written = estimation.name == "map"
+                self._coded.append(_Coded(given.index, str(given.name), codes, estimation.place, written))
             return
         columns = [given] if given.ndim == 1 else [given[name] for name in given.columns[:200]]
         for column in columns:
@@ -114,6 +117,7 @@ class Frames:
                     or len(shared) < 2
                     or not moved
                     or other.index.isin(one.index).any()
+                    or ((one.written or other.written) and self._each_its_own(one, other))
                 ):
                     continue
                 yield Finding(
@@ -137,6 +141,22 @@ class Frames:
                     subject=one.name,
                 )
                 return
+
+    def _each_its_own(self, one: _Coded, other: _Coded) -> bool:
+        """Return whether codes may be those of two folds, each with its own for all its rows.
+
+        Rows of one were then coded as the other's were, too; and codes that are written down for two parts
+        have the same categories and numbers.
+        """
+        if one.written != other.written or one.codes.keys() != other.codes.keys():
+            return True
+        if set(one.codes.values()) != set(other.codes.values()):
+            return True
+        return any(
+            each.name == one.name and each.codes == codes and rows.index.isin(each.index).any()
+            for each in self._coded
+            for codes, rows in ((one.codes, other), (other.codes, one))
+        )
 
     def check(self, studies: Sequence[Study]) -> Iterator[Finding]:
         """Yield a finding where such a column reaches rows that are held out."""
