@@ -26,6 +26,8 @@ _FEWEST_DIFFERENT = 10
 _ROUNDS = 4
 _FEWEST_IN_EPISODE, _FEWEST_EPISODES, _MOST_EPISODES = 6, 8, 400
 _SAME_DISCOUNT = 1e-3
+_UNCLEAR = "truncation-as-terminal"
+"""Right where nobody says which of ends and cuts it was."""
 
 
 @dataclass(slots=True)
@@ -124,6 +126,8 @@ def _explain(
             return _explained(right, 0, len(first), traces)
         wrong = _best(_wrong(changes), changes, first, second, trial)
         refuting = len(first) if right is None else right[0]
+        if right is None and trial is _try_by_episode and wrong and wrong[1].fault != _UNCLEAR:
+            continue  # what cannot be held to the right ways refutes none of them
         if wrong is not None and wrong[0] <= min(refuting // 4, len(first) // 100):
             return _explained(wrong, refuting, len(first), traces)
     return None
@@ -176,7 +180,7 @@ def _right(changes: Changes) -> Iterator[_Way]:
 def _wrong(changes: Changes) -> Iterator[_Way]:
     alive, ended = ~changes.terminated, changes.terminated | changes.truncated
     yield from _ways(changes, "terminal-mask-missing", changes.reward, np.ones_like(ended))
-    yield from _ways(changes, "truncation-as-terminal", changes.reward, ~ended)
+    yield from _ways(changes, _UNCLEAR, changes.reward, ~ended)
     yield from _ways(changes, "done-mask-inverted", changes.reward, changes.terminated)
     yield _Way("bootstrap-missing", "", changes.reward, ())
     yield _Way("next-observation-wrong", "", changes.reward, (np.where(alive, changes.own, 0.0),))
