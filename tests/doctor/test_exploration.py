@@ -34,6 +34,10 @@ FAULTS = {
         ("greedy-inverted", _STEP),
     ),
     "the worst action": ([(_BEST, _BEST.replace("argmax", "argmin"))], ("greedy-inverted", _STEP)),
+    "the worst action, in NumPy": (
+        [(_BEST, "action = int(np.argmin(online(torch.from_numpy(observation)[None]).numpy()))")],
+        ("greedy-inverted", _STEP),
+    ),
 }
 
 
@@ -64,6 +68,10 @@ VARIANTS = {
             "        w1, b1, w2, b2 = (p.detach().numpy() for l in (one, two) for p in l.parameters())\n"
             "        action = int((w2 @ np.maximum(w1 @ observation + b1, 0) + b2).argmax())",
         )
+    ],
+    "own numbers of actions": [
+        (_STEP, _STEP.replace("step(action)", "step(1 - action)")),
+        (_BEST, "action = int(np.argmax(online(torch.from_numpy(observation)[None]).numpy()))"),
     ],
     "costs in place of rewards": [
         (_BEST, _BEST.replace("argmax", "argmin")),

@@ -280,6 +280,11 @@ FAULTS = {
         [("na = (slow_actor(n) + noise)", "na = (slow_actor(o) + noise)")],
         "critic-sees-wrong-action",
     ),
+    "soft: what follows is stored as both": (
+        SOFT,
+        [("store.append((obs, nxt, action,", "store.append((nxt, nxt, action,")],
+        "next-observation-wrong",
+    ),
     "steady: what follows is stored as both": (
         STEADY,
         [

@@ -69,6 +69,15 @@ FAULTS = {
         [("return self.choice(hidden), ", "return self.choice(hidden - hidden.mean()), ")],
         "examples-mixed",
     ),
+    "a square of advantages": (
+        [
+            (
+                "advantages = (returns - values).detach()",
+                "advantages = returns - (1.0 * values.detach()).reshape(24, 1)",
+            )
+        ],
+        "silent-broadcast",
+    ),
     "a column cut off": (
         [
             ("self.worth(hidden).squeeze(-1)", "self.worth(hidden)"),

@@ -53,7 +53,7 @@ _MOST_EVENTS = 30_000
 
 _FIRST_EVALUATIONS, _MOST_EVALUATIONS = 2000, 40
 """Calls of models without gradients that are looked at closely in each of the first two stretches of them,
-so that what is computed between acting and learning is heard, too; and in a later one."""
+so that what is computed between acting and learning is heard, too; and in a later or a costly one."""
 
 
 class TorchWatch:
@@ -72,12 +72,10 @@ class TorchWatch:
         self._mode = OperationMode(watch, self._heard)
         self._stack: list[Any] = []
         self._depth = 0
-        self._events = 0
-        self._looked_from = 0
-        self._until = _FIRST
-        self._next_look = _FIRST
-        self._evaluations = 0
-        self._acted_before = 0, -1
+        self._events = self._looked_from = 0
+        self._acts_cost = False
+        self._until = self._next_look = _FIRST
+        self._evaluations, self._acted_before = 0, (0, -1)
         self._rollouts = 0.0
         self._next_rollout = 1.0
         self._first_rollouts = float(_FIRST_ROLLOUTS)
@@ -242,7 +240,8 @@ class TorchWatch:
         """A model is called without gradients: look at the first few stretches of such calls."""
         self._evaluations += 1
         if self._scene.close:
-            most = _FIRST_EVALUATIONS if self._scene.asked < 2 else _MOST_EVALUATIONS
+            first = self._scene.asked < 2 and not self._acts_cost
+            most = _FIRST_EVALUATIONS if first else _MOST_EVALUATIONS
             if self._evaluations > most:
                 self._look(False)
         elif self._evaluations <= _MOST_EVALUATIONS and self._scene.asked < 4 and self._watch.listens:
@@ -309,6 +308,7 @@ class TorchWatch:
     def _count(self) -> None:
         self._events += 1
         if self._events > _MOST_EVENTS:
+            self._acts_cost |= self._evaluations > _MOST_EVALUATIONS
             self._look(False)
 
     def _heard(self, name: str, function: Any, args: Any, kwargs: Any, result: Any) -> None:

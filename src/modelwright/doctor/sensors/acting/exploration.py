@@ -18,6 +18,7 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.chance.bernoulli_bet import BernoulliBet
 from modelwright.doctor.chance.budget import limit_of
 from modelwright.doctor.sensors.acting.acts import BEST, UNASKED, UNKNOWN, WORST, Acts, Told
+from modelwright.doctor.watch.experience import Transition
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Call, Operation, Scene, Sensor
 
@@ -34,12 +35,14 @@ _FEWEST_ROWS = 8
 _POLICY = ("softmax", "log_softmax", "cross_entropy", "nll_loss", "multinomial", "gumbel_softmax")
 _DRAWS = ("rand", "randn", "rand_like", "randn_like", "normal", "normal_", "bernoulli", "dropout")
 _EXTREMES = ("max", "amax", "argmax", "min", "amin", "argmin")
+_CHOICES = ("gather", "__getitem__")
+_FEWEST_NAMED = 40
 
 
 class Exploration(Sensor):
     """Counts how actions came about, in programs that take the largest of action values for targets."""
 
-    operations = frozenset({*_POLICY, *_DRAWS, *_EXTREMES})
+    operations = frozenset({*_POLICY, *_DRAWS, *_EXTREMES, *_CHOICES})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -52,6 +55,9 @@ class Exploration(Sensor):
         self._other_law = False
         self._models: dict[int, Any] = {}
         self._place: Place | None = None
+        self._valued: tuple[Any, list[int | None]] = (None, [])
+        self._named: dict[int, int] = {}
+        self._renamed = False
 
     def on_environment_reset(self, environment: Any, observation: Any) -> None:
         """See `Sensor`."""
@@ -87,12 +93,15 @@ class Exploration(Sensor):
             found = self.scene.experience.from_observations(rows)
             transitions = self.scene.experience.transitions
             self._feeding.update(transitions[each[0]].environment for each in found if each)
+            self._valued = call.output, [_action_of([transitions[at] for at in each]) for each in found]
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
         law = operation.name in _POLICY and not _is_of_distributions(operation)
         if law or (operation.inside and operation.name in _DRAWS):
             self._other_law = True
+        if operation.name in _CHOICES:
+            self._chosen(operation)
         if operation.name not in _EXTREMES:
             return
         given = operation.argument(0, "input")
@@ -102,6 +111,23 @@ class Exploration(Sensor):
             (self._largest if "max" in operation.name else self._smallest).add(int(shape[1]))
         elif "min" in operation.name:
             self._takes_least = True
+
+    def _chosen(self, operation: Operation) -> None:
+        """Take note whether values of actions are picked by the numbers that the environment was given."""
+        output, actions = self._valued
+        if output is None or not operation.args or operation.args[0] is not output:
+            return
+        picked: Any = operation.argument(2, "index") if operation.name == "gather" else operation.args[1]
+        if isinstance(picked, tuple):
+            picked = picked[-1]
+        numbers: Any = getattr(picked, "tolist", list[int])()
+        shape = getattr(picked, "shape", ())
+        if not shape or int(np.prod(shape)) != len(output) or getattr(picked, "is_floating_point", bool)():
+            return
+        for number, action in zip(np.ravel(numbers).tolist(), actions, strict=False):
+            if action is not None:
+                self._renamed |= number != action
+                self._named[action] = self._named.get(action, 0) + 1
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
@@ -250,7 +276,9 @@ class Exploration(Sensor):
     def _worst(self, codes: NDArray[np.uint8], numbers: set[int]) -> Iterable[Finding]:
         chosen = codes[(codes != UNASKED) & (codes != UNKNOWN)]
         # Of two actions, a program may call either the first.
-        told_apart = self._takes_least or all(self._acts.of[each].choices > 2 for each in numbers)
+        named = not self._renamed and len(self._named) > 1 and sum(self._named.values()) >= _FEWEST_NAMED
+        many = all(self._acts.of[each].choices > 2 for each in numbers)
+        told_apart = self._takes_least or many or named
         if self._smallest or len(chosen) < 100 or not told_apart:
             return
         bet = BernoulliBet("above")
@@ -272,6 +300,12 @@ class Exploration(Sensor):
             causes=(cause("greedy-inverted", self._place),),
             next_check="act by argmax of the action values",
         )
+
+
+def _action_of(transitions: list[Transition]) -> int | None:
+    """Return the action that all of some transitions took; None where they took several, or none."""
+    taken = {int(each.action[0]) for each in transitions if each.action.size == 1}
+    return taken.pop() if len(taken) == 1 else None
 
 
 def _is_of_distributions(operation: Operation) -> bool:

@@ -14,7 +14,7 @@ class AdvantageRecord:
         refuted: Updates that no right way fits.
         faults: Fault -> updates that only it, or others beside it, fits.
         sizes: Of refuted updates: smallest residual of a right way.
-        signed: Updates that a right way fits, or one that takes cuts for ends.
+        signed: Updates that a right way fits, or one that takes cuts for ends, or nothing for what follows.
         against: Of these, updates that it fits with rewards and values turned round.
         rewards_against: Of these, updates that it fits with rewards turned round.
         known: gamma * lambda of the last fit.

@@ -289,7 +289,7 @@ class Advantages(Sensor):
 
     def _note(self, record: AdvantageRecord, found: dict[str, AdvantageFit], smallest: float) -> None:
         assert self._rollout is not None
-        fit = _fit_of_signs(found)
+        fit = _fit_of_signs(found) or found.get("bootstrap-missing")
         if fit is not None:
             record.signed += 1
             record.rewards_against += fit.reward < 0 < -fit.value

@@ -36,7 +36,8 @@ def _within(tree: ast.AST, function: str) -> Iterator[tuple[int, str, str, bool]
         inside = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
         if isinstance(node, ast.Assign | ast.AugAssign):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                name = _name(target) if isinstance(target, ast.Subscript) else ""
+                whole = isinstance(node, ast.AugAssign)  # with traces, all values change
+                name = _name(target) if whole or isinstance(target, ast.Subscript) else ""
                 if name:
                     read = ast.unparse(target) in ast.unparse(node.value)
                     yield node.lineno, inside, name, isinstance(node, ast.AugAssign) or read

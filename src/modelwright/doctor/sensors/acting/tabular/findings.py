@@ -150,7 +150,17 @@ def _step_sizes(
     sizes = found.step_sizes(changes)
     if len(sizes) < _FEWEST_MOVED:
         return
-    low, middle = np.quantile(sizes, [0.05, 0.5])
+    low, middle, high = np.quantile(sizes, [0.05, 0.5, 0.95])
+    if high < 0.0:
+        yield Finding(
+            kind="targets-differ-from-experience",
+            severity=Severity.SEVERE,
+            title="Each update moves a value away from its target.",
+            evidence={"changes": len(sizes), "step_size_in_the_middle": float(middle)},
+            causes=(cause("loss-sign-flipped", place),),
+            next_check="add the step size times (target - value) to the value, or subtract (value - target)",
+            subject=str(place or ""),
+        )
     if low < _WHOLE or (middle < 1.0 + 1e-6 and not _answers_vary(experience)):
         return
     yield Finding(
@@ -193,7 +203,7 @@ def _acts(
     random = codes[told & learning] != BEST
     yield from _ever_more(random, chance, acting[0])
     worst = codes[told & learning] == WORST
-    if found.follows == "largest" and record.actions > 2 and len(worst) >= 100:
+    if found.largest_counts and record.actions > 2 and len(worst) >= 100:
         bet = BernoulliBet("above")
         bet.see(worst, 0.5)
         if bet.ever_reached(limit_of("exploration rises", 3)):

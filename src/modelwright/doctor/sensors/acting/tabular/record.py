@@ -15,7 +15,7 @@ __all__ = ["BEST", "TIED", "WORST", "Read", "Record", "Step"]
 Numbers = NDArray[np.float64]
 
 _MOST_ROWS = 12_000
-_COLUMNS = 14
+_COLUMNS = 15
 
 TIED, BEST, WORST, _OTHER = 0.0, 1.0, 2.0, 3.0
 
@@ -72,6 +72,8 @@ class Record:
         self.strays = {"first": 0, "following": 0, "action": 0}
         self.moved = self.at_home = self.at_home_later = 0
         self._rows: list[tuple[float, ...]] = []
+        self._met: set[tuple[State, int]] = set()
+        self._episode, self._whole = -1, False
 
     def take(
         self, step: Step, taken: int | None, before: Read, after: Read, others: Sequence[Numbers | None]
@@ -88,6 +90,11 @@ class Record:
         action, own = step.action, before.own
         if action >= len(own) or len(after.own) != len(own):
             return
+        if step.episode != self._episode:
+            self._episode, self._met = step.episode, set()
+            self._whole = step.transition.step == 0
+        again = (step.state, action) in self._met or not self._whole
+        self._met.add((step.state, action))
         change = float(after.own[action] - own[action])
         stray = "" if change else _stray(action, before, after)
         if stray:
@@ -121,6 +128,7 @@ class Record:
                 step.episode,
                 _code(own, action),
                 len(own),
+                again,
             )
         )
         if len(self._rows) > _MOST_ROWS:
@@ -142,6 +150,7 @@ class Record:
             own=rows[9],
             other=rows[10],
             episode=rows[11].astype(np.intp),
+            again=rows[14] > 0,
         )
 
     def codes(self) -> Numbers:

@@ -36,8 +36,8 @@ class Table:
     """One table of numbers for each state and action.
 
     Attributes:
-        here: The program's own object: an array (state, ..., action), or a mapping from states to rows of
-            numbers, or from states and actions to one number each.
+        here: The program's own object: an array (state, ..., action), a list of rows of numbers, or a
+            mapping from states to rows of numbers, or from states and actions to one number each.
         names: What the program calls it.
         files: Where it does.
     """
@@ -59,6 +59,9 @@ class Table:
                 return None
             inside = all(0 <= at < size for at, size in zip(state, table.shape, strict=False))
             return np.array(table[state], np.float64) if inside else None
+        if isinstance(table, list):
+            rows: list[Any] = table
+            return _numbers(rows[state[0]]) if len(state) == 1 and 0 <= state[0] < len(rows) else None
         for key in (state[0], state) if len(state) == 1 else (state,):
             if key in table:
                 return _numbers(table[key])
@@ -152,6 +155,11 @@ def _is_table(table: Table, states: Sequence[State], actions: int) -> bool:
     here = table.here
     if isinstance(here, np.ndarray):
         if here.dtype.kind != "f" or here.ndim < 2 or here.size > _MOST_CELLS:
+            return False
+        needed = len(states)
+    elif isinstance(here, list):
+        first = here[0] if 0 < len(here) <= _MOST_CELLS else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        if not isinstance(first, list) or not all(isinstance(each, float) for each in first):  # pyright: ignore[reportUnknownVariableType]
             return False
         needed = len(states)
     elif isinstance(here, dict) and here and len(here) <= _MOST_CELLS:  # pyright: ignore[reportUnknownArgumentType]

@@ -3,10 +3,12 @@
 A change is alpha * (target - value), with a step size that nobody tells. Of two changes that follow one
 another with the same alpha, each target tells the other: change_i * (target_j - value_j) is
 change_j * (target_i - value_i). That is linear in the discount, which least squares find; the way is right
-where it then holds of all of them.
+where it then holds of all of them. With traces of eligibility, a change is larger where a state and an action
+were met before in the episode: then only the others are held to one another. Where the weight of random
+actions in an expected value falls, each episode has its own.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,12 @@ _TOLERANCE = 2e-3
 _NOTHING = 1e-12
 _FEWEST_PAIRS = 30
 _FEWEST_REFUTED = 3
+_FEWEST_DIFFERENT = 10
 _ROUNDS = 4
+_FEWEST_IN_EPISODE, _FEWEST_EPISODES, _MOST_EPISODES = 6, 8, 400
+_SAME_DISCOUNT = 1e-3
+_UNCLEAR = "truncation-as-terminal"
+"""Right where nobody says which of ends and cuts it was."""
 
 
 @dataclass(slots=True)
@@ -37,6 +44,7 @@ class Changes:
         own: The largest of the state itself.
         other: What another table says of the action that this one holds for best; nan without one.
         episode: Number of the episode.
+        again: Whether state and action were met before in it, or may have been.
     """
 
     value: Numbers
@@ -51,6 +59,7 @@ class Changes:
     own: Numbers
     other: Numbers
     episode: NDArray[np.intp]
+    again: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,8 @@ class Explained:
         pairs: Changes that were held to one another.
         refuting: Those of them that no right way explains.
         target: What the way moves each value to (step,).
+        traces: Whether only what was not met before in its episode is explained.
+        largest_counts: Whether what follows counts by the largest value, at least by half.
     """
 
     fault: str
@@ -72,11 +83,14 @@ class Explained:
     pairs: int
     refuting: int
     target: Numbers
+    traces: bool
+    largest_counts: bool
 
     def step_sizes(self, changes: Changes) -> Numbers:
         """Return the step sizes of changes that tell one."""
         distance = self.target - changes.value
         told = np.abs(distance) > 1e-6 * (1.0 + np.abs(changes.value))
+        told &= ~changes.again | (not self.traces)
         return changes.change[told] / distance[told]
 
 
@@ -94,23 +108,40 @@ def explain(changes: Changes) -> Explained | None:
     None where too few are known, or nothing explains them.
     """
     first, second = _pairs(changes)
-    if len(first) < _FEWEST_PAIRS:
-        return None
-    right = _best(_right(changes), changes, first, second)
-    if right is not None and right[0] < _FEWEST_REFUTED:
-        return _explained(right, 0, len(first))
-    wrong = _best(_wrong(changes), changes, first, second)
-    refuting = len(first) if right is None else right[0]
-    if wrong is None or wrong[0] > min(refuting // 4, len(first) // 100):
-        return None
-    return _explained(wrong, refuting, len(first))
+    found = _explain(changes, first, second)
+    if found is None and changes.again.any():
+        fresh = ~changes.again[first] & ~changes.again[second]
+        found = _explain(changes, first[fresh], second[fresh], traces=True)
+    return found
 
 
-def _explained(found: "tuple[int, _Way, Numbers]", refuting: int, pairs: int) -> Explained:
+def _explain(
+    changes: Changes, first: NDArray[np.intp], second: NDArray[np.intp], *, traces: bool = False
+) -> Explained | None:
+    if len(first) < _FEWEST_PAIRS or len(np.unique(np.round(changes.change[first], 9))) < _FEWEST_DIFFERENT:
+        return None  # counts and traces, for example, change always by as much
+    for trial in (_try, _try_by_episode):
+        right = _best(_right(changes), changes, first, second, trial)
+        if right is not None and right[0] < _FEWEST_REFUTED:
+            return _explained(right, 0, len(first), traces)
+        wrong = _best(_wrong(changes), changes, first, second, trial)
+        refuting = len(first) if right is None else right[0]
+        if right is None and trial is _try_by_episode and wrong and wrong[1].fault != _UNCLEAR:
+            continue  # what cannot be held to the right ways refutes none of them
+        if wrong is not None and wrong[0] <= min(refuting // 4, len(first) // 100):
+            return _explained(wrong, refuting, len(first), traces)
+    return None
+
+
+def _explained(found: "tuple[int, _Way, Numbers]", refuting: int, pairs: int, traces: bool) -> Explained:
+    """Return what was found; factors are those of all steps (column,), or of each one (step, column)."""
     _, way, factors = found
-    target = way.reward + sum((f * c for f, c in zip(factors, way.follows, strict=True)), np.zeros(1))
-    discount = float(factors.sum()) if len(factors) else float("nan")
-    return Explained(way.fault, way.name, discount, pairs, refuting, target)
+    columns = np.moveaxis(np.atleast_2d(factors), -1, 0)
+    target = way.reward + sum((f * c for f, c in zip(columns, way.follows, strict=True)), np.zeros(1))
+    discount = float(np.nanmedian(columns.sum(axis=0))) if factors.size else float("nan")
+    by_half = way.name == "mixture" and float(np.nanmedian(columns[0])) >= discount / 2
+    largest_counts = way.name == "largest" or by_half
+    return Explained(way.fault, way.name, discount, pairs, refuting, target, traces, largest_counts)
 
 
 def _pairs(changes: Changes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -149,7 +180,7 @@ def _right(changes: Changes) -> Iterator[_Way]:
 def _wrong(changes: Changes) -> Iterator[_Way]:
     alive, ended = ~changes.terminated, changes.terminated | changes.truncated
     yield from _ways(changes, "terminal-mask-missing", changes.reward, np.ones_like(ended))
-    yield from _ways(changes, "truncation-as-terminal", changes.reward, ~ended)
+    yield from _ways(changes, _UNCLEAR, changes.reward, ~ended)
     yield from _ways(changes, "done-mask-inverted", changes.reward, changes.terminated)
     yield _Way("bootstrap-missing", "", changes.reward, ())
     yield _Way("next-observation-wrong", "", changes.reward, (np.where(alive, changes.own, 0.0),))
@@ -159,11 +190,15 @@ def _wrong(changes: Changes) -> Iterator[_Way]:
 
 
 def _best(
-    ways: Iterator[_Way], changes: Changes, first: NDArray[np.intp], second: NDArray[np.intp]
+    ways: Iterator[_Way],
+    changes: Changes,
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    trial: "Callable[[_Way, Changes, NDArray[np.intp], NDArray[np.intp]], tuple[int, Numbers] | None]",
 ) -> "tuple[int, _Way, Numbers] | None":
     found: tuple[int, _Way, Numbers] | None = None
     for way in ways:
-        tried = _try(way, changes, first, second)
+        tried = trial(way, changes, first, second)
         if tried is not None and (found is None or tried[0] < found[0]):
             found = (tried[0], way, tried[1])
     return found
@@ -181,7 +216,7 @@ def _try(
     right = d[second] * k[first] - d[first] * k[second]
     size = np.abs(d[first]) * (np.abs(k[second]) + np.abs(follows[second]).sum(axis=1))
     size += np.abs(d[second]) * (np.abs(k[first]) + np.abs(follows[first]).sum(axis=1))
-    known = np.isfinite(left).all(axis=1) & (size > 1e-20)
+    known = np.isfinite(left).all(axis=1) & np.isfinite(right) & (size > 1e-20)
     unknown = int((~np.isfinite(left).all(axis=1)).sum())
     if known.sum() < _FEWEST_PAIRS or unknown > 0.3 * len(known):
         return None
@@ -199,6 +234,43 @@ def _try(
         if best is None or many < best[0]:
             best = (many, tried)
     return best
+
+
+def _try_by_episode(
+    way: _Way, changes: Changes, first: NDArray[np.intp], second: NDArray[np.intp]
+) -> tuple[int, Numbers] | None:
+    """Return how many pairs a mixture with weights of its own in each episode does not explain, and these.
+
+    Episodes whose few changes do not tell the weights are left out; the discount has to be the same in all.
+    """
+    if way.name != "mixture":
+        return None
+    d, k, follows = changes.change, way.reward - changes.value, np.stack(way.follows, axis=1)
+    left = d[first, None] * follows[second] - d[second, None] * follows[first]
+    right = d[second] * k[first] - d[first] * k[second]
+    size = np.abs(d[first]) * (np.abs(k[second]) + np.abs(follows[second]).sum(axis=1))
+    size += np.abs(d[second]) * (np.abs(k[first]) + np.abs(follows[first]).sum(axis=1))
+    known = np.isfinite(left).all(axis=1) & np.isfinite(right) & (size > 1e-20)
+    first, left, right, size = first[known], left[known], right[known], size[known]
+    left, right = left / size[:, None], right / size
+    episodes, counts = np.unique(changes.episode[first], return_counts=True)
+    factors = np.full((len(d), 2), np.nan)
+    many, told, discounts = 0, 0, list[float]()
+    for episode in episodes[counts >= _FEWEST_IN_EPISODE][-_MOST_EPISODES:]:
+        mine = np.flatnonzero(changes.episode[first] == episode)
+        tried, _, rank, _ = np.linalg.lstsq(left[mine], right[mine], rcond=1e-3)
+        if rank < len(tried):
+            continue
+        if tried.min() > -1e-6 and tried.sum() <= 1.0 + 1e-4:
+            factors[changes.episode == episode] = tried
+        far = np.abs(left[mine] @ tried - right[mine])
+        many += int((far > _TOLERANCE * np.abs(right[mine]) + 1e-9).sum())
+        told += len(mine)
+        discounts.append(float(tried.sum()))
+    enough = told >= _FEWEST_PAIRS and len(discounts) >= _FEWEST_EPISODES
+    if not enough or np.ptp(np.quantile(discounts, [0.05, 0.95])) > _SAME_DISCOUNT:
+        return None
+    return many, factors
 
 
 def _factors(left: Numbers, right: Numbers) -> Numbers:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.acting.value.view import Seen
@@ -28,6 +31,7 @@ class StoredRows:
         self._looks = 0
         self._stale = 0
         self._overwritten = 0
+        self._late = 0
 
     def take(self, main: Seen, others: Iterable[Seen]) -> None:
         """Look at the rows that predictions are of, and at the other rows of the same update."""
@@ -41,6 +45,8 @@ class StoredRows:
         self._stale += any(self._is_stale(main, each) for each in alike)
         same = all(each.keys == main.keys for each in alike) and all(_is_part(each, main) for each in fewer)
         self._overwritten += same and self._is_overwritten(main)
+        again = any(each.rest is not None and not each.grad for each in alike)
+        self._late += same and again and self._is_late(main)
 
     def _is_stale(self, main: Seen, follows: Seen) -> bool:
         """Return whether all rows are first observations, and what follows them came at many later steps."""
@@ -65,6 +71,19 @@ class StoredRows:
                 return False
         return True
 
+    def _is_late(self, main: Seen) -> bool:
+        """Return whether every row holds the action that led to its observation, and not the one after it."""
+        if main.rest is None:
+            return False
+        found, apart = self._experience, 0
+        for key, beside in zip(main.keys, main.rest, strict=True):
+            before = [found.transitions[at].action for at in found.finishes(key)]
+            after = [found.transitions[at].action for at in found.starts(key)]
+            if not any(_is_same(beside, action) for action in before):
+                return False
+            apart += bool(after) and not any(_is_same(beside, action) for action in after)
+        return 2 * apart >= main.rows
+
     def findings(self, stored_at: Place | None) -> Iterable[Finding]:
         """Return what holds of all batches."""
         if self._looks < _ENOUGH:
@@ -78,6 +97,15 @@ class StoredRows:
                 causes=(cause("observation-not-advanced", stored_at),),
                 next_check="set observation = next_observation at the end of each step",
             )
+        if self._late == self._looks:
+            yield Finding(
+                kind="targets-differ-from-experience",
+                severity=Severity.SEVERE,
+                title="Every row holds the observation that its action led to, as before so after the step.",
+                evidence={"batches": self._looks},
+                causes=(cause("next-observation-wrong", stored_at),),
+                next_check="store the step first, and set observation = next_observation after it",
+            )
         if self._overwritten == self._looks:
             yield Finding(
                 kind="stored-observations-overwritten",
@@ -87,6 +115,10 @@ class StoredRows:
                 causes=(cause("observation-aliased", stored_at),),
                 next_check="store copies: the environment writes each observation into the same memory",
             )
+
+
+def _is_same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def _is_part(call: Seen, main: Seen) -> bool:

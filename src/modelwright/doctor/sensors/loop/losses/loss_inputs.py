@@ -22,7 +22,8 @@ _MOST_PARTS = 3
 
 _ELEMENTWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _DIFFERENCES = ("sub", "__sub__", "rsub", "__rsub__", *_ELEMENTWISE)
-_ARITHMETIC = (*_DIFFERENCES, "mul", "__mul__")
+_PRODUCTS, _SUMS = ("mul", "__mul__"), ("add", "__add__", "__radd__")
+_ARITHMETIC = (*_DIFFERENCES, *_PRODUCTS, *_SUMS)
 
 
 @dataclass(slots=True)
@@ -174,8 +175,13 @@ class LossInputs(Sensor):
             self._square(operation, long, short)
         if len(long) != 2 or len(short) != 1:
             return
-        if long == (*short, *short) and operation.name in _DIFFERENCES:
+        # A row may be added to a column by intent; rewards are not, nor are advantages a square.
+        acts = self.scene.environments
+        of_policies = acts and operation.name in _PRODUCTS
+        if long == (*short, *short) and (operation.name in _DIFFERENCES or of_policies):
             self._square_and_row(operation, one, other)
+        if operation.name in _SUMS and (not acts or (one if one.dim() == 1 else other).requires_grad):
+            return
         rows = long[0]
         if rows < 2 or long[1] != 1 or short[0] != rows:
             return
@@ -204,9 +210,13 @@ class LossInputs(Sensor):
             )
 
     def _square_and_row(self, operation: Operation, one: Any, other: Any) -> None:
-        """A row of predictions is compared with a square of targets, which a column and a row made before."""
+        """A row of predictions meets a square of targets, or of advantages, that a column and a row made."""
         square, row = (one, other) if one.dim() == 2 else (other, one)
-        if row.requires_grad and not square.requires_grad and _is_of_column_and_row(square):
+        if not row.requires_grad or square.requires_grad:
+            return
+        if operation.name in _PRODUCTS and not _varies_both_ways(square):
+            return  # a mask, or weights that are the same for all
+        if _is_of_column_and_row(square):
             self._note(
                 "spread",
                 operation,
@@ -310,6 +320,10 @@ def _is_of_column_and_row(square: Any) -> bool:
 
     sizes = torch.linalg.svdvals(numbers)
     return bool(numbers.any()) and bool(sizes[_MOST_PARTS] <= 1e-5 * sizes[0])
+
+
+def _varies_both_ways(square: Any) -> bool:
+    return bool((square != square[:1]).any()) and bool((square != square[:, :1]).any())
 
 
 def _spread(place: Place | None, count: _Count) -> Finding:
