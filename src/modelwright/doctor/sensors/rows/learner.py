@@ -176,6 +176,8 @@ class Learner:
         compared_with: Of the line that compares them.
         mixed: Group of measured rows -> batches among them with rows that were learnt from.
         evaluations: What metrics were given of its answers, the newest last.
+        target_at: Place of the targets among the tensors that it is called with, where it is given them.
+        target_tries: Calls in which that was looked for.
     """
 
     module: Any
@@ -197,6 +199,8 @@ class Learner:
     compared_with: Place | None = None
     mixed: dict[int, Mixed] = field(default_factory=dict[int, Mixed])
     evaluations: list[Evaluation] = field(default_factory=list[Evaluation])
+    target_at: int | None = None
+    target_tries: int = 0
 
     def knows(self, table: NDArray[np.float32]) -> bool:
         """Return whether all rows are among those learnt from, or all among those measured."""

@@ -16,6 +16,7 @@ from modelwright.doctor.sensors.rows.input_table import input_table
 from modelwright.doctor.sensors.rows.learner import Learner, Mixed
 from modelwright.doctor.sensors.rows.loss_targets import targets_of
 from modelwright.doctor.sensors.rows.network_checks import Score, check_networks
+from modelwright.doctor.sensors.rows.own_losses import asked_of
 from modelwright.doctor.sensors.rows.scores.differences import Differences
 from modelwright.doctor.sensors.rows.sheet import values_of
 from modelwright.doctor.watch.place import Place, place_of_caller
@@ -103,7 +104,7 @@ class NetworkRows(Sensor):
         if goes_on and learner.learnt.rests():
             self._skipped = True
             return
-        said = next((each for each in tensors_in(output)), None)
+        args, said, target = asked_of(learner, args, output)
         if said is None or not said.dim() or said.numel() > _LARGEST_OUTPUT:
             return
         learner.outputs = int(said.shape[1]) if said.dim() == 2 else 0
@@ -133,6 +134,8 @@ class NetworkRows(Sensor):
             self._waiting.append((learner, table, said.detach(), module.training))
         else:
             self._measure(learner, table, said)
+            if target is not None:
+                self._true(values_of(target.detach().reshape(-1)))
         self._spent += time.perf_counter() - began
 
     def _is_known(self, learner: Learner, args: tuple[Any, ...], said: Any) -> bool:
