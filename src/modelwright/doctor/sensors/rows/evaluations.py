@@ -1,7 +1,7 @@
 """What scikit-learn's metrics were given of a network's answers: the rows, what is true, and the scores."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,12 @@ class Evaluations:
         self._cells += _size(args)
         while len(self._calls) > _MOST_CALLS or (self._cells > _MOST_CELLS and len(self._calls) > 1):
             self._cells -= _size(self._calls.popleft()[1])
+
+    def keep(self, learners: Sequence[Learner]) -> None:
+        """Let go of what all other networks were asked."""
+        kept = [each for each in self._calls if any(each[0] is learner for learner in learners)]
+        self._calls = deque(kept)
+        self._cells = sum(_size(args) for _, args, _ in kept)
 
     def score(self, estimation: Estimation) -> None:
         """Hear a metric: of a network's answers, keep it beside the rows that it was asked about."""

@@ -149,6 +149,7 @@ class NetworkRows(Sensor):
                 return each
         learner = Learner(module=module, name=type(module).__name__)
         self._learners = [*self._learners[1 - _MOST_LEARNERS :], learner]
+        self._evaluations.keep(self._learners)
         return learner
 
     # ---- learning ----

@@ -118,7 +118,7 @@ def _line(study: Study, measured: Measurement) -> float | None:
     one, other = ((each - mean)[:, kept] / deviation[kept] for each in sides)
     if not kept.any() or not np.isfinite(one).all() or not np.isfinite(other).all():
         return None
-    model: Any = LogisticRegression(max_iter=200, class_weight="balanced") if study.classes else Ridge(1.0)
+    model: Any = LogisticRegression(max_iter=200) if study.classes else Ridge(1.0)
     if study.classes and len(np.unique(target)) < 2:
         return None
     model.fit(one, target)
