@@ -8,19 +8,12 @@ from typing import Any
 import gymnasium
 
 from modelwright.doctor.watch.patch import Patches
-from modelwright.doctor.watch.rest import HEARD_FIRST, LEAST_SHARE, MOST_SHARE
 from modelwright.doctor.watch.vector_watch import VectorWatch
 from modelwright.doctor.watch.watch import Watch
 
 __all__ = ["GymWatch"]
 
 _METHODS = ("step", "reset")
-
-_WEIGHED = 2048
-"""Steps after which it is weighed anew, in programs without an optimizer."""
-
-_LONGEST_REST, _SHORTEST_STRETCH = 0.4, 0.12
-"""Of all steps, the share after which environments that rest are heard again, and for which they are."""
 
 
 class GymWatch:
@@ -38,11 +31,6 @@ class GymWatch:
         self._patches = Patches()
         self._depth = 0
         self._ends: list[tuple[Any, bool, bool]] = []
-        self._steps = -1
-        self._rests = False
-        self._until = HEARD_FIRST
-        self._unheard = 0
-        self._unweighed = 0
         self._outermost: set[type] = set()
         self._vectors = VectorWatch(watch, self._mute)
 
@@ -92,23 +80,22 @@ class GymWatch:
         return heard
 
     def _step(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        watch, scene = self._watch, self._watch.scene
+        watch, scene, rest = self._watch, self._watch.scene, self._watch.rest
         experience = scene.experience
 
         @wraps(step)
         def heard(environment: Any, *args: Any, **kwargs: Any) -> Any:
             if self._depth:
                 answer = step(environment, *args, **kwargs)
-                if not self._rests and type(answer) is tuple and len(answer) == 5:
+                if not scene.resting and type(answer) is tuple and len(answer) == 5:
                     self._inner(environment, answer)
                 return answer
             if not watch.live:
                 return step(environment, *args, **kwargs)
-            updated = scene.steps != self._steps
-            self._unweighed += 1
-            if updated or (not scene.steps and self._unweighed > _WEIGHED):
-                self._steps, self._unweighed = scene.steps, 0
-                self._weigh()
+            rested, updated = scene.resting, rest.weigh(watch)
+            if scene.resting and not rested:
+                self._leave_inner()
+            scene.begins = scene.steps > 0
             self._depth = 1
             try:
                 answer = step(environment, *args, **kwargs)
@@ -116,7 +103,7 @@ class GymWatch:
                 self._depth = 0
             if type(answer) is not tuple or len(answer) != 5:
                 return answer
-            if self._rests:
+            if scene.resting:
                 experience.passed(id(environment), answer[0])
             elif watch.listens:
                 action = args[0] if args else next(iter(kwargs.values()), None)
@@ -148,22 +135,11 @@ class GymWatch:
             watch.tell("on_acting", environment)
         watch.tell("on_environment_step", environment, action, answer)
 
-    def _weigh(self) -> None:
-        """Rest, or hear again: at the first step after an update, so that stretches of acting stay whole."""
-        experience = self._watch.scene.experience
-        heard = experience.count
-        if self._rests:
-            unheard = experience.unheard - self._unheard
-            if self._watch.share < LEAST_SHARE or unheard > _LONGEST_REST * (heard + self._unheard):
-                self._rests, self._unheard = False, experience.unheard
-                self._until = heard + int(_SHORTEST_STRETCH * (heard + self._unheard))
-                experience.hear_again()
-        elif heard >= self._until and self._watch.share > MOST_SHARE:
-            self._rests = True
-            self._ends.clear()
-            # What is inside of wrappers was heard long enough.
-            kept = {gymnasium.Space, *(each for kind in self._outermost for each in kind.__mro__)}
-            self._patches.undo(keep=kept)
+    def _leave_inner(self) -> None:
+        """Listen to nothing inside of wrappers any more: it was heard long enough."""
+        self._ends.clear()
+        kept = {gymnasium.Space, *(each for kind in self._outermost for each in kind.__mro__)}
+        self._patches.undo(keep=kept)
 
     def _reset(self, reset: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(reset)

@@ -111,6 +111,8 @@ class Scene:
         steps: Optimizer steps taken.
         asked: Steps before which a model was called without gradients, since the step before.
         close: Whether the watch looks closely: modules and operations are heard now.
+        resting: Whether environments, and what models say meanwhile, are not heard now.
+        begins: Whether no model was called since the last step of an optimizer or of an environment.
         optimizers: Those that took a step or were made, in order; of many, the newest.
         let_go: Weak references to the parameters of the others.
         roots: Models that were called as a whole, in order.
@@ -135,6 +137,8 @@ class Scene:
     steps: int = 0
     asked: int = 0
     close: bool = False
+    resting: bool = False
+    begins: bool = False
     optimizers: list[Any] = field(default_factory=list[Any])
     let_go: list[Any] = field(default_factory=list[Any])
     roots: list[Any] = field(default_factory=list[Any])
@@ -231,6 +235,12 @@ class Sensor:
 
     closely: ClassVar[Collection[str]] = ()
     """Events that it is told of only while the watch looks closely."""
+
+    while_acting: ClassVar[Collection[str]] = ()
+    """Events that it is told of only where the program steps environments, and these are heard."""
+
+    unless_acting: ClassVar[Collection[str]] = ()
+    """Events that it is told of only where it steps none."""
 
     operations: ClassVar[Collection[str] | None] = None
     """Names of the operations that it is told of; None for all."""

@@ -214,6 +214,10 @@ class TorchWatch:
             if self._depth or not self._watch.live or is_transforming():
                 return forward(module, *args, **kwargs)
             was_close = self._scene.close
+            if self._scene.resting and not was_close:
+                self._scene.begins = False
+                self._evaluations += not torch.is_grad_enabled()
+                return forward(module, *args, **kwargs)
             if not torch.is_grad_enabled():
                 self._evaluated(args)
             elif self._watch.listens:
@@ -228,6 +232,7 @@ class TorchWatch:
                 raise
             finally:
                 self._depth = 0
+            self._scene.begins = False
             if self._watch.listens:
                 self._watch.tell("on_forward", module, as_read((*args, *kwargs.values())), output)
             if self._scene.close and not was_close:
@@ -377,6 +382,7 @@ class TorchWatch:
             return
         scene = self._scene
         scene.steps += 1
+        scene.begins = True
         self._watch.tell("on_step_end", optimizer)
         if id(optimizer) not in self._stepped:
             # What begins anew, fine-tuning for example, is looked at anew; of many, ever fewer.

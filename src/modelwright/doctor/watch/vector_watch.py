@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.doctor.watch.patch import Patches
-from modelwright.doctor.watch.rest import rests
 from modelwright.doctor.watch.watch import Watch
 
 __all__ = ["VectorWatch"]
@@ -30,14 +29,13 @@ class _Row:
 class _Rows:
     """The rows of one vector environment."""
 
-    __slots__ = ("age", "begin", "here", "of", "rests")
+    __slots__ = ("age", "begin", "here", "of")
 
     def __init__(self, here: Any, count: int) -> None:
         self.here = here  # keeps it alive: an identity is not used twice
         self.of = [_Row() for _ in range(count)]
         self.begin = np.ones(count, np.bool_)
         self.age = np.zeros(count, np.int64)
-        self.rests = False
 
 
 class VectorWatch:
@@ -54,8 +52,6 @@ class VectorWatch:
         self._patches = Patches()
         self._inside = False
         self._known: dict[int, _Rows | None] = {}
-        self._own = 0
-        self._steps = -1
 
     def start(self) -> None:
         """Begin to listen."""
@@ -145,16 +141,13 @@ class VectorWatch:
             return
         watch, experience = self._watch, self._watch.scene.experience
         watch.scene.environments = True
-        updated = watch.scene.steps != self._steps
-        if updated:
-            self._steps = watch.scene.steps
-            rested, known.rests = known.rests, rests(known.rests, self._own, watch.share)
-            if rested and not known.rests:
-                experience.hear_again()
+        updated = watch.rest.weigh(watch)
+        rests = watch.scene.resting
+        watch.scene.begins = watch.scene.steps > 0
         known.age = np.where(known.begin, 0, known.age + 1)
         ended = np.asarray(terminated, np.bool_) | np.asarray(truncated, np.bool_)
         mode = str(getattr(known.here.metadata.get("autoreset_mode"), "value", ""))
-        if known.rests:
+        if rests:
             for row, each, age in zip(known.of, shown, known.age.tolist(), strict=True):
                 experience.passed(id(row), each, age)
         else:
@@ -166,13 +159,12 @@ class VectorWatch:
                     id(known.of[at]), actions[at], following[at], rewards[at], terminated[at], truncated[at]
                 )
             self._began(known, shown, known.begin)
-            self._own += int(stepped.sum())
         known.begin = ended if mode == "NextStep" else np.zeros(count, np.bool_)
         if mode == "SameStep":
             known.age[ended] = 0
-            if not known.rests:
+            if not rests:
                 self._began(known, shown, ended)
-        if known.rests:
+        if rests:
             return
         if updated or watch.scene.close:
             watch.tell("on_acting", known.of[-1])

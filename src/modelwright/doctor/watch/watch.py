@@ -11,13 +11,14 @@ import numpy as np
 
 from modelwright.base.finding import Finding
 from modelwright.doctor.watch.failure import failure
+from modelwright.doctor.watch.rest import Rest
 from modelwright.doctor.watch.sensor import Scene, Sensor
 
 __all__ = ["Watch"]
 
 _MOST_OPTIMIZERS, _KEPT_OPTIMIZERS = 16, 4
 
-_EVENTS = tuple(name for name in vars(Sensor) if name.startswith("on_"))
+_EVENTS = frozenset(name for name in vars(Sensor) if name.startswith("on_"))
 
 
 class _Busy(threading.local):
@@ -39,12 +40,14 @@ class Watch:
 
     Attributes:
         scene: What all sensors know.
+        rest: Decides when environments are not heard.
         at_pause: Called with True as a pause begins, and with False as it ends.
         seconds: Time that sensors took.
     """
 
     def __init__(self, sensors: Callable[[Scene], Sequence[Sensor]]) -> None:
         self.scene = Scene()
+        self.rest = Rest(self.scene)
         self.at_pause: list[Callable[[bool], None]] = []
         self._live = False
         self._paused = False
@@ -55,29 +58,23 @@ class Watch:
         self._sensors = list(sensors(self.scene))
         self._failed: list[Finding] = []
         self._past: list[Finding] = []
-        self._hearing: dict[str, list[Callable[..., None]]] = {}
-        self._hearing_far: dict[str, list[Callable[..., None]]] = {}
-        self._hearing_of: dict[str, list[Callable[..., None]]] = {}
-        self._sort()
+        self._hearing: dict[tuple[str, bool, bool, bool], list[Callable[..., None]]] = {}
 
-    def _sort(self) -> None:
-        self._hearing_of.clear()
-        for event in _EVENTS:
-            plain = getattr(Sensor, event)
-            hearing = [each for each in self._sensors if getattr(type(each), event) is not plain]
-            self._hearing[event] = [getattr(each, event) for each in hearing]
-            self._hearing_far[event] = [getattr(each, event) for each in hearing if event not in each.closely]
-
-    def _hearers_of(self, operation: str) -> list[Callable[..., None]]:
-        """Return those that are told of an operation, by its name."""
-        if operation not in self._hearing_of:
-            self._hearing_of[operation] = [
-                sensor.on_operation
-                for sensor in self._sensors
-                if type(sensor).on_operation is not Sensor.on_operation
-                and (sensor.operations is None or operation in sensor.operations)
-            ]
-        return self._hearing_of[operation]
+    def _hearers(self, event: str, close: bool, acts: bool, rests: bool) -> list[Callable[..., None]]:
+        """Return those that are told of an event, or of an operation by its name."""
+        method = event if event in _EVENTS else "on_operation"
+        acting_is_heard = acts and (close or not rests)
+        found = [
+            getattr(sensor, method)
+            for sensor in self._sensors
+            if getattr(type(sensor), method) is not getattr(Sensor, method)
+            and (close or method not in sensor.closely)
+            and not (acts and method in sensor.unless_acting)
+            and (acting_is_heard or method not in sensor.while_acting)
+            and (method == event or sensor.operations is None or event in sensor.operations)
+        ]
+        self._hearing[event, close, acts, rests] = found
+        return found
 
     @property
     def share(self) -> float:
@@ -113,10 +110,12 @@ class Watch:
 
     def tell(self, event: str, *what: Any) -> None:
         """Tell all sensors that hear it."""
-        if event == "on_operation":
-            hearing = self._hearers_of(what[0].name)
-        else:
-            hearing = (self._hearing if self.scene.close else self._hearing_far)[event]
+        name = what[0].name if event == "on_operation" else event
+        scene = self.scene
+        state = name, scene.close, scene.environments, scene.resting
+        hearing = self._hearing.get(state)
+        if hearing is None:
+            hearing = self._hearers(*state)
         if not hearing:
             return
         before, _BUSY.now = _BUSY.now, True
@@ -156,7 +155,7 @@ class Watch:
             self.scene.let_go = [weakref.ref(each) for each in self.scene.learning()]
             del optimizers[:-_KEPT_OPTIMIZERS], roots[:-_KEPT_OPTIMIZERS]
         self._sensors = [type(each)(self.scene) if each in ends else each for each in self._sensors]
-        self._sort()
+        self._hearing.clear()
         if many:
             for optimizer in optimizers[:-1]:  # of the newest, all are told
                 self.tell("on_optimizer", optimizer)
@@ -177,7 +176,7 @@ class Watch:
             frame = frame.tb_next
         names = [type(broken).__name__] if broken else [type(each).__name__ for each in self._sensors]
         self._sensors = [each for each in self._sensors if broken and each is not broken]
-        self._sort()
+        self._hearing.clear()
         title = f"A sensor of the doctor's failed and was left out: {', '.join(names)}."
         self._failed.append(failure(title, error))
 

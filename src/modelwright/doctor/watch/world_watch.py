@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from modelwright.doctor.watch.imports import ImportNotice
 from modelwright.doctor.watch.patch import Patches
 from modelwright.doctor.watch.place import is_users
-from modelwright.doctor.watch.rest import rests
 from modelwright.doctor.watch.watch import Watch
 from modelwright.doctor.watch.world_answers import (
     WorldAnswer,
@@ -65,9 +64,7 @@ class WorldWatch:
         self._names: dict[type, list[str] | None] = {}
         self._worlds: dict[int, _World] = {}
         self._own = self._looks = 0
-        self._steps = -1
         self._depth = 0
-        self._rests = False
 
     def start(self) -> None:
         """Begin to look for worlds: where a program sets a seed, and where it makes an optimizer."""
@@ -156,12 +153,10 @@ class WorldWatch:
     def _told(self, world: Any, action: Any, answer: Any) -> None:
         watch, scene = self._watch, self._watch.scene
         known = self._worlds.get(id(world))
-        updated = scene.steps != self._steps
-        if updated:
-            self._steps = scene.steps
-            self._rests = rests(self._rests, self._own, watch.share)
         if known is None:
             return
+        updated, rests = watch.rest.weigh(watch), scene.resting
+        scene.begins = scene.steps > 0
         began = time.perf_counter()
         read = read_answer(answer, self._names.get(type(world)))
         if read is None or len(read.rewards) > _MOST_ROWS or not self._is_like(known, read):
@@ -175,13 +170,15 @@ class WorldWatch:
         known.age += 1
         if read.many:
             known.age[read.terminated | read.truncated] = 0
-        if not known.asleep and not self._rests:
+        if not known.asleep and not rests:
             self._stepped(known, action, read)
-        elif not self._rests:
+        elif not rests:
             for row, shown, age in zip(known.rows, read.shown, known.age.tolist(), strict=True):
                 scene.experience.passed(id(row), shown, age)
             scene.experience.hear_again()
-        known.asleep = self._rests
+        else:
+            scene.experience.unheard += len(known.rows)
+        known.asleep = rests
         watch.seconds += time.perf_counter() - began
         if known.asleep:
             return

@@ -81,6 +81,7 @@ class Memory(Sensor):
     """
 
     closely = frozenset({"on_call"})
+    while_acting = frozenset({"on_call", "on_forward"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -92,9 +93,9 @@ class Memory(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if self.scene.environments and self.scene.experience.count:
+        if self.scene.experience.count:
             given = list(tensors_in(args))
-            if len(given) > 1 or id(module) in self._of or self._is_recurrent(module):
+            if id(module) in self._of or self._is_recurrent(module) or _may_carry(given, output):
                 self._called(module, args, given, output)
             if self._of:
                 self._note_plain(given)
@@ -251,6 +252,12 @@ class Memory(Sensor):
             causes=(cause("state-not-reset-at-done", most.place),),
             next_check="print the state that is given with the first observation of an episode",
         )
+
+
+def _may_carry(given: Sequence[Any], output: Any) -> bool:
+    """Return whether a module gives something of the shape of what it was given besides its first input."""
+    shapes = [each.shape for each in given[1:]]
+    return bool(shapes) and any(each.shape in shapes for each in tensors_in(output))
 
 
 def _ask(twin: Any, args: tuple[Any, ...], states: set[int], keywords: Sequence[str]) -> Any:

@@ -60,6 +60,7 @@ class TargetNetworks(Sensor):
     holds_models = True
 
     closely = frozenset({"on_step_begin"})
+    while_acting = frozenset({"on_forward", "on_step_begin"})
     operations = frozenset({"copy_", "lerp_", "lerp", "mul_", "add_", "mul", "__mul__", "rmul", "__rmul__"})
 
     def __init__(self, scene: Scene) -> None:
@@ -139,8 +140,6 @@ class TargetNetworks(Sensor):
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
         self._asked_last = None
-        if not self.scene.environments:
-            return
         self._find()
         self._factors.clear()
         self._owned.update(each.data_ptr() for group in optimizer.param_groups for each in group["params"])

@@ -53,6 +53,9 @@ class Targets(Sensor):
     """Looks at updates of values, once rows of their batches are known."""
 
     closely = frozenset({"on_backward", "on_step_begin"})
+    while_acting = frozenset(
+        {"on_backward", "on_call", "on_forward", "on_step_begin", "on_step_end", "on_zero"}
+    )
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -73,12 +76,11 @@ class Targets(Sensor):
         self._noise = ActionNoise()
         self._acting: dict[Place, int] = {}
         self._acted = 0
-        self._begins = self._partly = False
+        self._partly = False
         self._said: Any = None
 
     def on_environment_step(self, environment: Any, action: Any, answer: tuple[Any, ...]) -> None:
         """See `Sensor`."""
-        self._begins = self.scene.steps > 0  # before, a model's first call is not told
         said, self._said = self._said, None
         made = self.scene.experience.transitions
         if said is None or not made or not said.is_floating_point() or said.numel() != made[-1].action.size:
@@ -90,8 +92,7 @@ class Targets(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        self._begins = False
-        if self.scene.environments and args:
+        if args:
             self._seen.acted(args[0])
             self._noise.asked(module)
         self._said = output if hasattr(output, "detach") else None
@@ -110,7 +111,6 @@ class Targets(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        self._begins = False
         if not call.depth:
             self._said = call.output if hasattr(call.output, "detach") else None
         seen = self._seen.heard(call)
@@ -137,7 +137,7 @@ class Targets(Sensor):
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        if self.scene.environments and not self._partly:
+        if not self._partly:
             self._policies.step(optimizer)
             newest = self._expected.log_probability
             self._temperature.step(
@@ -198,7 +198,7 @@ class Targets(Sensor):
         self._policies.forget()
         self._expected.forget()
         self._distributions.forget()
-        self._begins, self._partly = True, False
+        self._partly = False
 
     def on_close(self, begins: bool) -> None:
         """See `Sensor`."""
@@ -209,12 +209,12 @@ class Targets(Sensor):
         self._expected.forget()
         self._distributions.forget()
         # Of an update during which the look begins, after its first call, only a part is heard.
-        self._partly = not self._begins
+        self._partly = not self.scene.begins
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
         pairs, self._pairs = self._pairs, []
-        if not self.scene.environments or self._partly:
+        if self._partly:
             return
         self._seen.read_waiting()
         self._policies.backward(loss, self._seen.calls)

@@ -65,6 +65,8 @@ _COUNTS = frozenset(
 class NetworkRows(Sensor):
     """Keeps different rows that networks learn from and are measured on, up to 20,000 of each."""
 
+    unless_acting = frozenset({"on_backward", "on_batch", "on_forward"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._learners: list[Learner] = []
@@ -93,7 +95,7 @@ class NetworkRows(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if self.scene.environments or self._ended:
+        if self._ended:
             return
         import torch
 

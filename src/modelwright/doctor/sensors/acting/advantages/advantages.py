@@ -58,6 +58,7 @@ class Advantages(Sensor):
     """Looks at the first update after acting."""
 
     closely = frozenset({"on_backward", "on_step_begin"})
+    while_acting = frozenset({"on_backward", "on_forward", "on_operation", "on_step_begin", "on_step_end"})
     operations = PolicyUpdates.operations | set(_ARITHMETIC)
 
     def __init__(self, scene: Scene) -> None:
@@ -77,7 +78,7 @@ class Advantages(Sensor):
         self._arithmetic: dict[tuple[str, Place], int] = {}
         self._places: dict[str, Place | None] = {}
         self._time_is_seen = False
-        self._unread = 0
+        self._unread = self._short = 0
         self._loss_weights = LossWeights()
         self._scales = RewardScales(scene.experience)
         self._done = DoneActions()
@@ -109,7 +110,7 @@ class Advantages(Sensor):
             return
         if self._seen.wanted:
             self._seen.hear_from_afar(args)
-        if self._acted.wanted:
+        if self._policy and self._short < _MOST_UNREAD and self._acted.wanted:
             self._acted.hear_from_afar(module, args, output)
 
     def on_distribution(self, what: str, result: Any, place: Place | None) -> None:
@@ -128,8 +129,6 @@ class Advantages(Sensor):
 
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
-        if not self.scene.environments:
-            return
         self._updates.hear_operation(operation, self.scene.experience.count)
         if operation.inside or operation.place is None or operation.name not in _ARITHMETIC:
             return
@@ -169,14 +168,14 @@ class Advantages(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.environments or loss.numel() != 1:
-            return
-        if not (self._updates.heard or self._policy):
+        if loss.numel() != 1 or not (self._updates.heard or self._policy):
             return
         self._policy = True  # from now on also where another network steps before it
         self._prepare()
         if self._rollout is None or len(self._rollout.transitions) < _FEWEST_ROWS:
+            self._short += 1  # of a memory, perhaps
             return
+        self._short = 0
         if "values" not in self._looked:
             self._look_at_values(loss, self._rollout)
         if "advantages" not in self._looked and self._unread < _MOST_UNREAD:

@@ -53,6 +53,7 @@ class Priorities(Sensor):
     """Finds priorities among a program's variables, and losses that are plain means over rows."""
 
     operations = frozenset({*_LOSSES, "mean", "sum"})
+    while_acting = frozenset({"on_step_end"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -64,7 +65,7 @@ class Priorities(Sensor):
 
     def on_step_end(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.environments or self.scene.steps < self._next:
+        if self.scene.steps < self._next:
             return
         self._next = max(self.scene.steps + 1, _GROWTH * self.scene.steps)
         for name, value in _variables():

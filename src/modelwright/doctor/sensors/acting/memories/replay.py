@@ -100,6 +100,8 @@ class _Drawn:
 class Replay(Sensor):
     """Finds rows of batches among what environments did: at updates that are looked at, and now and then."""
 
+    while_acting = frozenset({"on_call", "on_forward"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._batches: list[_Batch] = []
@@ -110,7 +112,7 @@ class Replay(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        if not call.depth and call.grad and self.scene.environments:
+        if not call.depth and call.grad:
             self._read(call.args, call.place, close=True)
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:

@@ -50,6 +50,7 @@ class UnfilledRows(Sensor):
     """Counts rows of zeros that stand in the same places of what came before a step, and after it."""
 
     closely = frozenset({"on_step_begin"})
+    while_acting = frozenset({"on_call", "on_step_begin"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -65,7 +66,7 @@ class UnfilledRows(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        if call.depth or not call.args or not self.scene.environments or self._vain >= _ENOUGH:
+        if call.depth or not call.args or self._vain >= _ENOUGH:
             return
         given: Any = call.args[0]
         if getattr(given, "ndim", 0) != 2 or not _FEWEST_ROWS <= given.shape[0] <= _MOST_ROWS:

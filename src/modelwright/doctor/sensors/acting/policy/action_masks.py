@@ -48,6 +48,7 @@ class ActionMasks(Sensor):
     """Remembers which actions were masked for an observation while acting, and compares updates with it."""
 
     operations = frozenset({"softmax", "log_softmax"})
+    while_acting = frozenset({"on_step_end"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)

@@ -20,6 +20,7 @@ class Detachment(Sensor):
     """Asks torch what the weights of log-probabilities depend on, and what the loss does."""
 
     closely = frozenset({"on_backward"})
+    while_acting = frozenset({"on_backward", "on_step_end"})
     operations = PolicyUpdates.operations | {"mul", "__mul__", "__rmul__"}
 
     def __init__(self, scene: Scene) -> None:
@@ -69,7 +70,7 @@ class Detachment(Sensor):
 
     def on_backward(self, loss: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.environments or not self._updates.heard:
+        if not self._updates.heard:
             return
         if loss.numel() != 1 or not loss.requires_grad:
             return

@@ -31,6 +31,7 @@ class FirstRatios(Sensor):
     """Looks at the first ratios after acting, of rows that were acted on since the last step."""
 
     closely = frozenset({"on_backward"})
+    while_acting = frozenset({"on_step_end"})
     operations = PolicyUpdates.operations | {"exp"}
 
     def __init__(self, scene: Scene) -> None:

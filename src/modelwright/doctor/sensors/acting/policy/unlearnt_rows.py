@@ -32,6 +32,8 @@ class UnlearntRows(Sensor):
     are left out as wholes, which were measured; and rows that are other ones each time, which were drawn.
     """
 
+    while_acting = frozenset({"on_forward", "on_step_end"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._begin = 0

@@ -53,6 +53,8 @@ class _Round:
 class ObservationStatistics(Sensor):
     """Keeps what models were asked last while the program learnt, and first after its last step."""
 
+    while_acting = frozenset({"on_forward", "on_step_end"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._now: list[_Round] = []
@@ -64,7 +66,7 @@ class ObservationStatistics(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if not self.scene.environments or not args or len(self._now) >= _MOST_ROUNDS:
+        if not args or len(self._now) >= _MOST_ROUNDS:
             return
         given = args[0]
         experience = self.scene.experience

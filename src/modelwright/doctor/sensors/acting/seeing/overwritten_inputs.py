@@ -25,6 +25,7 @@ class OverwrittenInputs(Sensor):
     """
 
     closely = frozenset({"on_call", "on_backward", "on_step_end"})
+    while_acting = frozenset({"on_backward", "on_call", "on_step_end"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -37,7 +38,7 @@ class OverwrittenInputs(Sensor):
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
         given: Any = call.args[0] if call.args else None
-        if call.depth or not call.grad or not self.scene.environments or not hasattr(given, "detach"):
+        if call.depth or not call.grad or not hasattr(given, "detach"):
             return
         if len(self._given) >= _MOST_INPUTS or self._losses >= _MOST_LOSSES:
             return

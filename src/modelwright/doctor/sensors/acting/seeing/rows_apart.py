@@ -40,6 +40,7 @@ class RowsApart(Sensor):
     """Keeps a few observations; at the end gives them to a copy, and one of them changed."""
 
     operations = frozenset({"softmax", "log_softmax"})
+    while_acting = frozenset({"on_call", "on_operation"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -48,7 +49,7 @@ class RowsApart(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        if call.depth or not call.grad or not self.scene.environments:
+        if call.depth or not call.grad:
             return
         kept = self._kept.get(id(call.module))
         if kept is None:
@@ -68,7 +69,7 @@ class RowsApart(Sensor):
     def on_operation(self, operation: Operation) -> None:
         """See `Sensor`."""
         kept = self._kept.get(id(operation.root))
-        if not self.scene.environments or not operation.inside:
+        if not operation.inside:
             return
         if operation.argument(1, "dim") in (0, -operation.result.dim()):
             if kept is None and len(self._kept) < _MOST_NETWORKS:

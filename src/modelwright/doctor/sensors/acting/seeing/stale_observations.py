@@ -26,6 +26,8 @@ class StaleObservations(Sensor):
     Steps of one environment count whose model was given one row, an episode's first steps aside.
     """
 
+    while_acting = frozenset({"on_forward"})
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._asked: bytes | None = None
@@ -35,7 +37,7 @@ class StaleObservations(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if self._looks >= _MOST or self._questions >= _MOST_ASKED or not (self.scene.environments and args):
+        if self._looks >= _MOST or self._questions >= _MOST_ASKED or not args:
             return
         given = args[0]
         if (

@@ -71,6 +71,7 @@ class CarryingOver(Sensor):
 
     by_phase = True
     operations = LOSSES
+    unless_acting = frozenset({"on_forward"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -94,7 +95,7 @@ class CarryingOver(Sensor):
 
         batch, self._batch = self._batch, None  # what is called next may be given other rows
         graded, steps = torch.is_grad_enabled(), self.scene.steps - self._first
-        if self.scene.environments or (graded and steps % (_OFTEN if steps < _EARLY else _SELDOM)):
+        if graded and steps % (_OFTEN if steps < _EARLY else _SELDOM):
             return
         learnt = graded and module.training
         if learnt or not graded:

@@ -45,6 +45,7 @@ class IdleCopies(Sensor):
 
     by_phase = True
     holds_models = True
+    unless_acting = frozenset({"on_forward", "on_step_begin"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -56,7 +57,7 @@ class IdleCopies(Sensor):
 
     def on_step_begin(self, optimizer: Any) -> None:
         """See `Sensor`."""
-        if any(each is optimizer for each in self._met) or self.scene.environments:
+        if any(each is optimizer for each in self._met):
             return
         self._met = [*self._met[1 - _MOST_MODELS :], optimizer]
         for each in (each for group in optimizer.param_groups for each in group["params"]):
@@ -67,8 +68,6 @@ class IdleCopies(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if self.scene.environments:
-            return
         import torch
 
         graded = torch.is_grad_enabled() and module.training

@@ -39,6 +39,7 @@ class KeptStates(Sensor):
     """Knows rows and weights of each pass without gradients, and how well these weights did."""
 
     operations = TARGETS_OF
+    unless_acting = frozenset({"on_forward"})
 
     by_phase = True
 
@@ -99,8 +100,6 @@ class KeptStates(Sensor):
 
     def on_forward(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         """See `Sensor`."""
-        if self.scene.environments:
-            return
         import torch
 
         graded = torch.is_grad_enabled()

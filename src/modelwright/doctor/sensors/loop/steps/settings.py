@@ -55,6 +55,9 @@ class Settings(Sensor):
     """Collects first weights and batches, and learns anew from them once the program has ended."""
 
     closely = frozenset({"on_backward", "on_step_end", "on_zero"})
+    unless_acting = frozenset(
+        {"on_backward", "on_call", "on_clip", "on_operation", "on_step_begin", "on_step_end", "on_zero"}
+    )
 
     by_phase: ClassVar[bool] = True
 
@@ -77,7 +80,7 @@ class Settings(Sensor):
 
     def on_call(self, call: Call) -> None:
         """See `Sensor`."""
-        if call.grad and not self.scene.environments:
+        if call.grad:
             self._captured().hear(call)
 
     def on_operation(self, operation: Operation) -> None:
