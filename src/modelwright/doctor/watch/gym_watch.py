@@ -31,7 +31,6 @@ class GymWatch:
         self._patches = Patches()
         self._depth = 0
         self._ends: list[tuple[Any, bool, bool]] = []
-        self._outermost: set[type] = set()
         self._vectors = VectorWatch(watch, self._mute)
 
     def start(self) -> None:
@@ -92,9 +91,7 @@ class GymWatch:
                 return answer
             if not watch.live:
                 return step(environment, *args, **kwargs)
-            rested, updated = scene.resting, rest.weigh(watch)
-            if scene.resting and not rested:
-                self._leave_inner()
+            updated = rest.weigh(watch)
             scene.begins = scene.steps > 0
             self._depth = 1
             try:
@@ -124,7 +121,6 @@ class GymWatch:
         observation, reward, terminated, truncated, _ = answer
         watch, scene = self._watch, self._watch.scene
         scene.environments = True
-        self._outermost.add(type(environment))
         scene.experience.round = scene.experience.count
         scene.experience.stepped(id(environment), action, observation, reward, terminated, truncated)
         watch.seconds += time.perf_counter() - began
@@ -134,12 +130,6 @@ class GymWatch:
         if acting:
             watch.tell("on_acting", environment)
         watch.tell("on_environment_step", environment, action, answer)
-
-    def _leave_inner(self) -> None:
-        """Listen to nothing inside of wrappers any more: it was heard long enough."""
-        self._ends.clear()
-        kept = {gymnasium.Space, *(each for kind in self._outermost for each in kind.__mro__)}
-        self._patches.undo(keep=kept)
 
     def _reset(self, reset: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(reset)

@@ -1,7 +1,9 @@
 """The instruments of a watch: begun as libraries come in, and put back in order, of several watches too."""
 
+import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -35,6 +37,8 @@ class Listening:
             _BEGUN.append(self)
             self._watch.move()
             self._watch.live = True
+            known = weakref.ref(self._watch)  # what is told at a fork is told for good
+            os.register_at_fork(after_in_child=lambda: _silence(known()))
             if "torch" in sys.modules:
                 from modelwright.doctor.watch.earlier import note_earlier
 
@@ -53,6 +57,11 @@ class Listening:
 
     def _begin(self, listeners: tuple[Callable[[Watch], Any], ...]) -> None:
         self._instruments += [listen(self._watch) for listen in listeners]
+
+
+def _silence(watch: Watch | None) -> None:
+    if watch is not None:
+        watch.stop()
 
 
 def _listen_to_torch(watch: Watch) -> Any:

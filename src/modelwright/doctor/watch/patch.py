@@ -1,6 +1,6 @@
 """Replace attributes of libraries while a watch lasts, and put them back."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["Patches"]
@@ -26,15 +26,11 @@ class Patches:
         setattr(owner, name, new)
         self._done.append((owner, name, before, new))
 
-    def undo(self, keep: Collection[Any] = ()) -> None:
-        """Put everything back, the last first; what somebody else replaced since is left to them.
-
-        Args:
-            keep: Owners whose attributes stay replaced.
-        """
-        done, self._done = self._done, [each for each in self._done if each[0] in keep]
+    def undo(self) -> None:
+        """Put everything back, the last first; what somebody else replaced since is left to them."""
+        done, self._done = self._done, []
         for owner, name, before, new in reversed(done):
-            if owner in keep or vars(owner).get(name) is not new:
+            if vars(owner).get(name) is not new:
                 continue
             if before is _ABSENT:
                 delattr(owner, name)

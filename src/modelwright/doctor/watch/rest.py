@@ -12,8 +12,8 @@ _HEARD_FIRST, _HEARD_LEARNING, _UPDATES = 15_000, 5_000, 6
 _MOST_SHARE, _LEAST_SHARE = 0.03, 0.02
 """Where sensors took more than this share of the time, environments are not heard until it is this one."""
 
-_LONGEST_REST, _SHORTEST_STRETCH = 0.9, 0.1
-"""Of all steps before, for how many environments rest, and of all, for how many they are heard then."""
+_REST, _STRETCH = (0.9, 10_000), (0.1, 1_500)
+"""Most steps for which environments rest, and are heard then: share of all before, and number."""
 
 _WEIGHED = 2048
 """Steps after which it is weighed anew, in programs without an optimizer."""
@@ -73,12 +73,17 @@ class Rest:
             learns = self._updates > _UPDATES and heard >= self._first + _HEARD_LEARNING
             enough = learns or heard >= _HEARD_FIRST
             scene.resting = enough and heard >= self._until and watch.share > _MOST_SHARE
-        elif watch.share < _LEAST_SHARE or unheard - self._unheard > _LONGEST_REST * (heard + self._unheard):
-            self._end()
+        else:
+            share, most = _REST
+            long = unheard - self._unheard > min(share * (heard + self._unheard), most)
+            if long or watch.share < _LEAST_SHARE:
+                self._end()
         return updated
 
     def _end(self) -> None:
         experience = self._scene.experience
         self._scene.resting, self._unheard = False, experience.unheard
-        self._until = experience.count + int(_SHORTEST_STRETCH * (experience.count + experience.unheard))
+        share, most = _STRETCH
+        steps = experience.count + experience.unheard
+        self._until = experience.count + int(min(share * steps, most))
         experience.hear_again()

@@ -5,9 +5,7 @@ always; modules and operations only while the watch looks closely: during the fi
 rarer ones, and when models are first called without gradients.
 """
 
-import os
 import threading
-import weakref
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -94,8 +92,6 @@ class TorchWatch:
             register_optimizer_step_pre_hook(self._step_begins),
             register_optimizer_step_post_hook(self._step_ends),
         ]
-        known = weakref.ref(self._watch)  # what is told at a fork is told for good
-        os.register_at_fork(after_in_child=lambda: _silence(known()))
         self._watch.live = True
         self._watch.at_pause.append(self._pause)
         self._listen_to_modules(True)
@@ -399,8 +395,3 @@ class TorchWatch:
             self._until = scene.steps + _LOOK_STEPS
             self._put_off()
             self._look(True)
-
-
-def _silence(watch: Watch | None) -> None:
-    if watch is not None:
-        watch.stop()

@@ -46,7 +46,7 @@ def fits_over_one_axis(
     steps = np.arange(len(environments)) - begins[environments]
     best: AdvantageFit | None = None
     for way in _right(rollout, table):
-        columns = sums(way, np.array([p]))[0]
+        columns = sums(way, np.array([p]), np.arange(len(environments)))[0]
         advantages = scale_of_rewards * columns[0] + discount * columns[1] - columns[2]
         for groups in (environments, steps):
             if len(np.unique(groups[rows])) < 2 or np.bincount(groups).min() < 2:

@@ -24,6 +24,9 @@ _FAR, _CLOSER = 0.3, 0.3
 """What a wrong way that fits for some p leaves at most for the nearest of the first grid, and the factor by
 which a finer grid, of a seventh of the distance, makes it less at least."""
 
+_MOST_PADDED = 4
+"""How many times as many numbers as there are transitions may stand side by side."""
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -231,8 +234,8 @@ def fit_way(
     return found
 
 
-def sums(way: AdvantageWay, p: Floats) -> Floats:
-    """Return a way's columns for each p (p, part, transition)."""
+def sums(way: AdvantageWay, p: Floats, rows: NDArray[np.int64]) -> Floats:
+    """Return a way's columns of some transitions, for each p (p, part, row)."""
     breaks = ~way.goes_on
     breaks[-1] = True
     ends = np.flatnonzero(breaks)
@@ -241,29 +244,59 @@ def sums(way: AdvantageWay, p: Floats) -> Floats:
     begins = ends + 1 - np.repeat(lengths, lengths)
     there = way.parts.any(axis=1)  # of what is nothing, the sum is nothing
     x = way.parts[there]
+    at = rows if way.moved is None else way.moved[rows]
+    if way.order == -1:
+        at = begins[at] + ends[at] - at
     if way.order == 2:
-        summed = _summed(x[:, ::-1], len(ends) - 1 - begins[::-1], p)[..., ::-1]
+        summed = _summed(x[:, ::-1], len(ends) - 1 - begins[::-1], p, len(ends) - 1 - at)
     else:
-        summed = _summed(x, ends, p)
-    out = np.zeros((len(p), *way.parts.shape))
+        summed = _summed(x, ends, p, at)
+    out = np.zeros((len(p), len(way.parts), len(rows)))
     out[:, there] = summed
     if way.later:
-        out -= way.parts[None]
-        out[:, 1] += way.parts[None, 1]  # the value that the sum begins with is not put off
-    if way.order == -1:
-        out = out[..., begins + ends - np.arange(len(ends))]
-    if way.moved is not None:
-        out = out[..., way.moved]
-    return out + way.plus[None]
+        out -= way.parts[None, :, at]
+        out[:, 1] += way.parts[1, at]  # the value that the sum begins with is not put off
+    return out + way.plus[None, :, rows]
 
 
-def _summed(x: Floats, ends: NDArray[np.int64], p: Floats) -> Floats:
-    """Return discounted sums over what follows up to each one's end (p, part, transition).
+def _summed(x: Floats, ends: NDArray[np.int64], p: Floats, rows: NDArray[np.int64]) -> Floats:
+    """Return discounted sums of rows over what follows up to each one's end (p, part, row).
+
+    What is summed together stands side by side, its end first, and is summed a step back at a time.
+    """
+    last, which = np.unique(ends, return_inverse=True)
+    back = ends - np.arange(len(ends))
+    steps = int(back.max()) + 1
+    if steps * len(last) > _MOST_PADDED * len(ends):
+        return _summed_by_doubling(x, back, p)[..., rows]
+    columns = np.zeros((steps, 1, len(x), len(last)))
+    columns[back, 0, :, which] = x.T
+    discount = np.ascontiguousarray(np.broadcast_to(p[:, None, None], (len(p), len(x), len(last))))
+    wanted = np.zeros(steps, np.bool_)
+    wanted[back[rows]] = True
+    kept = np.zeros((int(wanted.sum()), *discount.shape))
+    place = np.cumsum(wanted) - 1
+    total = np.zeros_like(discount)
+    for step in range(steps):
+        total *= discount
+        total += columns[step]
+        if wanted[step]:
+            kept[place[step]] = total
+    return np.moveaxis(kept[place[back[rows]], :, :, which[rows]], 0, 2)
+
+
+def _summed_by_doubling(x: Floats, left: NDArray[np.int64], p: Floats) -> Floats:
+    """Return the same of every transition, where few sums are far longer than the others.
 
     Sums over so many, and those of as many that follow them, give sums over twice as many.
+
+    Args:
+        x: What is summed (part, transition).
+        left: How many follow up to each one's end (transition,).
+        p: Discounts (p,).
     """
     total = np.repeat(x[None], len(p), axis=0)
-    left, reach = ends - np.arange(len(ends)), 1
+    reach = 1
     while reach <= left.max():
         goes_on = left[:-reach] >= reach
         total[..., :-reach] += ((p**reach)[:, None] * goes_on)[:, None, :] * total[..., reach:]
@@ -286,7 +319,7 @@ def _likeliest(left: Floats, weights: Floats) -> int:
 
 
 def _best(way: AdvantageWay, rows: NDArray[np.int64], weights: Floats, grid: Floats) -> AdvantageFit:
-    columns = np.moveaxis(sums(way, grid)[..., rows], 1, 2)  # (p, row, part)
+    columns = np.moveaxis(sums(way, grid, rows), 1, 2)  # (p, row, part)
     columns = columns - columns.mean(axis=1, keepdims=True)
     spread = np.sqrt((columns**2).mean(axis=1))  # (p, part)
     used = spread > 1e-9 * max(float(spread.max()), 1e-300)
