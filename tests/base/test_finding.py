@@ -98,8 +98,19 @@ def test_evidence_is_kept_as_it_was_when_the_finding_was_made() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), b"bytes", object(), {1: "a"}, 1j, np.array([np.nan])]
+    ("value", "spelt"),
+    [
+        (float("nan"), "nan"),
+        ([1.0, float("-inf")], [1.0, "-inf"]),
+        ({"rate": np.float32("inf")}, {"rate": "inf"}),
+        (np.array([[0.5, np.nan]]), [[0.5, "nan"]]),
+    ],
 )
+def test_numbers_that_are_not_finite_are_shown_as_text(value: object, spelt: object) -> None:
+    assert finding(evidence={"measured": value}).evidence == {"measured": spelt}
+
+
+@pytest.mark.parametrize("value", [b"bytes", object(), {1: "a"}, 1j])
 def test_evidence_that_json_cannot_hold_is_refused_at_once(value: object) -> None:
     with pytest.raises(BadValue):
         finding(evidence={"measured": value})

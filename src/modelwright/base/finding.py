@@ -1,10 +1,13 @@
 """Something wrong, with evidence. Spoken by data checks, the doctor, release gates and monitors alike."""
 
 import enum
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from modelwright.base.errors import BadValue, UnknownName
 from modelwright.base.fingerprint import jsonable
@@ -50,7 +53,8 @@ class Finding:
         kind: Stable name in kebab case, e.g. `duplicate-rows-across-split`. Designs accept findings by it.
         severity: See `Severity`.
         title: One sentence that a newcomer understands.
-        evidence: The numbers that the finding rests on; kept as plain JSON types.
+        evidence: The numbers that the finding rests on; kept as plain JSON types, those that are not finite
+            as text ("nan", "inf"): a finding of broken numbers must be able to show them.
         causes: Likely causes, the likeliest first.
         next_check: What to look at next, as an instruction.
         subject: What it speaks of: a column, a split, a variant, a run.
@@ -76,7 +80,7 @@ class Finding:
         if self.severity not in list(Severity):
             raise UnknownName("severity", str(self.severity), [severity.value for severity in Severity])
         object.__setattr__(self, "severity", Severity(self.severity))
-        object.__setattr__(self, "evidence", jsonable(self.evidence))
+        object.__setattr__(self, "evidence", jsonable(_spelt(self.evidence)))
         object.__setattr__(self, "page", f"modelwright help {self.kind}")
 
     def record(self) -> dict[str, Any]:
@@ -95,3 +99,16 @@ class Finding:
             next_check=record["next_check"],
             subject=record["subject"],
         )
+
+
+def _spelt(value: Any) -> Any:
+    """Return evidence with its numbers that are not finite as text."""
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f":
+        return value if np.isfinite(value).all() else _spelt(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key: _spelt(each) for key, each in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_spelt(each) for each in cast("list[Any]", value)]
+    return value

@@ -12,6 +12,8 @@ from modelwright.doctor.watch.place import Place
 
 __all__ = ["Call", "Estimation", "Operation", "Scene", "Sensor"]
 
+_UNREAD = 100
+
 _SOME_STEPS = 24
 
 
@@ -116,7 +118,6 @@ class Scene:
         optimizers: Those that took a step or were made, in order; of many, the newest.
         let_go: Weak references to the parameters of the others.
         roots: Models that were called as a whole, in order.
-        losses: (step, value) of each scalar that `backward` was called on, on a processor.
         changes: (step, size) of steps that were looked at: change of the parameters over their size.
         constant_loss: The loss of the best constant prediction, where the loss is such that it is known.
         environments: Whether the program steps environments.
@@ -142,7 +143,6 @@ class Scene:
     optimizers: list[Any] = field(default_factory=list[Any])
     let_go: list[Any] = field(default_factory=list[Any])
     roots: list[Any] = field(default_factory=list[Any])
-    losses: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     changes: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     constant_loss: float = math.inf
     environments: bool = False
@@ -157,6 +157,24 @@ class Scene:
     passes: list[Any] = field(default_factory=list[Any])
     scale: float = 1.0
     patience: tuple[float, float, float] = (8.0, 20.0, 0.3)
+    _losses: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    _unread: list[tuple[int, Any]] = field(default_factory=list[tuple[int, Any]])
+
+    @property
+    def losses(self) -> list[tuple[int, float]]:
+        """(step, value) of each scalar that `backward` was called on."""
+        self._losses += [(step, float(value)) for step, value in self._unread]
+        self._unread.clear()
+        return self._losses
+
+    def hear_loss(self, loss: Any) -> None:
+        """Keep the value of a loss; on a GPU it is read later, since to read it is to wait for it."""
+        if loss.device.type == "cpu":
+            self.losses.append((self.steps, float(loss.detach())))
+            return
+        self._unread.append((self.steps, loss.detach().clone()))
+        if len(self._unread) >= _UNREAD:
+            _ = self.losses
 
     def saw(self, what: str, place: Place | None) -> None:
         """Count a place at which something happened."""

@@ -76,6 +76,8 @@ def replace_calls(watch: Watch, patches: Patches, mode: Quiet) -> None:
     patches.replace(_BaseDataLoaderIter, "__next__", calls.batch)
     for kind in (DataLoader, Subset):
         patches.replace(kind, "__init__", calls.part)
+    patches.replace(torch.cuda.CUDAGraph, "capture_begin", calls.recorded(True))
+    patches.replace(torch.cuda.CUDAGraph, "capture_end", calls.recorded(False))
 
 
 class _Calls:
@@ -104,12 +106,30 @@ class _Calls:
 
     def _backward_begins(self, loss: torch.Tensor) -> None:
         scene = self._scene
-        if loss.numel() == 1 and loss.device.type == "cpu":
-            scene.losses.append((scene.steps, float(loss.detach())))
+        if loss.numel() == 1:
+            scene.hear_loss(loss)
         if scene.close:
             scene.saw("backward", place_of_caller(3))
             scene.saw("loss", scene.place_of_loss(loss))
         self._watch.tell("on_backward", loss)
+
+    def recorded(self, begins: bool) -> Callable[[Any], Any]:
+        """Hear nothing while work of a GPU is recorded: nothing may be read then."""
+
+        def wrap(method: Callable[..., None]) -> Callable[..., None]:
+            @wraps(method)
+            def heard(*args: Any, **kwargs: Any) -> None:
+                if begins:
+                    self._watch.pause(True)
+                try:
+                    method(*args, **kwargs)
+                finally:
+                    if not begins:
+                        self._watch.pause(False)
+
+            return heard
+
+        return wrap
 
     def made(self, event: str) -> Callable[[Any], Any]:
         def wrap(initialise: Callable[..., None]) -> Callable[..., None]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = ["WorldAnswer", "names_of_answer", "read_answer", "read_observation"]
 
 _MOST_PARTS = 8
+_FROM_A_GPU = 100_000
 
 
 @dataclass(slots=True)
@@ -121,9 +122,9 @@ def _told_apart(ends: list[tuple[str, NDArray[np.bool_]]]) -> tuple[Any, Any, bo
 
 def _array(given: Any) -> NDArray[Any] | None:
     if hasattr(given, "detach"):
-        if given.device.type != "cpu":
+        if given.device.type != "cpu" and given.numel() > _FROM_A_GPU:
             return None
-        given = given.detach().numpy()
+        given = given.detach().cpu().numpy()
     if isinstance(given, np.ndarray | np.generic | bool | int | float):
         numbers = np.asarray(given)
     elif isinstance(given, tuple | list) and given and all(isinstance(each, int | float) for each in given):  # pyright: ignore[reportUnknownVariableType]

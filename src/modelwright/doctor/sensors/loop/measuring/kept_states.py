@@ -10,7 +10,12 @@ import numpy as np
 from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.loop.measuring.data_parts import DataPart, holds, part_of
-from modelwright.doctor.sensors.loop.measuring.pass_scores import TARGETS_OF, score_of, target_in
+from modelwright.doctor.sensors.loop.measuring.pass_scores import (
+    TARGETS_OF,
+    same_numbers,
+    score_of,
+    target_in,
+)
 from modelwright.doctor.sensors.loop.measuring.passes import Pass, apart, key_of, weights_of
 from modelwright.doctor.watch.place import Place, places_of_callers
 from modelwright.doctor.watch.sensor import Operation, Scene, Sensor
@@ -173,7 +178,7 @@ class KeptStates(Sensor):
             if self._asked[0] not in self._targets:
                 self._true(target)
         elif self._leaf is None:
-            same = [at for at, each in enumerate(self._leaves) if _alike(each, target)]
+            same = [at for at, each in enumerate(self._leaves) if same_numbers(each, target)]
             self._leaf = same[0] if len(same) == 1 else None
 
     def _true(self, target: Any) -> None:
@@ -351,9 +356,3 @@ def _is_model(root: Any) -> bool:
 def _words(state: Pass) -> str:
     right = f", {state.right / state.known:.1%} right" if state.classes else ""
     return f"a loss of {state.mean:.3g}{right}"
-
-
-def _alike(one: Any, other: Any) -> bool:
-    if one.numel() != other.numel():
-        return False
-    return bool((one.detach().reshape(-1).double() == other.detach().reshape(-1).double()).all())

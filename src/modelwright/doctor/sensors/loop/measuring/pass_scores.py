@@ -4,7 +4,7 @@ from typing import Any
 
 from modelwright.doctor.watch.sensor import Operation
 
-__all__ = ["TARGETS_OF", "score_of", "target_in"]
+__all__ = ["TARGETS_OF", "same_numbers", "score_of", "target_in"]
 
 _LARGEST_OUTPUT = 400_000
 _OF_CLASSES = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
@@ -31,17 +31,19 @@ def target_in(operation: Operation, said: Any) -> Any:
         if said.dim() < 2 or one.numel() != other.numel() or one.is_floating_point():
             return None
         best = [said.argmax(axis) for axis in {1, said.dim() - 1}]
-        sides = [each for each in (one, other) if any(_same(each, classes) for classes in best)]
+        sides = [each for each in (one, other) if any(same_numbers(each, classes) for classes in best)]
         return None if len(sides) != 1 else other if sides[0] is one else one
-    if _same(one, said):
+    if same_numbers(one, said):
         return other
-    return one if _same(other, said) and operation.name != "mse_loss" else None
+    return one if same_numbers(other, said) and operation.name != "mse_loss" else None
 
 
-def _same(one: Any, other: Any) -> bool:
+def same_numbers(one: Any, other: Any) -> bool:
+    """Return whether two tensors, wherever they lie, hold the same numbers in the same order."""
     if one.numel() != other.numel():
         return False
-    return bool((one.detach().reshape(-1) == other.detach().reshape(-1)).all())
+    one, other = one.detach().reshape(-1), other.detach().reshape(-1).to(one.device)
+    return bool((one.double() == other.double()).all())
 
 
 def score_of(output: Any, target: Any) -> tuple[int, float, int, bool] | None:
@@ -53,7 +55,7 @@ def score_of(output: Any, target: Any) -> tuple[int, float, int, bool] | None:
     """
     from torch.nn import functional
 
-    said, true = output.detach(), target.detach()
+    said, true = output.detach(), target.detach().to(output.device)
     count = int(true.numel())
     if not count or said.numel() > _LARGEST_OUTPUT or not said.is_floating_point():
         return None

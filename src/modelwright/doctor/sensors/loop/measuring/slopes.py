@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,25 @@ class Slopes:
 
 def _are_asked_for() -> bool:
     """Return whether `autograd.grad` asks for the slopes, of an attack for example: parameters get none."""
-    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+    own = sys._getframe()  # pyright: ignore[reportPrivateUsage]
+    asks: list[FrameType | None] = [_above(own, 2)]
+    if asks[0] is None:  # a GPU's slopes come in a thread of the engine's, and others wait for them
+        frames = sys._current_frames().values()  # pyright: ignore[reportPrivateUsage]
+        asks = [each for each in frames if each is not own]
+    return any(_is_asked_by(frame) for frame in asks)
+
+
+def _above(frame: FrameType | None, number: int) -> FrameType | None:
+    for _ in range(number):
+        frame = frame.f_back if frame is not None else None
+    return frame
+
+
+def _is_asked_by(frame: FrameType | None) -> bool:
     for _ in range(_FRAMES):
+        if frame is None:
+            return False
         if frame.f_code.co_name == "grad" and "autograd" in frame.f_code.co_filename:
             return True
-        if frame.f_back is None:
-            return False
         frame = frame.f_back
     return False
