@@ -158,7 +158,7 @@ FAULTS = {
     ),
     "labels that belong to other rows": (
         [("batches =", "seen_labels = seen_labels[torch.randperm(len(seen_labels))]\nbatches =")],
-        ("features-shuffled-against-labels", ""),
+        ("features-shuffled-against-labels", "loss = criterion(model(x), y)"),
     ),
     "softmax over the rows": (
         [

@@ -92,6 +92,14 @@ for step in range(280):
 
 _LOG_DET = "log_prob -= torch.log(1 - y_t.pow(2) + 1e-6)"
 
+WITHIN = (
+    SOFT.replace("def forward(self, x):", "def numbers(self, x):")
+    .replace("mean, log_std = self(x)", "mean, log_std = self.numbers(x)")
+    .replace("def get_action(", "def forward(")
+    .replace("actor.get_action(", "actor(")
+)
+"""A policy that draws, and asks how likely that was, in its own forward."""
+
 FAULTS = {
     "choices: no policy in the mean": (
         _CHOICES,
@@ -146,6 +154,12 @@ FAULTS = {
     ),
     "numbers: squashing counted the wrong way": (
         SOFT,
+        [(_LOG_DET, _LOG_DET.replace("-=", "+="))],
+        "log-det-missing",
+    ),
+    "within: squashing is not counted": (WITHIN, [(_LOG_DET, "pass")], "log-det-missing"),
+    "within: squashing is counted the wrong way": (
+        WITHIN,
         [(_LOG_DET, _LOG_DET.replace("-=", "+="))],
         "log-det-missing",
     ),
@@ -215,6 +229,18 @@ VARIANTS = {
     "numbers: another way to count squashing": (
         SOFT,
         [(_LOG_DET, "log_prob += 2 * (x_t + F.softplus(-2 * x_t) - np.log(2))")],
+    ),
+    "within": (WITHIN, []),
+    "within: a distribution that squashes": (
+        WITHIN,
+        [
+            ("normal = torch", "normal = torch.distributions.TransformedDistribution(torch"),
+            ("log_std.exp())\n", "log_std.exp()), [torch.distributions.TanhTransform(cache_size=1)])\n"),
+            ("x_t = normal", "y_t = normal"),
+            ("        y_t = torch.tanh(x_t)\n", ""),
+            ("normal.log_prob(x_t)", "normal.log_prob(y_t)"),
+            (_LOG_DET, "pass"),
+        ],
     ),
     "numbers: log-probabilities summed before": (
         SOFT,

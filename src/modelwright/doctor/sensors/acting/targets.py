@@ -129,7 +129,7 @@ class Targets(Sensor):
     def on_log_prob(self, distribution: Any, value: Any, result: Any, place: Place | None) -> None:
         """See `Sensor`."""
         if self.scene.environments and not self._partly:
-            self._policies.draws.asked(distribution, value, result, place)
+            self._policies.asked(distribution, value, result, place)
 
     def on_zero(self, optimizers: Sequence[Any]) -> None:
         """See `Sensor`."""

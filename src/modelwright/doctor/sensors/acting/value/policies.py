@@ -68,6 +68,10 @@ class Policies:
         self._results: list[Any] = []
         self._after = 0
         self._squashed = False
+        self._values: list[Any] = []
+        self._within: list[Any] = []
+        self._root: Any = None
+        self._raw_root: Any = None
         self._signs: list[float] = []
         self._lost = self._kept = 0
         self._uncorrected = self._corrected = 0
@@ -76,7 +80,6 @@ class Policies:
         self._changed = self._steps = 0
         self._place: Place | None = None
         self._raw_place: Place | None = None
-        self._squash_place: Place | None = None
 
     # ---- heard ----
 
@@ -96,14 +99,24 @@ class Policies:
 
     def computed(self, operation: Operation) -> None:
         """Hear of an operation, where a critic of pairs is known."""
-        result = operation.result
-        if not getattr(result, "requires_grad", False) or operation.inside:
+        result, self._root = operation.result, operation.root
+        if not getattr(result, "requires_grad", False):
             return
-        if operation.name == "tanh":
+        if operation.inside:  # many policies draw, and ask how likely that is, in their own forward
+            if operation.name == "tanh" and len(self._within) < _MOST_RESULTS:
+                self._within.append(operation.args[0])
+            if not self._raw or operation.root is not self._raw_root:
+                return
+        elif operation.name == "tanh":
             self._squashed = True
-            self._squash_place = operation.place
         if 1 <= result.dim() <= 2 and len(self._results) < _MOST_RESULTS:
             self._results.append(result)
+
+    def asked(self, distribution: Any, value: Any, result: Any, place: Place | None) -> None:
+        """Hear how likely a draw is."""
+        if getattr(value, "requires_grad", False):
+            self._values.append(value)
+        self.draws.asked(distribution, value, result, place)
 
     def drawn(self, result: Any, place: Place | None) -> None:
         """Hear that a distribution gave log-probabilities."""
@@ -112,11 +125,12 @@ class Policies:
             self._raw.append(result)
             self._raw_values.append(result.detach().double().cpu().numpy().copy())
             self._after = len(self._results)
-            self._raw_place = place
+            self._raw_place, self._raw_root = place, self._root
 
     def forget(self) -> None:
         """A step was taken, or a look ends."""
         self._asked, self._raw, self._results, self._squashed = [], [], [], False
+        self._values, self._within, self._raw_root = [], [], None
         self._raw_values, self._after = [], 0
         self.draws.forget()
 
@@ -166,6 +180,7 @@ class Policies:
                     if id(parameter) in ids:
                         self._reached[id(parameter)] = parameter
         self._push = _Push([each.module for each, _ in of_pairs], live, even)
+        self._squashed |= any(given is value for given in self._within for value in self._values)
         self._weigh(slopes[len(wanted) :], whole, wanted)
         # Each row's share of the value, over critics of which one is the smaller.
         if live and whole[0] < 0 and np.ptp(whole) <= 1e-6 * abs(whole[0]):
