@@ -133,7 +133,31 @@ for t in range(400):
 
 _TARGET = "    with torch.no_grad():\n        y = r + 0.9 * net(n).max(dim=1).values\n"
 
+_IN_A_MAPPING = [
+    (", truncated, last\n\n", ', truncated, {"final_obs": last}\n\n'),
+    (
+        "nxt, rewards, truncated, last = rooms.step(actions)",
+        "nxt, rewards, truncated, told = rooms.step(actions)",
+    ),
+    ("kept.append((obs", 'last = told["final_obs"]\n        kept.append((obs'),
+]
+_OF_ENDED = ('{"final_obs": last}', '{"final_observation": last[truncated]}')
+_FILLED = (
+    'last = told["final_obs"]\n',
+    'last = nxt.copy()\n        last[truncated] = told["final_observation"]\n',
+)
+
 FAULTS = {
+    "many: after the reset, what came last in a mapping": (
+        MANY,
+        [*_IN_A_MAPPING, ("rewards, last, truncated))", "rewards, nxt, truncated))")],
+        "next-observation-after-reset",
+    ),
+    "many: after the reset, what came last in a mapping, of those that ended": (
+        MANY,
+        [*_IN_A_MAPPING, _OF_ENDED, ('last = told["final_obs"]', "last = nxt")],
+        "next-observation-after-reset",
+    ),
     "many: the largest of all": (MANY, [("net(n).max(dim=1).values", "net(n).max()")], "max-over-wrong-axis"),
     "many: targets with gradients": (
         MANY,
@@ -166,6 +190,8 @@ FAULTS = {
 
 VARIANTS = {
     "many": (MANY, []),
+    "many: what came last in a mapping": (MANY, _IN_A_MAPPING),
+    "many: what came last in a mapping, of those that ended": (MANY, [*_IN_A_MAPPING, _OF_ENDED, _FILLED]),
     "many: no more is said than that it is done": (
         MANY,
         [

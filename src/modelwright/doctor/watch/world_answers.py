@@ -3,9 +3,9 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = ["WorldAnswer", "names_of_answer", "read_answer", "read_observation"]
 
 _MOST_PARTS = 8
+_LAST_OF_EPISODES = ("final_obs", "final_observation", "terminal_observation")
 _FROM_A_GPU = 100_000
 
 
@@ -92,7 +93,11 @@ def read_answer(answer: Any, names: Sequence[str] | None) -> WorldAnswer | None:
     if not many:
         shown = following = shown[None]
     ended = terminated | truncated
-    if many and following is shown:
+    last = _last_seen(answer, shown, ended) if many and following is shown else None
+    if last is not None:
+        following = shown.copy()
+        following[ended] = last
+    elif many and following is shown:
         following = shown.astype(np.float32)
         following[ended] = np.nan
         shown = following  # nobody says whether these begin anew by themselves
@@ -100,6 +105,22 @@ def read_answer(answer: Any, names: Sequence[str] | None) -> WorldAnswer | None:
         return None
     gained = rewards.reshape(-1).astype(np.float64)
     return WorldAnswer(shown, following, gained, terminated, truncated, clear, can_end, many)
+
+
+def _last_seen(
+    answer: tuple[Any, ...], shown: NDArray[Any], ended: NDArray[np.bool_]
+) -> NDArray[Any] | None:
+    """Return what was seen last in the worlds that ended, where a mapping of the answer tells."""
+    told = next((each for each in answer[2:] if isinstance(each, Mapping)), None)
+    if told is None:
+        return None
+    mapping = cast("Mapping[Any, Any]", told)
+    last = next((_array(mapping[name]) for name in _LAST_OF_EPISODES if name in mapping), None)
+    if last is None or last.dtype != shown.dtype:
+        return None
+    if last.shape == shown.shape:
+        return last[ended]
+    return last if last.shape == (int(ended.sum()), *shown.shape[1:]) else None
 
 
 def _told_apart(ends: list[tuple[str, NDArray[np.bool_]]]) -> tuple[Any, Any, bool, bool]:
