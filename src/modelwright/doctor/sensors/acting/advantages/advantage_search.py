@@ -113,8 +113,11 @@ class AdvantageSearch:
             yield from advantage_ways(rollout, table)
 
     def _fit(self, way: AdvantageWay, rows: NDArray[np.int64] | None = None) -> AdvantageFit:
-        sure = self.record.known is not None and self.record.right + self.record.refuted > 1
-        fit = fit_way(way, self.rows if rows is None else rows, self.weights, self.record.known, sure)
+        known = self.record.known
+        # Sums over nothing more fit rollouts without ends too where a mask is the wrong way.
+        surely = known is not None and (known > 1e-6 or not way.fault)
+        sure = surely and self.record.right + self.record.refuted > 1
+        fit = fit_way(way, self.rows if rows is None else rows, self.weights, known, sure)
         if way.fault == "returns-without-values" and _counts_rewards_twice(fit):
             return replace(fit, plausible=False)
         return fit
