@@ -107,9 +107,7 @@ def read_answer(answer: Any, names: Sequence[str] | None) -> WorldAnswer | None:
     return WorldAnswer(shown, following, gained, terminated, truncated, clear, can_end, many)
 
 
-def _last_seen(
-    answer: tuple[Any, ...], shown: NDArray[Any], ended: NDArray[np.bool_]
-) -> NDArray[Any] | None:
+def _last_seen(answer: tuple[Any, ...], shown: NDArray[Any], ended: NDArray[np.bool_]) -> NDArray[Any] | None:
     """Return what was seen last in the worlds that ended, where a mapping of the answer tells."""
     told = next((each for each in answer[2:] if isinstance(each, Mapping)), None)
     if told is None:

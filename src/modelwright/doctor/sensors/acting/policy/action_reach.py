@@ -62,8 +62,7 @@ class ActionReach(Sensor):
             if len(self._first) < _MOST_FIRST:
                 self._first.append(done)
         elif self.scene.close and self._given:
-            said = [done] if transitions[-1].said is None else [done, transitions[-1].said]
-            same = [place for given, place in self._given if any(_has(given, each) for each in said)]
+            same = [place for given, place in self._given if _has(given, done)]
             self._place = same[-1] if same else self._place
             self._same += bool(same)
             self._other += not same
