@@ -31,6 +31,7 @@ class StoredRows:
         self._looks = 0
         self._stale = 0
         self._overwritten = 0
+        self._beside = 0
         self._late = 0
 
     def take(self, main: Seen, others: Iterable[Seen]) -> None:
@@ -46,6 +47,7 @@ class StoredRows:
         same = all(each.keys == main.keys for each in alike) and all(_is_part(each, main) for each in fewer)
         self._overwritten += same and self._is_overwritten(main)
         again = any(each.rest is not None and not each.grad for each in alike)
+        self._beside += main.rest is not None  # an update of the policy alone shows no actions
         self._late += same and again and self._is_late(main)
 
     def _is_stale(self, main: Seen, follows: Seen) -> bool:
@@ -97,7 +99,7 @@ class StoredRows:
                 causes=(cause("observation-not-advanced", stored_at),),
                 next_check="set observation = next_observation at the end of each step",
             )
-        if self._late == self._looks:
+        if self._late == self._beside >= _ENOUGH:
             yield Finding(
                 kind="targets-differ-from-experience",
                 severity=Severity.SEVERE,

@@ -82,6 +82,8 @@ def _skill(study: Study, true: NDArray[Any], said: NDArray[Any]) -> float | None
         classes = np.unique(true)
         if not 2 <= len(classes) <= _MOST_CLASSES or true.dtype.kind != said.dtype.kind:
             return None
+        if not np.isin(said, study.target).all():
+            return None  # probabilities, perhaps
         right = float(np.mean([(said[true == each] == each).mean() for each in classes]))
         return (right * len(classes) - 1) / (len(classes) - 1)
     if true.dtype.kind not in "biuf" or said.dtype.kind not in "biuf":
