@@ -55,3 +55,32 @@ VARIANTS = {
 def test_a_policy_that_is_scaled_or_means_to_act_less_is_not(variant: str, tmp_path: Path) -> None:
     program, edits = VARIANTS[variant]
     assert "actions-out-of-reach" not in run_watched(plant(program, *edits), tmp_path).kinds
+
+
+_NOISY = [
+    ("env = Point()\n", "env = Point()\nenv.action_space = gymnasium.spaces.Box(-2, 2, (2,))\n"),
+    (
+        "rng.normal(0, 0.3, 2)\n",
+        "rng.normal(0, 0.3, 2)\n    if step < 120:\n        action = 2 * rng.uniform(-1, 1, 2)\n",
+    ),
+    ("np.clip(action, -1, 1)", "np.clip(action, -2, 2)"),
+]
+_MEASURED = """
+actor[2].weight.data *= 9
+actor[2].bias.data *= 0
+other = Point()
+other.action_space = env.action_space
+for episode in range(150):
+    obs, over = other.reset(seed=episode)[0], False
+    while not over:
+        obs, _, term, trunc, _ = other.step(actor(torch.tensor(obs)).detach().numpy())
+        over = term or trunc
+"""
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_policy_that_ends_at_one_is_named_where_noise_hides_it(scaled: bool, tmp_path: Path) -> None:
+    program = plant(STEADY, *_NOISY) + _MEASURED
+    if scaled:
+        program = program.replace("actor(torch.tensor(obs))", "(2 * actor(torch.tensor(obs)))")
+    assert ("actions-out-of-reach" in run_watched(program, tmp_path).kinds) is not scaled
