@@ -72,3 +72,32 @@ def test_pictures_of_another_scale_are_told(prepared: str, first: str, tmp_path:
     assert "inputs-out-of-scale" in told.kinds
     found = next(each for each in told.findings if each.kind == "inputs-out-of-scale")
     assert found.causes[0].name == first
+
+
+_LEVELS = """
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+torch.manual_seed(0)
+digits = load_digits()
+pixels, labels = torch.tensor(digits.data).float() / 16, torch.tensor(digits.target)
+net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
+for epoch in range(6):
+    for part in torch.randperm(1400).split(100):
+        loss = nn.functional.cross_entropy(net(pixels[part]), labels[part])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("divided", "told"), [("/ 16", []), ("/ 255", ["wrong-normalisation-constants"]), ("/ 100", []), ("", [])]
+)
+def test_levels_far_below_255_are_told_where_they_were_divided_by_it(
+    divided: str, told: list[str], tmp_path: Path
+):
+    findings = run_watched(plant(_LEVELS, ("/ 16", divided)), tmp_path).findings
+    assert [each.causes[0].name for each in findings if each.kind == "inputs-out-of-scale"] == told

@@ -55,6 +55,7 @@ KINDS = (
     "loss-is-raised",
     "loss-moves-targets",
     "loss-not-finite",
+    "loss-terms-on-two-scales",
     "mask-of-another-step",
     "mask-only-while-acting",
     "measured-in-training-mode",

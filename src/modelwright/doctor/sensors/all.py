@@ -36,6 +36,7 @@ from modelwright.doctor.sensors.loop.losses.loss_inputs import LossInputs
 from modelwright.doctor.sensors.loop.losses.loss_sign import LossSign
 from modelwright.doctor.sensors.loop.losses.output_range import OutputRange
 from modelwright.doctor.sensors.loop.losses.squashing import Squashing
+from modelwright.doctor.sensors.loop.losses.summed_terms import SummedTerms
 from modelwright.doctor.sensors.loop.losses.target_codes import TargetCodes
 from modelwright.doctor.sensors.loop.measuring.accumulators import Accumulators
 from modelwright.doctor.sensors.loop.measuring.carrying_over import CarryingOver
@@ -76,6 +77,7 @@ _KINDS = {
     Padding: "tokens that fill up",
     LossSign: "signs of losses",
     Squashing: "what is squashed twice",
+    SummedTerms: "how terms of losses are reduced",
     HalfPrecision: "gradients in half precision",
     Adversaries: "networks against each other",
     Samples: "draws and their gradients",

@@ -30,6 +30,8 @@ _FEW = 0.5
 """Share of the classes that a batch in random order would hold, below which the order is no chance."""
 
 _MOST = 4096
+_LEVELS, _MOST_LEVEL, _WHOLE = 8, 64, 1e-3
+"""Levels of pixels from none to the most, how large that is where it was not 255, and how whole they are."""
 
 
 class Batches(Sensor):
@@ -45,6 +47,7 @@ class Batches(Sensor):
         self._last_sizes: dict[tuple[int, int], int] = {}
         self._spreads: list[float] = []
         self._reach = np.array([np.inf, 0.0])
+        self._levels: set[int] | None = set()
         self._place: Place | None = None
         self._model = ""
         self._labels: list[NDArray[np.int64]] = []
@@ -73,12 +76,27 @@ class Batches(Sensor):
             values = given.detach().reshape(-1)[:_MOST].double()
             self._note_size(call, float(values.square().mean().sqrt()))
             low, high = values.aminmax()
+            self._note_levels(values, float(low), float(high))
             self._reach = np.array([min(self._reach[0], float(low)), max(self._reach[1], float(high))])
             if given.dim() > 1 and len(given) >= _SOME_ROWS:
                 rows = given.detach().reshape(len(given), -1)[:, : _MOST // 16].double()
                 apart = float(rows.std(dim=0).mean())
                 self._spreads.append(apart / max(1e-30, float(rows.square().mean().sqrt())))
             self._place, self._model = call.place, type(call.module).__name__
+
+    def _note_levels(self, values: Any, low: float, high: float) -> None:
+        """Keep which multiples of 1/255 come, until another number does."""
+        if self._levels is None:
+            return
+        times = values * 255
+        if (
+            low < 0
+            or high * 255 > _MOST_LEVEL + _WHOLE
+            or bool(((times - times.round()).abs() > _WHOLE).any())
+        ):
+            self._levels = None
+            return
+        self._levels.update(times.round().unique().int().tolist())
 
     def _note_size(self, call: Call, size: float) -> None:
         """Keep of a model's inputs in one step the size nearest to one: beginnings and edges may be zeros."""
@@ -115,7 +133,8 @@ class Batches(Sensor):
         if not np.isfinite(size):
             return
         if _SMALL <= size <= _LARGE and not (self._reach[0] >= 0 and self._reach[1] <= _BYTE * (1 + 1e-6)):
-            yield from self._all_but_the_same(size)
+            told = list(self._all_but_the_same(size))
+            yield from told or self._of_fewer_levels(size)
             return
         word = "large" if size > 1 else "small"
         yield Finding(
@@ -153,6 +172,26 @@ class Batches(Sensor):
             ),
             next_check="print mean and deviation of the tensor that enters the model; constants of data "
             "from 0 to 255 do not fit data from 0 to 1",
+            subject=self._model,
+        )
+
+    def _of_fewer_levels(self, size: float) -> Iterable[Finding]:
+        """All of the pixels are k/255, and every k comes up to a most that is far from 255."""
+        levels = self._levels or set[int]()
+        most = max(levels, default=0)
+        if most < _LEVELS or len(levels) <= most:
+            return
+        yield Finding(
+            kind="inputs-out-of-scale",
+            severity=Severity.WARNING,
+            title=f"Inputs of {self._model} are whole numbers from 0 to {most}, divided by 255: "
+            f"none is larger than {most / 255:.3g}.",
+            evidence={"root_mean_square": size, "largest_times_255": most, "levels": len(levels)},
+            causes=(
+                cause("wrong-normalisation-constants", self._place),
+                cause("inputs-not-scaled", self._place),
+            ),
+            next_check=f"divide by the largest number that the data can hold: {most}, it seems",
             subject=self._model,
         )
 
