@@ -285,6 +285,17 @@ FAULTS = {
         [("store.append((obs, nxt, action,", "store.append((nxt, nxt, action,")],
         "next-observation-wrong",
     ),
+    "steady: what the policy gives is stored, after random actions": (
+        STEADY,
+        [
+            (
+                "rng.normal(0, 0.3, 2)\n",
+                "rng.normal(0, 0.3, 2)\n    if step < 100:\n        action = rng.uniform(-1, 1, 2)\n",
+            ),
+            ("store.append((obs, action,", "store.append((obs, actor(torch.tensor(obs)).detach().numpy(),"),
+        ],
+        "critic-sees-wrong-action",
+    ),
     "steady: what follows is stored as both": (
         STEADY,
         [

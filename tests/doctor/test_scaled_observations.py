@@ -56,6 +56,17 @@ def test_the_rule_is_found_and_rows_are_found_by_it() -> None:
     assert scaled.keys(given[:3] + np.float32(0.1), lambda: keys, 401) == [b""] * 3
 
 
+def test_the_rule_is_found_where_models_are_asked_of_what_was_shown_before() -> None:
+    rng = np.random.default_rng(2)
+    shown = rng.normal(size=(41, 3)).astype(np.float32)
+    scaled = ScaledObservations()
+    for at in range(1, 41):
+        scaled.saw(shown[at - 1] * np.float32(0.25), key_of(shown[at]), key_of(shown[at - 1]))
+    assert scaled.size == 3
+    keys = [key_of(row) for row in shown]
+    assert scaled.keys(shown[5:9] * np.float32(0.25), lambda: keys, 41) == keys[5:9]
+
+
 def test_what_changes_by_another_rule_is_not_taken_for_scaled() -> None:
     rng = np.random.default_rng(1)
     scaled = ScaledObservations()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["ScaledObservations"]
 
 Numbers = NDArray[np.float64]
+_Row = NDArray[np.float32]
 
 _FEWEST_PAIRS, _MOST_PAIRS = 32, 256
 _FEWEST_DIFFERENT = 8
@@ -26,7 +27,7 @@ class ScaledObservations:
     """Learns how a program scales observations, and finds out which observation a row is."""
 
     def __init__(self) -> None:
-        self._pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        self._pairs: list[tuple[_Row, _Row, _Row | None]] = []
         self._tried = self._count = 0
         self._rule: tuple[Numbers, Numbers] | None = None
         self._keys: list[bytes] = []
@@ -44,37 +45,43 @@ class ScaledObservations:
         """Whether it is known how they are scaled, or given up."""
         return self._rule is not None or self._tried >= _MOST_PAIRS
 
-    def saw(self, given: NDArray[np.float32], shown: bytes) -> None:
-        """Take note of what a model was given, and of what the environment showed last."""
+    def saw(self, given: _Row, shown: bytes, before: bytes = b"") -> None:
+        """Take note of what a model was given, and of what the environment showed last.
+
+        Args:
+            given: (number,)
+            shown: Key of what was shown.
+            before: Key of what was shown before: a program may ask of that once more, where it stores a step.
+        """
         if self.settled or not 0 < given.size <= _MOST_NUMBERS:
             return
         if len(shown) != 4 * given.size:
             return
         self._tried += 1
-        self._pairs.append((given.reshape(-1).astype(np.float32), np.frombuffer(shown, np.float32)))
+        earlier = np.frombuffer(before, np.float32) if len(before) == len(shown) else None
+        self._pairs.append((given.reshape(-1).astype(np.float32), np.frombuffer(shown, np.float32), earlier))
         if len(self._pairs) >= _FEWEST_PAIRS and len(self._pairs) % 16 == 0:
             self._learn()
 
     def _learn(self) -> None:
         size = self._pairs[-1][0].size
         same = [pair for pair in self._pairs if pair[0].size == size]
-        given = np.array([pair[0] for pair in same], np.float64)
-        shown = np.array([pair[1] for pair in same], np.float64)
-        if len(np.unique(shown, axis=0)) < _FEWEST_DIFFERENT or not np.isfinite(given).all():
-            return
-        spread = shown.std(axis=0)
-        moves = spread > 1e-9 * (1.0 + np.abs(shown).max(axis=0))
-        centred = shown - shown.mean(axis=0)
-        factor = np.where(
-            moves, (centred * given).sum(axis=0) / np.maximum((centred**2).sum(axis=0), 1e-30), 1.0
-        )
-        shift = given.mean(axis=0) - factor * shown.mean(axis=0)
-        far = np.abs(given - (factor * shown + shift)).max(axis=0)
-        if np.any(far > _EXACT * (1e-3 + np.ptp(given, axis=0))) or np.any(factor == 0.0):
+        told = [(pair[0], pair[2]) for pair in same if pair[2] is not None]
+        held = False
+        for rows in ([(pair[0], pair[1]) for pair in same], told):
+            given = np.array([row for row, _ in rows], np.float64).reshape(-1, size)
+            shown = np.array([row for _, row in rows], np.float64).reshape(-1, size)
+            if len(np.unique(shown, axis=0)) < _FEWEST_DIFFERENT or not np.isfinite(given).all():
+                continue
+            held = True
+            rule = _rule_of(given, shown)
+            if rule is not None:
+                factor, shift = rule
+                if np.any(np.abs(factor - 1.0) > 1e-6) or np.any(np.abs(shift) > 1e-6):
+                    self._rule = rule
+                return
+        if held:
             self._pairs = self._pairs[len(self._pairs) // 2 :]  # it changes, perhaps, until it does not
-            return
-        if np.any(np.abs(factor - 1.0) > 1e-6) or np.any(np.abs(shift) > 1e-6):
-            self._rule = factor, shift
 
     def keys(
         self, rows: NDArray[np.float32], shown: Callable[[], Sequence[bytes]], count: int
@@ -122,3 +129,21 @@ class ScaledObservations:
             is_it = at >= 0 and far[at] <= _FAR * (1.0 + np.abs(row).max())
             found.append(self._keys[int(near[at])] if is_it else b"")
         return found
+
+
+def _rule_of(given: Numbers, shown: Numbers) -> tuple[Numbers, Numbers] | None:
+    """Return factors and shifts that lead from what was shown to what was given; None where none do.
+
+    Args:
+        given: (row, number)
+        shown: (row, number)
+    """
+    spread = shown.std(axis=0)
+    moves = spread > 1e-9 * (1.0 + np.abs(shown).max(axis=0))
+    centred = shown - shown.mean(axis=0)
+    factor = np.where(moves, (centred * given).sum(axis=0) / np.maximum((centred**2).sum(axis=0), 1e-30), 1.0)
+    shift = given.mean(axis=0) - factor * shown.mean(axis=0)
+    far = np.abs(given - (factor * shown + shift)).max(axis=0)
+    if np.any(far > _EXACT * (1e-3 + np.ptp(given, axis=0))) or np.any(factor == 0.0):
+        return None
+    return factor, shift

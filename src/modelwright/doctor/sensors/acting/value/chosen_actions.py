@@ -36,6 +36,7 @@ class ChosenActions:
         self._wrong: dict[str, int] = {}
         self._looks = 0
         self._columns: Counter[tuple[int, int]] = Counter()
+        self._said_rows = self._taken_rows = self._rows = 0
         self._pairs = 0
         self._pairs_same = 0
         self._policies = 0
@@ -116,6 +117,9 @@ class ChosenActions:
         other = np.abs(said - taken).max(axis=1) > _SAME  # a model is not always heard while it acts
         same = bool((np.abs(given - said)[other] <= _SAME).all())
         self._count("said", same and 4 * other.sum() >= len(rows))
+        self._rows += len(rows)
+        self._said_rows += int((np.abs(given - said).max(axis=1)[other] <= _SAME).sum())
+        self._taken_rows += int((np.abs(given - taken).max(axis=1) <= _SAME).sum())
         far = np.abs(given[:, None, :] - taken[None, :, :]).max(axis=2)
         self._count("of another row", bool((far.min(axis=1) <= _SAME).all()))
 
@@ -192,6 +196,9 @@ class ChosenActions:
                 subject=str(self.place or ""),
             )
         wrong = [name for name, times in self._wrong.items() if times == self._looks]
+        # What was heard before a step need not be of its observation: one of many rows suffices.
+        if not wrong and self._said_rows >= max(_ENOUGH_ROWS, _LEAST_OTHER * self._rows):
+            wrong = ["said"] if self._taken_rows < _LEAST_OTHER * self._said_rows else []
         if self._looks < _ENOUGH or self._right or not wrong:
             return
         taken = {action for action, _ in self._columns}

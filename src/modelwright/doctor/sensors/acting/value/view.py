@@ -68,6 +68,7 @@ class View:
         self._experience = experience
         self._asked = 0
         self._ways: dict[tuple[Any, ...], tuple[str, int, int]] = {}
+        self._last: tuple[int, list[tuple[_Rows, bytes, bytes]]] = (0, [])
 
     def read(self, args: tuple[Any, ...]) -> tuple[list[bytes], Numbers | None] | None:
         """Return keys of the observations that a call was given, and what else it was; None where unknown."""
@@ -94,12 +95,18 @@ class View:
             return
         if given.numel() > _MOST_ACTED:
             return
+        count, rows = self._last
+        if count != self._experience.count:  # the last call before a step is the one that acts
+            self._last = self._experience.count, []
+            for row, key, before in rows:
+                scaled.saw(row, key, before)
         shown = self._experience.newest_shown()
         if shown and 4 * given.numel() == sum(map(len, shown)):
-            for row, key in zip(
-                given.detach().cpu().float().numpy().reshape(len(shown), -1), shown, strict=True
-            ):
-                scaled.saw(row, key)
+            made = self._experience.transitions
+            before = made[-1].observation if len(shown) == 1 and made else b""
+            numbers = given.detach().cpu().float().numpy().reshape(len(shown), -1).copy()
+            rows = [(row, key, before) for row, key in zip(numbers, shown, strict=True)]
+            self._last = self._experience.count, rows
 
     def _candidates(self, parts: list[Any]) -> Iterator[tuple[str, int, int]]:
         """Yield ways to read: name, how many of the parts are the observation, its size."""
