@@ -5,25 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from watched import CORRIDOR, plant, run_watched
+from test_scaled_observations import SCALED
+from watched import plant, run_watched
 
 from modelwright.doctor.watch import rest as rest_module
 from modelwright.doctor.watch.rest import Rest
 from modelwright.doctor.watch.sensor import Scene
 
-_RULE = """def scaled(seen):
-    return ((seen - 0.5) / np.array([3.0, 2.0])).astype(np.float32)
-
-
-random.seed(0)
-"""
-SCALED = plant(
-    CORRIDOR,
-    ("random.seed(0)\n", _RULE),
-    ("observation, _ = environment.reset(seed=0)", "observation = scaled(environment.reset(seed=0)[0])"),
-    ("memory.append(", "following = scaled(following)\n    memory.append("),
-    ("environment.reset()[0] if", "scaled(environment.reset()[0]) if"),
-)
 MEASURED = """
 trials = Corridor()
 for episode in range(40):
@@ -99,5 +87,6 @@ def test_what_is_measured_after_learning_is_judged(
 ) -> None:
     monkeypatch.setattr(rest_module, "_HEARD_LEARNING", 500)
     measured = plant(MEASURED, ("scaled(observation)", "observation")) if fault else MEASURED
-    found = ["observations-scaled-otherwise-after-learning"] if fault else []
-    assert run_watched(SCALED + measured, tmp_path).kinds == found
+    told = run_watched(SCALED + measured, tmp_path)
+    assert told.kinds == (["observations-scaled-otherwise-after-learning"] if fault else [])
+    assert not fault or told.first_cause[0] == "preprocessing-differs-at-evaluation"

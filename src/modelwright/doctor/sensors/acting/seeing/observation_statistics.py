@@ -6,6 +6,7 @@ showed and what models were given beside it, as the last steps of learning left 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from modelwright.base.finding import Finding, Severity
 from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.acting.seeing.scaling_rules import (
     Pairs,
+    Rule,
     is_as_shown,
     is_scaled_anew,
     moves_with_what_is_seen,
@@ -24,15 +26,22 @@ from modelwright.doctor.sensors.acting.seeing.wrapper_statistics import WrapperS
 from modelwright.doctor.watch.place import Place, place_of_caller
 from modelwright.doctor.watch.sensor import Scene, Sensor
 
-__all__ = ["ObservationStatistics"]
+__all__ = ["ObservationStatistics", "is_as_before"]
+
+Numbers = NDArray[np.float64]
 
 _MOST_ROUNDS, _NEWEST_ROUNDS, _FEWEST_ROUNDS = 400, 40, 24
 _FEWEST_OF_LEARNING = 32
-_MOST_NUMBERS = 4096
+_MOST_NUMBERS, _MOST_SHOWN = 4096, 20_000
 _FAR = 1.0
 """Root mean square of the difference, over the deviation of what models were given while they learnt."""
 
 _OTHER_SCALE = 4.0
+_APART, _NEARLY_ALL = 0.5, 0.8
+"""Distances of what is shown from two ways to show it that tell them apart; share of numbers that must."""
+
+_STAYS = 1e-4
+"""Distance of what was given while it learnt from one rule, where that did not move."""
 
 
 @dataclass(slots=True)
@@ -148,11 +157,14 @@ class ObservationStatistics(Sensor):
         rule = rule_of(learnt)
         if rule is None or learnt.given.shape[1] != after.given.shape[1]:
             return
-        low, high = learnt.shown.min(axis=0), learnt.shown.max(axis=0)
+        shown = self._shown_to(learnt)
+        low, high = shown.min(axis=0), shown.max(axis=0)
         middle, spread = after.shown.mean(axis=0), after.shown.std(axis=0) + 1e-9
-        known = (learnt.shown.std(axis=0) + 1e-9) / spread
-        alike = (middle >= low) & (middle <= high) & (known < _OTHER_SCALE) & (known > 1 / _OTHER_SCALE)
-        if not alike[rule.moves].all():
+        known = (shown.std(axis=0) + 1e-9) / spread
+        within = ((middle >= low) & (middle <= high))[rule.moves].all()
+        alike = ((known < _OTHER_SCALE) & (known > 1 / _OTHER_SCALE))[rule.moves].all()
+        as_shown = is_as_shown(after)
+        if not within or not (alike or (as_shown and is_as_before(after.shown, shown, rule))):
             return  # other observations, scaled by a wrapper perhaps
         far = rule.distances(after)[rule.moves]
         evidence = {
@@ -160,10 +172,10 @@ class ObservationStatistics(Sensor):
             "difference_over_deviation": [round(float(each), 4) for each in far[:40]],
             "factor_at_the_end_of_learning": [float(f"{each:.4g}") for each in rule.factor[:40]],
         }
-        if far.max() >= _FAR and np.median(far) >= _FAR / 4:
-            as_shown = is_as_shown(after)
+        if far.max() >= _FAR and (as_shown or np.median(far) >= _FAR / 4):
             if as_shown or is_scaled_anew(after):
-                yield self._otherwise(as_shown, far, evidence)
+                stays = as_shown and float(rule.distances(learnt)[rule.moves].max()) < _STAYS
+                yield self._otherwise(as_shown, far, evidence, stays)
         elif moves_with_what_is_seen(after, rule.moves):
             yield Finding(
                 kind="observation-statistics-move-after-learning",
@@ -175,18 +187,53 @@ class ObservationStatistics(Sensor):
                 next_check="freeze the mean and the deviation while the policy is measured",
             )
 
-    def _otherwise(self, as_shown: bool, far: NDArray[np.float64], evidence: dict[str, Any]) -> Finding:
+    def _shown_to(self, learnt: Pairs) -> Numbers:
+        """Return what the environments that it learns in showed of late (observation, number)."""
+        made = list(islice(reversed(self.scene.experience.transitions), _MOST_SHOWN))
+        size, which = 4 * learnt.shown.shape[1], {*learnt.environments.tolist()}
+        keys = [
+            each.observation for each in made if each.environment in which and len(each.observation) == size
+        ]
+        others = np.frombuffer(b"".join(keys), np.float32).reshape(len(keys), -1 if keys else size // 4)
+        return np.concatenate([learnt.shown, others[np.isfinite(others).all(axis=1)]])
+
+    def _otherwise(
+        self, as_shown: bool, far: NDArray[np.float64], evidence: dict[str, Any], stays: bool = False
+    ) -> Finding:
+        names = ("observation-statistics-not-saved", "preprocessing-differs-at-evaluation")
         return Finding(
             kind="observations-scaled-otherwise-after-learning",
             severity=Severity.SEVERE,
             title="After its last step the model is given observations "
             + ("as they are" if as_shown else "that are scaled by statistics that begin anew")
-            + "; while it learnt they were scaled by what had been seen until then.",
+            + "; while it learnt they were scaled"
+            + ("." if stays else " by what had been seen until then."),
             evidence={"difference_over_deviation": [round(float(each), 4) for each in far[:40]], **evidence},
-            causes=(cause("observation-statistics-not-saved", self._place),),
-            next_check="keep the mean and the deviation with the weights, and use them in every evaluation",
+            causes=tuple(cause(name, self._place) for name in (names[::-1] if stays else names[:1])),
+            next_check="call the same function on each observation before the policy is asked"
+            if stays
+            else "keep the mean and the deviation with the weights, and use them in every evaluation",
         )
 
     def findings(self) -> Iterable[Finding]:
         """Return what was found at the end."""
         return self._found
+
+
+def is_as_before(after: Numbers, shown: Numbers, rule: Rule) -> bool:
+    """Return whether what is shown lies nearer to what was shown before than to that as it was scaled.
+
+    A policy that does not see what it learnt from may stay in a small part of what there is.
+
+    Args:
+        after: What is shown after learning (observation, number).
+        shown: What was shown before (observation, number).
+        rule: How that was scaled.
+    """
+    middle, spread = after.mean(axis=0), after.std(axis=0) + 1e-9
+    away: list[Numbers] = []
+    for factor, shift in ((1.0, 0.0), (rule.factor, rule.shift)):
+        mean, deviation = factor * shown.mean(axis=0) + shift, np.abs(factor) * shown.std(axis=0) + 1e-9
+        away.append(np.abs(middle - mean) / deviation + np.abs(np.log(spread / deviation)))
+    apart = rule.moves & (np.abs(away[0] - away[1]) > _APART)
+    return bool(apart.any()) and float((away[0] < away[1])[apart].mean()) >= _NEARLY_ALL
