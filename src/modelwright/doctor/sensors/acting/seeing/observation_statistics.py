@@ -194,7 +194,7 @@ class ObservationStatistics(Sensor):
         keys = [
             each.observation for each in made if each.environment in which and len(each.observation) == size
         ]
-        others = np.frombuffer(b"".join(keys), np.float32).reshape(len(keys), -1 if keys else size // 4)
+        others = np.frombuffer(b"".join(keys), np.float32).astype(np.float64).reshape(-1, size // 4)
         return np.concatenate([learnt.shown, others[np.isfinite(others).all(axis=1)]])
 
     def _otherwise(

@@ -47,13 +47,13 @@ class SummedTerms(Sensor):
     """Reads off the graph of each loss how its terms were reduced."""
 
     operations = frozenset(("sum", *_LOSSES))
-    closely = frozenset({"on_backward"})
+    closely = frozenset({"on_backward", "on_step_end"})
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._places: list[tuple[Any, Place | None]] = []
         self._losses = self._apart = 0
-        self._shown: tuple[_Term, _Term] | None = None
+        self._evidence: dict[str, float] = {}
         self._place: Place | None = None
 
     def on_operation(self, operation: Operation) -> None:
@@ -75,28 +75,35 @@ class SummedTerms(Sensor):
             return
         self._losses += 1
         pair = _apart(terms)
-        if pair is not None:
+        if pair is not None:  # nothing of the graph is kept
+            summed, mean = pair
             self._apart += 1
-            self._shown = pair
-            told = [place for node, place in places if node is pair[0].node]
+            self._evidence = {
+                "rows": summed.rows,
+                "factor_of_the_sum": summed.factor,
+                "factor_of_the_mean": mean.factor,
+            }
+            told = [place for node, place in places if node is summed.node]
             self._place = told[-1] if told else place_of_caller()
+
+    def on_step_end(self, optimizer: Any) -> None:
+        """See `Sensor`."""
+        self._places = []
+
+    def on_close(self, begins: bool) -> None:
+        """See `Sensor`."""
+        self._places = []
 
     def findings(self) -> Iterable[Finding]:
         """Return a loss of which one term grows with the batch, and another does not."""
-        if self._shown is None or self._apart < max(_ENOUGH, 0.9 * self._losses):
+        if not self._evidence or self._apart < max(_ENOUGH, 0.9 * self._losses):
             return
-        summed, averaged = self._shown
         yield Finding(
             kind="loss-terms-on-two-scales",
             severity=Severity.WARNING,
-            title=f"One term of the loss is summed over {summed.rows} rows, another is averaged over them.",
-            evidence={
-                "rows": summed.rows,
-                "factor_of_the_sum": summed.factor,
-                "factor_of_the_mean": averaged.factor,
-                "losses": self._losses,
-                "of_which_so": self._apart,
-            },
+            title=f"One term of the loss is summed over {self._evidence['rows']:.0f} rows, "
+            "another is averaged over them.",
+            evidence={**self._evidence, "losses": self._losses, "of_which_so": self._apart},
             causes=(cause("loss-summed-over-batch", self._place),),
             next_check="average both over the batch (summed over the numbers of a row where that is meant), "
             "and compare the two terms' sizes",
