@@ -20,13 +20,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from doctor_bank.detection import alarms, doctor_key, examine, judge
 from doctor_bank.label import label, measure
 from doctor_bank.mutant import Mutant, half_of, mutants
-from doctor_bank.overhead import pair
+from doctor_bank.overhead import LENGTHS, lasts, pair
 from doctor_bank.page import write_page
 from doctor_bank.rows import Row, Rows
 from doctor_peers.wiring import PEERS, examine_peers, peers_key, words_of
@@ -141,21 +142,23 @@ def peer_jobs(chosen: Sequence[Mutant], seeds: Sequence[int], names: Sequence[st
 
 def overhead_jobs(chosen: Sequence[Mutant], pairs: int, peers: Sequence[str]) -> Iterator[Job]:
     """Yield pairs of a watched and an unwatched run of each program, with peers beside them where wanted."""
-    rows, doctor = Rows(RESULTS / "doctor_overhead.jsonl", ("program", "pair")), doctor_key()
+    rows, doctor = Rows(RESULTS / "doctor_overhead.jsonl", ("program", "pair", "length")), doctor_key()
     found = rows.load()
 
-    def run(mutant: Mutant, number: int) -> str:
-        row = pair(mutant, number, doctor, {name: words_of(name) for name in peers})
+    def run(mutant: Mutant, number: int, length: int) -> str:
+        row = pair(mutant, number, doctor, {name: words_of(name) for name in peers}, length)
         rows.put(row)
         taken = row["seconds"]
         return f"{taken['watched'] / taken['plain']:.3f} of {taken['plain']:.2f} s, load {row['load']}"
 
     for number in range(1, pairs + 1):
-        for mutant in chosen:
-            row = found.get((mutant.program.name, number), {})
+        for mutant, length in product(chosen, LENGTHS):
+            row = found.get((mutant.program.name, number, length), {})
             lacks = not set(peers) <= set(row.get("seconds", ()))
-            if row.get("key") != mutant.key or row["doctor"] != doctor or lacks:
-                yield f"{mutant.program.name} pair {number}", lambda m=mutant, n=number: run(m, n)
+            kept = row.get("key") == mutant.key and row["doctor"] == doctor and not lacks
+            if not kept and lasts(mutant.program.name, length):
+                title = f"{mutant.program.name} pair {number} length {length}"
+                yield title, lambda m=mutant, n=number, long=length: run(m, n, long)
 
 
 def _title(mutant: Mutant, seed: int) -> str:

@@ -93,7 +93,7 @@ def gather(folder: Path) -> Evidence:
     detection = valid("detection", "program", "name", "seed")
     healthy = valid("healthy", "program", "name", "seed")
     peers = valid("peers", "program", "name", "seed", "peer")
-    overhead = valid("overhead", "program", "pair")
+    overhead = valid("overhead", "program", "pair", "length")
     return Evidence(
         cases=tuple(_cases(texts, labels, detection)),
         healthy=tuple(healthy),

@@ -46,6 +46,7 @@ def execute(
     mutant: Mutant,
     seed: int,
     before: Sequence[str] = (),
+    after: Sequence[str] = (),
     *,
     python: str = sys.executable,
     limit: float = 900.0,
@@ -56,13 +57,14 @@ def execute(
         mutant: The text.
         seed: Its `--seed`.
         before: Words of Python's command line that stand before the script's path, e.g. `-m` and a module.
+        after: The script's own words, beside its seed.
         python: The interpreter.
         limit: Seconds after which it is stopped.
     """
     with tempfile.TemporaryDirectory(prefix="bench-doctor-") as folder:
         script = Path(folder) / f"{mutant.program.name}.py"
         script.write_text(mutant.source, "utf-8")
-        words = [python, *before, str(script), "--seed", str(seed)]
+        words = [python, *before, str(script), "--seed", str(seed), *after]
         began = time.perf_counter()
         try:
             ended = subprocess.run(

@@ -25,7 +25,7 @@ NAMES = {name for _, name in FAULTS}
 def bench() -> Iterator[Any]:
     """The parts of the benchmark, by name."""
     sys.path.insert(0, str(BENCHMARKS))
-    parts = ("mutant", "label", "statistics", "rows", "execute", "detection")
+    parts = ("mutant", "label", "statistics", "rows", "execute", "detection", "overhead", "page")
     try:
         found = {name: importlib.import_module(f"doctor_bank.{name}") for name in parts}
         yield SimpleNamespace(**found, points_at=importlib.import_module("doctor_peers.points_at"))
@@ -240,3 +240,23 @@ def test_what_rules_of_peers_point_at_are_names_of_the_bank(bench: Any) -> None:
     assert pointed <= NAMES | set(known_causes())
     assert len(pointed) > 20
     assert bench.points_at.points_at("deep-checker", "program-raised") == ()
+
+
+def test_what_makes_programs_longer_are_settings_of_theirs(bench: Any) -> None:
+    longer = [name for name in BANK if bench.overhead.lasts(name, 4)]
+    assert len(longer) > 0.8 * len(BANK)
+    for name in longer:
+        after = bench.overhead.longer(name, 4)
+        assert after
+        for setting, value in zip(after[::2], after[1::2], strict=True):
+            field = setting.removeprefix("--").replace("-", "_")
+            assert f'"{setting}"' in BANK[name].source or f"{field}: int =" in BANK[name].source
+            assert int(value) > 0
+    assert bench.overhead.longer(longer[0], 1) == []
+
+
+def test_the_cost_of_more_time_leaves_out_what_does_not_grow(bench: Any) -> None:
+    short = [{"seconds": {"plain": 10.0 + each, "watched": 12.0 + each}} for each in (-1, 0, 1)]
+    long = [{"seconds": {"plain": 40.0 + each, "watched": 43.5 + each}} for each in (-1, 0, 1)]
+    assert bench.page.of_more_time(short, long) == pytest.approx(31.5 / 30)
+    assert bench.page.of_more_time(short, []) is None
