@@ -16,6 +16,7 @@ from modelwright.doctor.causes import cause
 from modelwright.doctor.sensors.rows.columns.exchanged import check_exchanged
 from modelwright.doctor.sensors.rows.columns.far_codes import check_far_codes
 from modelwright.doctor.sensors.rows.columns.filled_by_class import check_filled_by_class
+from modelwright.doctor.sensors.rows.columns.lone_counts import check_lone_counts
 from modelwright.doctor.sensors.rows.columns.series import check_series, times_of
 from modelwright.doctor.sensors.rows.columns.units import check_units, check_units_in_order
 from modelwright.doctor.sensors.rows.isolated import isolated
@@ -170,6 +171,9 @@ def _leaks(rows: _Rows) -> Iterator[Finding]:
             subject=found.subject,
         )
         return
+    if rows.study.classes:
+        learnt = rows.learnt
+        yield from check_lone_counts(learnt.values, rows.names, learnt.numeric, rows.study.target, rows.place)
 
 
 def _is_of_series(rows: _Rows, name: str) -> bool:
