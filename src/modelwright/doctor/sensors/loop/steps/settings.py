@@ -25,6 +25,9 @@ _PATIENCE = 4.0
 _LOSS = 0.8
 """A change counts where it brings the loss below this share of the program's own best ..."""
 
+_HARDLY, _LOSS_OF_LESS = 0.05, 0.9
+"""The same for smaller rates where the program gained less than such a share of its first loss."""
+
 _GAIN = 0.5
 """... and the program gained less than this share of what the change gained."""
 
@@ -169,7 +172,7 @@ class Settings(Sensor):
         for trial in trials:
             loss, count = twins.train(trial.change, taken, _PATIENCE * each)
             losses[trial.words] = loss
-            if count == taken and self._is_better(loss, own, first, trial.gain):
+            if count == taken and self._is_better(trial, loss, own, first):
                 helped.append(_Trial(**{**_fields(trial), "loss": loss, "steps": count}))
         if helped:
             self._found.append(self._finding(helped, losses, first, own, taken))
@@ -196,14 +199,15 @@ class Settings(Sensor):
             yield _Trial("learning-rate-too-low", f"rate x {factor:.0f}", _EARLY_GAIN, change(rate=factor))
 
     @staticmethod
-    def _is_better(loss: float, own: float, first: float, gain: float) -> bool:
+    def _is_better(trial: _Trial, loss: float, own: float, first: float) -> bool:
         if not math.isfinite(loss) or loss >= first:
             return False
         if not math.isfinite(own) or own >= first:
             return loss < _LOSS * first if first > 0 else True
-        if first - own >= gain * (first - loss):
+        if first - own >= trial.gain * (first - loss):
             return False
-        return loss < _LOSS * own if own > 0 else loss < own
+        less = trial.cause == "learning-rate-too-high" and first - own < _HARDLY * first
+        return loss < (_LOSS_OF_LESS if less else _LOSS) * own if own > 0 else loss < own
 
     def _finding(
         self, helped: list[_Trial], losses: dict[str, float], first: float, own: float, steps: int
